@@ -1,0 +1,108 @@
+"""What every connector offers and what it is given. Inbound: fetch a page, normalise an item. Outbound: deliver a notice.
+
+An inbound connector is a module in `connectors/inbound`; its name is its kind. It holds `PLATFORM`, `POLICY`, `Settings` (a pydantic
+model with extra="forbid") and `Connector(settings, context)`. An outbound one is a module in `connectors/outbound` with `Settings`
+and `Desk(settings, context)`. Vendor libraries are imported on first use, so that reading configuration stays light.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from domain.nouns import Mention, Notice
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a platform's terms let us do with its data; code enforces it wherever data is linked, stored or exported.
+
+    `link`: may an account be matched with identifiers from elsewhere. `source`: the terms this was read from.
+    """
+
+    link: bool = True
+    export_text: bool = True
+    reply: bool = False
+    retention_days: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a connector is given instead of reaching for it: the clock, secrets, the hosts it may speak to, when to stop."""
+
+    now: Callable[[], datetime]
+    secret: Callable[[str], str]
+    allow_hosts: frozenset[str] = frozenset()
+    stopping: Callable[[], bool] = lambda: False
+    max_bytes: int = 10_000_000
+    deadline: float = 30.0
+    user_agent: str = "earmark/0.1 (+https://github.com/earmark)"
+
+
+@dataclass(frozen=True, slots=True)
+class GapFound:
+    """An interval the channel cannot read (any more), and why."""
+
+    since: datetime | None
+    until: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One upstream page: the unit of work and of commit.
+
+    `items` are raw and whole, one entry per item the source returned, whatever is wrong with it. `state` is what to store once
+    the items are in the ledger, and not before. `done`: nothing more to fetch now. `complete` is False for a page that was cut:
+    its items count, the position does not move. `not_before`: no request earlier than this.
+    """
+
+    items: list[Any]
+    state: State
+    done: bool
+    complete: bool = True
+    not_before: datetime | None = None
+    gaps: tuple[GapFound, ...] = ()
+    warnings: tuple[str, ...] = ()
+    observed: Mapping[str, Any] = field(default_factory=dict)
+    bytes: int = 0
+
+
+class Inbound(Protocol):
+    """A platform we read. `normalise` is pure and raises MalformedItem; `fetch_page` raises the errors of connectors/errors.py."""
+
+    def fetch_page(self, state: State) -> Page: ...
+
+    def normalise(self, raw: Any) -> Mention: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """That the target holds our effect, under which id."""
+
+    remote_id: str = ""
+    url: str | None = None
+    detail: str = ""
+
+
+class Outbound(Protocol):
+    """A desk or alert route.
+
+    `render` is pure: the exact request text that is stored before the first call and replayed to the letter. `deliver` raises
+    RateLimited, AuthError, Refused, ConfigError, or Transient (`sent=False`: certainly not received; `sent=True`: unknown).
+    `find` looks an earlier attempt up: Delivered, or None when the target certainly does not hold it. `quiet` is how long to wait
+    before that look-up can be believed. `looks_up` False: the target offers none, so delivery is at least once with a stable id.
+    `remote` is the target's id of the ticket an effect belongs to, known once its creation was delivered.
+    """
+
+    looks_up: bool
+    quiet: timedelta
+
+    def render(self, notice: Notice, remote: str | None) -> str: ...
+
+    def deliver(self, notice: Notice, request: str, remote: str | None) -> Delivered: ...
+
+    def find(self, notice: Notice, request: str, remote: str | None) -> Delivered | None: ...

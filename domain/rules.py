@@ -1,0 +1,124 @@
+"""What an operator decides, as data: topics, triage rules, service levels, spike rules. Pure; validated in config."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from domain.nouns import Label, Outcome, Priority
+
+_STRICT = {"extra": "forbid"}  # read by pydantic when config validates these shapes; nothing here imports it
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A brand or product. A mention matches when it has one of `any`, all of `all` and none of `none`.
+
+    Terms are words or phrases, compared without regard to case at word borders; `@handle` and `#tag` count as words.
+    With neither `any` nor `all`, everything the channel reads matches.
+    """
+
+    name: str
+    label: str = ""
+    any: tuple[str, ...] = ()
+    all: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One of our own accounts on a platform: what it posts is stored and ignored with that reason."""
+
+    platform: str
+    handle: str = ""
+    native_id: str = ""
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Words and phrases that betray an intent. `weight` is what one hit adds; the intent with the most wins."""
+
+    name: str
+    words: tuple[str, ...]
+    weight: float = 1.0
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """The conditions of a rule; an empty one is no condition. All that are given must hold."""
+
+    sentiment: tuple[Label, ...] = ()
+    intent: tuple[str, ...] = ()
+    topic: tuple[str, ...] = ()
+    platform: tuple[str, ...] = ()
+    language: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    compound_at_most: float | None = None
+    compound_at_least: float | None = None
+    rating_at_most: float | None = None
+    followers_at_least: int | None = None
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """What a rule decides."""
+
+    outcome: Outcome
+    priority: Priority = "normal"
+    team: str = ""
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of triage; the first rule whose conditions hold decides."""
+
+    name: str
+    when: When
+    then: Then
+    why: str = ""
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """Minutes to the first answer and to the resolution of a ticket, per priority."""
+
+    priority: Priority
+    first: int
+    resolve: int
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeRule:
+    """When a series raises a flag: its last `window` minutes against the trailing `baseline` days.
+
+    A flag opens when the sum of the window is at least `floor` and its score (0..1) at least `threshold`; it closes when the
+    score stayed below half of the threshold for two windows.
+    """
+
+    name: str
+    topics: tuple[str, ...] = ()
+    measure: Literal["negative", "all"] = "negative"
+    window: int = 10
+    baseline: int = 14
+    floor: int = 10
+    threshold: float = 0.5
+    alerts: tuple[str, ...] = ()
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Everything triage needs, in one value, with the version its receipts name."""
+
+    topics: tuple[Topic, ...] = ()
+    own_accounts: tuple[Account, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    default_team: str = ""
+    version: str = ""
+    lexicon: dict[str, float] = field(default_factory=dict)

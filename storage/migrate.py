@@ -1,0 +1,37 @@
+"""Bring a database to the schema this code was written for, or say that it is not there yet."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+_LOCK = 0x6561726D61726B  # "earmark": two first starts at once migrate one after the other
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def upgrade(database_url: str) -> None:
+    """Run every migration that is missing. Safe to call from several processes at once."""
+    engine = create_engine(database_url)
+    config = _config()
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def current(database_url: str) -> tuple[str | None, str | None]:
+    """(revision the database is at, revision this code wants)."""
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        at = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    return at, ScriptDirectory.from_config(_config()).get_current_head()
