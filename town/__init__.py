@@ -1,0 +1,1 @@
+"""The model town: small servers that behave as each platform's documentation says. Nobody imports it but tests."""
