@@ -1,0 +1,81 @@
+"""What one transaction meant to write: counts and sums of ids, kept apart from the rows themselves.
+
+`earmark reconcile` holds the rows against these. The figures come from what the client decided, the rows from what the
+database holds: two sides, two statements.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(slots=True)
+class Run:
+    """Sums: verdict_sum of mention ids; ticket_sum of ticket ids; link_sum of ticket + mention ids; entry_sum of entry + ticket
+    ids; outbox_sum of outbox + ticket ids (0 without a ticket)."""
+
+    id: int
+    kind: str
+    worker: str = ""
+    verdicts: int = 0
+    ticketed: int = 0
+    in_review: int = 0
+    ignored: int = 0
+    tickets: int = 0
+    links: int = 0
+    entries: int = 0
+    outbox: int = 0
+    dead: int = 0
+    verdict_sum: int = 0
+    ticket_sum: int = 0
+    link_sum: int = 0
+    entry_sum: int = 0
+    outbox_sum: int = 0
+    ms: int = 0
+
+    def wrote_entry(self, entry_id: int, ticket_id: int) -> None:
+        self.entries += 1
+        self.entry_sum += entry_id + ticket_id
+
+    def wrote_outbox(self, outbox_id: int, ticket_id: int | None) -> None:
+        self.outbox += 1
+        self.outbox_sum += outbox_id + (ticket_id or 0)
+
+    def wrote_link(self, ticket_id: int, mention_id: int) -> None:
+        self.links += 1
+        self.link_sum += ticket_id + mention_id
+
+    def wrote_ticket(self, ticket_id: int) -> None:
+        self.tickets += 1
+        self.ticket_sum += ticket_id
+
+
+_FIELDS = [name for name in Run.__dataclass_fields__ if name != "id"]
+_INSERT = text(
+    f"INSERT INTO runs (id, {', '.join(_FIELDS)}) OVERRIDING SYSTEM VALUE "  # noqa: S608 names of our own fields
+    f"VALUES (:id, {', '.join(':' + name for name in _FIELDS)})"
+)
+
+
+def start(connection: Connection, kind: str, worker: str = "") -> Run:
+    """Give this transaction its number; rows it writes carry it as run_id."""
+    sequence = text("SELECT nextval(pg_get_serial_sequence('runs', 'id'))")
+    return Run(id=connection.execute(sequence).scalar_one(), kind=kind, worker=worker)
+
+
+def finish(connection: Connection, run: Run) -> None:
+    """Write down what was meant, last."""
+    values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+    connection.execute(_INSERT, values)
+
+
+def ids(connection: Connection, table: str, n: int) -> list[int]:
+    """Draw `n` ids for rows of one of our tables, so that the client knows them before it writes."""
+    if n <= 0:
+        return []
+    sequence = "ticket_number" if table == "ticket_number" else f"{table}_id_seq"
+    return list(
+        connection.execute(
+            text("SELECT nextval(CAST(:s AS regclass)) FROM generate_series(1, :n)"), {"s": sequence, "n": n}
+        ).scalars()
+    )
