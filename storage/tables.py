@@ -75,6 +75,7 @@ workers = Table(
     _int("pid"),
     _text("version"),
     _int("digest_threads"),
+    Column("lock", BigInteger, nullable=False),  # advisory lock its session holds: free means the process is gone
     Column("leader", Boolean, nullable=False, server_default=text("false")),
     _at("started_at"),
     _at("seen_at"),
@@ -239,9 +240,7 @@ gaps = Table(
 suppressions = Table(
     "suppressions",
     metadata,
-    Column(
-        "hash", LargeBinary, primary_key=True
-    ),  # HMAC of (kind, platform, origin, id), our secret
+    Column("hash", LargeBinary, primary_key=True),  # HMAC of (kind, platform, origin, id), our secret
     Column("kind", Text, nullable=False),
     _text("reason"),
     _at(),
@@ -262,6 +261,7 @@ digests = Table(  # the work queue: what is in it is pending
     Column("error", Text),
     _at("queued_at"),
 )
+Index("digests_suspect", digests.c.mention_id, postgresql_where=text("attempts >= 2"))
 
 verdicts = Table(
     "verdicts",
@@ -377,9 +377,7 @@ identities = Table(
     Column("kind", Text, nullable=False),  # account, email, phone, number
     _text("platform"),
     _text("origin"),
-    Column(
-        "native_id", Text, nullable=False
-    ),  # normal form; "@handle" where only that is known
+    Column("native_id", Text, nullable=False),  # normal form; "@handle" where only that is known
     _text("handle"),
     _text("name"),
     Column("url", Text),

@@ -1,0 +1,106 @@
+"""Who works. A process holds an advisory lock by a session of its own; when the lock is free, the process is gone."""
+
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from storage.ledger import one, rows
+
+LEADER = 0x6561726D6C  # advisory lock of the one scheduler that ticks
+
+
+def lock_key(worker_id: str) -> int:
+    return int.from_bytes(blake2b(worker_id.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def register(connection: Connection, worker_id: str, kind: str, host: str, pid: int, version: str, digest: int) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO workers (id, kind, host, pid, version, digest_threads, lock) "
+            "VALUES (:id, :kind, :host, :pid, :version, :digest, :lock) "
+            "ON CONFLICT (id) DO UPDATE SET seen_at = now()"
+        ),
+        {
+            "id": worker_id,
+            "kind": kind,
+            "host": host,
+            "pid": pid,
+            "version": version,
+            "digest": digest,
+            "lock": lock_key(worker_id),
+        },
+    )
+
+
+def seen(connection: Connection, worker_id: str, leader: bool = False) -> bool:
+    """A sign of life. False when somebody buried us meanwhile: register again."""
+    return bool(
+        connection.execute(
+            text("UPDATE workers SET seen_at = now(), leader = :leader WHERE id = :id"),
+            {"id": worker_id, "leader": leader},
+        ).rowcount
+    )
+
+
+def bury(connection: Connection) -> list[str]:
+    """Find processes that are gone (lock free, silent for 3 s) and free what they held. Returns their ids.
+
+    A paused process still holds its lock: what it holds waits for its lease to end, and its late writes are fenced.
+    """
+    gone = [
+        row["id"]
+        for row in rows(
+            connection,
+            "SELECT id FROM workers WHERE seen_at < now() - interval '3 seconds' AND pg_try_advisory_xact_lock(lock) "
+            "ORDER BY id FOR UPDATE SKIP LOCKED",
+        )
+    ]
+    if not gone:
+        return []
+    values = {"gone": gone}
+    free = "SET lease = NULL, lease_until = NULL, worker = NULL WHERE worker = ANY(:gone)"
+    connection.execute(text(f"UPDATE digests {free}"), values)  # noqa: S608 constant above
+    connection.execute(text(f"UPDATE channels {free}"), values)  # noqa: S608 constant above
+    connection.execute(
+        text("UPDATE outbox SET lease_until = now() WHERE worker = ANY(:gone) AND state = 'sending'"), values
+    )
+    connection.execute(text("DELETE FROM workers WHERE id = ANY(:gone)"), values)
+    return gone
+
+
+def leave(connection: Connection, worker_id: str) -> None:
+    """A clean stop: an in-flight delivery stays leased and is unknown once its lease ends; the rest is free at once."""
+    values = {"id": worker_id}
+    free = "SET lease = NULL, lease_until = NULL, worker = NULL WHERE worker = :id"
+    connection.execute(text(f"UPDATE digests {free}"), values)  # noqa: S608 constant above
+    connection.execute(text(f"UPDATE channels {free}"), values)  # noqa: S608 constant above
+    connection.execute(text("DELETE FROM workers WHERE id = :id"), values)
+
+
+def digest_slots(connection: Connection) -> int:
+    """Digest threads alive anywhere: the doorbell has one slot for each."""
+    return max(
+        1,
+        one(connection, "SELECT coalesce(sum(digest_threads), 0) FROM workers WHERE seen_at > now() - interval '15 s'"),
+    )
+
+
+def listed(connection: Connection) -> list[Any]:
+    return rows(
+        connection,
+        "SELECT id, kind, host, pid, version, leader, started_at, seen_at, now() - seen_at AS silent "
+        "FROM workers ORDER BY kind, started_at",
+    )
+
+
+def stale_leader(connection: Connection, seconds: float) -> int | None:
+    """Backend pid of a leader that holds the lock but has been silent: a paused process, to be put out of office."""
+    return one(
+        connection,
+        "SELECT l.pid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted "
+        "AND (l.classid::bigint << 32) | l.objid::bigint = :key AND l.pid <> pg_backend_pid() "
+        "AND NOT EXISTS (SELECT 1 FROM workers WHERE leader AND seen_at > now() - make_interval(secs => :seconds))",
+        key=LEADER,
+        seconds=seconds,
+    )
