@@ -19,6 +19,10 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
+def loads(value: str) -> Any:
+    return json.loads(value)
+
+
 def execute(connection: Connection, sql: str, rows: Sequence[Mapping[str, Any]], **more: Any) -> list[Row[Any]]:
     """Run `sql`, which reads its rows from json_to_recordset(CAST(:rows AS json)); nothing is sent when there are none."""
     if not rows:

@@ -23,6 +23,16 @@ def hit(name: str) -> None:
             _act(name, rest.split(":"))
 
 
+def hit_mention(content: str) -> None:
+    """A test may ask that a text with a certain word ends the process: EARMARK_FAIL="text=WORD:exit:always"."""
+    if os.environ.get("EARMARK_FAILPOINTS") != "1":
+        return
+    for spec in os.environ.get("EARMARK_FAIL", "").split(","):
+        point, _, rest = spec.partition(":")
+        if point.startswith("text=") and point.removeprefix("text=") in content:
+            _act(point, rest.split(":"))
+
+
 def _act(name: str, words: list[str]) -> None:
     always = "always" in words
     nth = next((int(word) for word in words if word.isdigit()), 1)

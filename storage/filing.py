@@ -1,0 +1,312 @@
+"""Verdicts are filed: identities, customers, tickets, entries, receipts. One statement per table, rows in key order.
+
+Locks are taken in the same order by every worker: digests, identities, customer links, conversation links, tickets. What two
+workers want at once is settled by a unique index: the loser of an insert waits, then reads what the winner wrote.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from storage import bulk
+from storage.ledger import rows
+from storage.runs import Run, ids
+
+ERASURE = 0x6561726D65
+
+
+class Moved(Exception):
+    """A conversation was closed between two of our statements: run the whole transaction anew."""
+
+    sqlstate = "40001"
+
+
+def fence(connection: Connection, lease: str, mention_ids: Sequence[int]) -> dict[int, int]:
+    """Mention id → version of what this lease still holds, locked. What is missing was edited, erased or taken over."""
+    connection.execute(text("SELECT pg_advisory_xact_lock_shared(:k)"), {"k": ERASURE})
+    held = rows(
+        connection,
+        "SELECT mention_id, version FROM digests WHERE mention_id = ANY(:ids) AND lease = CAST(:lease AS uuid) "
+        "ORDER BY mention_id FOR UPDATE",
+        ids=list(mention_ids),
+        lease=lease,
+    )
+    return {row["mention_id"]: row["version"] for row in held}
+
+
+Author = Mapping[str, Any]  # platform, origin, native_id, handle, name, url, followers
+Key = tuple[str, str, str]
+
+
+def identities(connection: Connection, authors: Sequence[Author]) -> dict[Key, int]:
+    """(platform, origin, native_id) → identity id; made when new, never rewritten when known."""
+    wanted = sorted(
+        {(a["platform"], a["origin"], a["native_id"]): a for a in authors}.items(), key=lambda pair: pair[0]
+    )
+    asked = [author for _, author in wanted]
+    found = _find_identities(connection, asked)
+    missing = [author for key, author in wanted if key not in found]
+    made = bulk.execute(
+        connection,
+        """INSERT INTO identities (kind, platform, origin, native_id, handle, name, url, followers, source)
+        SELECT 'account', platform, origin, native_id, handle, name, url, followers, 'author'
+        FROM json_to_recordset(CAST(:rows AS json)) AS r(platform text, origin text, native_id text, handle text,
+            name text, url text, followers bigint)
+        ORDER BY platform, origin, native_id ON CONFLICT DO NOTHING RETURNING id, platform, origin, native_id""",
+        missing,
+    )
+    found.update({(r.platform, r.origin, r.native_id): r.id for r in made})
+    lost = [author for author in missing if (author["platform"], author["origin"], author["native_id"]) not in found]
+    found.update(_find_identities(connection, lost))
+    return found
+
+
+def _find_identities(connection: Connection, authors: Sequence[Author]) -> dict[Key, int]:
+    keys = [{"platform": a["platform"], "origin": a["origin"], "native_id": a["native_id"]} for a in authors]
+    found = bulk.execute(
+        connection,
+        "SELECT i.id, i.platform, i.origin, i.native_id FROM identities i "
+        "JOIN json_to_recordset(CAST(:rows AS json)) AS r(platform text, origin text, native_id text) "
+        "ON i.kind = 'account' AND i.platform = r.platform AND i.origin = r.origin AND i.native_id = r.native_id",
+        keys,
+    )
+    return {(r.platform, r.origin, r.native_id): r.id for r in found}
+
+
+def customers_of(connection: Connection, identity_ids: Sequence[int]) -> dict[int, int]:
+    """identity id → customer id, for those that belong to somebody."""
+    found = rows(
+        connection,
+        "SELECT identity_id, customer_id FROM customer_identities WHERE identity_id = ANY(:ids)",
+        ids=list(identity_ids),
+    )
+    return {row["identity_id"]: row["customer_id"] for row in found}
+
+
+def make_customers(
+    connection: Connection, named: Mapping[int, str], matched: Mapping[int, tuple[int, str]]
+) -> dict[int, int]:
+    """Give each identity its customer: the matched one with its evidence, or a new one named as given.
+
+    `named`: identity id → display name of those without a customer. `matched`: identity id → (customer id, evidence).
+    """
+    fresh = [identity for identity in sorted(named) if identity not in matched]
+    drawn = dict(zip(fresh, ids(connection, "customers", len(fresh)), strict=True))
+    links = [
+        {
+            "identity_id": identity,
+            "customer_id": matched[identity][0] if identity in matched else drawn[identity],
+            "evidence": matched[identity][1] if identity in matched else "wrote from this account",
+            "source": "import" if identity in matched else "author",
+        }
+        for identity in sorted(named)
+    ]
+    won = bulk.execute(
+        connection,
+        """INSERT INTO customer_identities (identity_id, customer_id, evidence, confidence, source)
+        SELECT identity_id, customer_id, evidence, 1.0, source FROM json_to_recordset(CAST(:rows AS json))
+            AS r(identity_id bigint, customer_id bigint, evidence text, source text)
+        ORDER BY identity_id ON CONFLICT DO NOTHING RETURNING identity_id, customer_id""",
+        links,
+    )
+    result = {r.identity_id: r.customer_id for r in won}
+    lost = [identity for identity in named if identity not in result]
+    bulk.execute(
+        connection,
+        "INSERT INTO customers (id, name, source) OVERRIDING SYSTEM VALUE SELECT id, name, 'author' "
+        "FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, name text) ORDER BY id",
+        [
+            {"id": drawn[identity], "name": named[identity]}
+            for identity in fresh
+            if result.get(identity) == drawn[identity]
+        ],
+    )
+    if lost:
+        result.update(customers_of(connection, lost))
+    return result
+
+
+Conversation = tuple[str, int | None]  # conversation key, customer id
+
+
+def open_tickets(connection: Connection, wanted: Sequence[Conversation]) -> tuple[dict[Conversation, int], set[int]]:
+    """(conversation, customer) → ticket id, and the ids drawn for tickets that are to be made now.
+
+    The unique index on open links decides who makes the ticket; a link that is there is locked against closing.
+    """
+    keys = sorted(set(wanted), key=lambda key: (key[0], key[1] or 0))
+    result = _find_open(connection, keys)
+    missing = [key for key in keys if key not in result]
+    drawn = ids(connection, "tickets", len(missing))
+    made = bulk.execute(
+        connection,
+        """INSERT INTO ticket_conversations (ticket_id, customer_id, conversation)
+        SELECT ticket_id, customer_id, conversation FROM json_to_recordset(CAST(:rows AS json))
+            AS r(ticket_id bigint, customer_id bigint, conversation text, n int)
+        ORDER BY n ON CONFLICT DO NOTHING RETURNING ticket_id, customer_id, conversation""",
+        [
+            {"ticket_id": ticket, "customer_id": key[1], "conversation": key[0], "n": n}
+            for n, (key, ticket) in enumerate(zip(missing, drawn, strict=True))
+        ],
+    )
+    new = {(r.conversation, r.customer_id): r.ticket_id for r in made}
+    result.update(new)
+    lost = [key for key in missing if key not in new]
+    if lost:
+        result.update(_find_open(connection, lost))
+        if any(key not in result for key in lost):
+            raise Moved
+    return result, set(new.values())
+
+
+def _find_open(connection: Connection, keys: Sequence[Conversation]) -> dict[Conversation, int]:
+    found = bulk.execute(
+        connection,
+        """SELECT t.ticket_id, t.customer_id, t.conversation FROM ticket_conversations t
+        JOIN json_to_recordset(CAST(:rows AS json)) AS r(conversation text, customer_id bigint)
+            ON t.conversation = r.conversation AND t.customer_id IS NOT DISTINCT FROM r.customer_id
+        WHERE t.open ORDER BY t.conversation, t.customer_id FOR SHARE OF t""",
+        [{"conversation": key[0], "customer_id": key[1]} for key in keys],
+    )
+    return {(r.conversation, r.customer_id): r.ticket_id for r in found}
+
+
+def tickets(connection: Connection, run: Run, made: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """Write new tickets (rows of id, customer_id, subject, priority, team, intent, topic, platform, label, targets, minutes
+    to first answer and resolution). Returns ticket id → number."""
+    numbers = dict(zip((row["id"] for row in made), ids(connection, "ticket_number", len(made)), strict=True))
+    bulk.execute(
+        connection,
+        """INSERT INTO tickets (id, number, customer_id, subject, priority, team, intent, topic, platform, label, targets,
+            first_due, resolve_due, run_id) OVERRIDING SYSTEM VALUE
+        SELECT id, number, customer_id, subject, priority, team, intent, topic, platform, label, targets,
+            now() + make_interval(mins => first), now() + make_interval(mins => resolve), :run
+        FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, number bigint, customer_id bigint, subject text,
+            priority text, team text, intent text, topic text, platform text, label text, targets text[], first int,
+            resolve int) ORDER BY id""",
+        [{**row, "number": numbers[row["id"]]} for row in made],
+        run=run.id,
+    )
+    for row in made:
+        run.wrote_ticket(row["id"])
+    return numbers
+
+
+def appended(connection: Connection, ticket_ids: Sequence[int]) -> dict[int, Any]:
+    """Tickets that get one more entry: touched, woken from pending. Returns id → (number, targets)."""
+    found = connection.execute(
+        text(
+            "UPDATE tickets t SET updated_at = now(), version = version + 1, "
+            "status = CASE WHEN status IN ('pending', 'hold') THEN 'open' ELSE status END "
+            "FROM (SELECT id FROM tickets WHERE id = ANY(:ids) ORDER BY id FOR UPDATE) o WHERE o.id = t.id "
+            "RETURNING t.id, t.number, t.targets"
+        ),
+        {"ids": bulk.unique(ticket_ids)},
+    )
+    return {row.id: row for row in found}
+
+
+def linked(connection: Connection, mention_ids: Sequence[int]) -> dict[int, int]:
+    """mention id → ticket id of mentions an earlier version of which was filed."""
+    found = rows(
+        connection,
+        "SELECT mention_id, ticket_id FROM ticket_mentions WHERE mention_id = ANY(:ids)",
+        ids=list(mention_ids),
+    )
+    return {row["mention_id"]: row["ticket_id"] for row in found}
+
+
+def link(connection: Connection, run: Run, links: Sequence[tuple[int, int]]) -> None:
+    """(ticket id, mention id) pairs."""
+    bulk.execute(
+        connection,
+        "INSERT INTO ticket_mentions (mention_id, ticket_id, run_id) SELECT mention_id, ticket_id, :run "
+        "FROM json_to_recordset(CAST(:rows AS json)) AS r(mention_id bigint, ticket_id bigint) ORDER BY mention_id",
+        [{"ticket_id": ticket, "mention_id": mention} for ticket, mention in links],
+        run=run.id,
+    )
+    for ticket, mention in links:
+        run.wrote_link(ticket, mention)
+
+
+def enter(connection: Connection, run: Run, wanted: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Write entries (ticket_id, kind, and mention_id, version, user_id, body where they apply). Returns their ids, in order."""
+    drawn = ids(connection, "entries", len(wanted))
+    bulk.execute(
+        connection,
+        """INSERT INTO entries (id, ticket_id, kind, mention_id, version, user_id, body, run_id) OVERRIDING SYSTEM VALUE
+        SELECT id, ticket_id, kind, mention_id, version, user_id, coalesce(body, ''), :run
+        FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, ticket_id bigint, kind text, mention_id bigint,
+            version int, user_id bigint, body text) ORDER BY id""",
+        [{**row, "id": id_} for row, id_ in zip(wanted, drawn, strict=True)],
+        run=run.id,
+    )
+    for row, id_ in zip(wanted, drawn, strict=True):
+        run.wrote_entry(id_, row["ticket_id"])
+    return drawn
+
+
+def decide(connection: Connection, run: Run, verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Verdicts and their receipts."""
+    bulk.execute(
+        connection,
+        """INSERT INTO verdicts (mention_id, version, outcome, reason, intent, priority, team, topic, language, label,
+            compound, scorer, identity_id, run_id)
+        SELECT mention_id, version, outcome, reason, intent, priority, team, topic, language, label, compound, scorer,
+            identity_id, :run
+        FROM json_to_recordset(CAST(:rows AS json)) AS r(mention_id bigint, version int, outcome text, reason text,
+            intent text, priority text, team text, topic text, language text, label text, compound float8, scorer text,
+            identity_id bigint)""",
+        verdicts,
+        run=run.id,
+    )
+    bulk.execute(
+        connection,
+        """INSERT INTO receipts (mention_id, version, body, counted)
+        SELECT mention_id, version, body, counted FROM json_to_recordset(CAST(:rows AS json))
+            AS r(mention_id bigint, version int, body text, counted text)""",
+        [{key: row[key] for key in ("mention_id", "version", "body", "counted")} for row in verdicts],
+    )
+    for row in verdicts:
+        run.verdicts += 1
+        run.verdict_sum += row["mention_id"]
+        if row["outcome"] == "ticket":
+            run.ticketed += 1
+        elif row["outcome"] == "review":
+            run.in_review += 1
+        else:
+            run.ignored += 1
+
+
+def counted_before(connection: Connection, mention_ids: Sequence[int]) -> dict[int, str]:
+    """mention id → what its latest receipt says it added to the counts."""
+    found = rows(
+        connection,
+        "SELECT DISTINCT ON (mention_id) mention_id, counted FROM receipts WHERE mention_id = ANY(:ids) "
+        "ORDER BY mention_id, version DESC",
+        ids=list(mention_ids),
+    )
+    return {row["mention_id"]: row["counted"] for row in found if row["counted"]}
+
+
+def count(connection: Connection, deltas: Mapping[tuple[str, str, str, str], int]) -> None:
+    """Add to the per-minute counts: (topic, platform, measure, minute ISO) → difference. Last, since minutes are shared."""
+    bulk.execute(
+        connection,
+        """INSERT INTO counts AS c (topic, platform, measure, minute, n)
+        SELECT topic, platform, measure, minute, n FROM json_to_recordset(CAST(:rows AS json))
+            AS r(topic text, platform text, measure text, minute timestamptz, n int)
+        ORDER BY topic, platform, measure, minute
+        ON CONFLICT (topic, platform, measure, minute) DO UPDATE SET n = c.n + EXCLUDED.n""",
+        [
+            {"topic": key[0], "platform": key[1], "measure": key[2], "minute": key[3], "n": n}
+            for key, n in sorted(deltas.items())
+            if n
+        ],
+    )
+
+
+def finish(connection: Connection, mention_ids: Sequence[int]) -> None:
+    """They have their verdicts: out of the queue."""
+    connection.execute(text("DELETE FROM digests WHERE mention_id = ANY(:ids)"), {"ids": bulk.unique(mention_ids)})

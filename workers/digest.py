@@ -1,0 +1,398 @@
+"""The digest step: claim a batch, judge each mention, file what was decided in one transaction.
+
+Judging is domain's; this page loads, files and counts. A batch that raised is split in halves; a mention with two starts goes
+alone, with three it is a dead letter: a text that kills the process takes no neighbour with it.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from domain.nouns import Stored, Verdict
+from domain.rules import ServiceLevel
+from storage import bulk, customers, digests, filing, outbox, runs
+from storage.ledger import Ledger, again
+from workers import failpoints
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 20.0
+RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What filing needs to know of a desk: its name and which tickets it is owed."""
+
+    name: str
+    teams: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
+
+    def wants(self, verdict: Verdict) -> bool:
+        return (not self.teams or verdict.team in self.teams) and (
+            not self.priorities or verdict.priority in self.priorities
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Desktop:
+    """The part of the configuration in force that filing needs, and the judge made from it."""
+
+    judge: Callable[[Stored], Verdict]
+    topics: tuple[str, ...]
+    levels: dict[str, ServiceLevel]
+    desks: tuple[Desk, ...] = ()
+    linkable: frozenset[str] = frozenset()  # platforms whose policy lets accounts be matched with other identifiers
+    console_url: str = ""
+
+
+@dataclass(slots=True)
+class Digested:
+    """What one drain did."""
+
+    mentions: int = 0
+    tickets: int = 0
+    dead: int = 0
+    targets: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    stored: Stored
+    verdict: Verdict
+
+
+def drain(ledger: Ledger, desktop: Desktop, worker: str, stopping: Callable[[], bool]) -> Digested:
+    """Digest batches until nothing is due, 20 s are over, or the process is to stop."""
+    done = Digested()
+    until = time.monotonic() + DRAIN_SECONDS
+    while not stopping() and time.monotonic() < until:
+        batch = ledger.run(lambda c: digests.claim(c, worker))
+        suspects = ledger.run(lambda c: digests.claim(c, worker, suspects=True))
+        if not batch.mentions and not suspects.mentions:
+            break
+        for claimed in (batch, suspects):
+            if claimed.mentions:
+                _batch(ledger, desktop, worker, claimed, claimed.mentions, done)
+    return done
+
+
+def _batch(
+    ledger: Ledger,
+    desktop: Desktop,
+    worker: str,
+    claimed: digests.Claimed,
+    part: Sequence[tuple[int, int, int]],
+    done: Digested,
+) -> None:
+    worn = [item for item in part if item[2] > digests.STARTS]
+    fresh = [item for item in part if item[2] <= digests.STARTS]
+    for mention_id, _, attempts in worn:
+        _dead(ledger, worker, claimed, mention_id, f"the process ended {attempts - 1} times while judging it", None)
+        done.dead += 1
+    if not fresh:
+        return
+    try:
+        _digest(ledger, desktop, worker, claimed.lease, [item[0] for item in fresh], done)
+    except Exception as error:
+        if again(error):
+            ledger.run(lambda c: digests.give_back(c, claimed.lease))
+            raise
+        if len(fresh) > 1:
+            middle = len(fresh) // 2
+            _batch(ledger, desktop, worker, claimed, fresh[:middle], done)
+            _batch(ledger, desktop, worker, claimed, fresh[middle:], done)
+            return
+        _failed(ledger, worker, claimed, fresh[0], error, done)
+
+
+def _failed(
+    ledger: Ledger, worker: str, claimed: digests.Claimed, item: tuple[int, int, int], error: Exception, done: Digested
+) -> None:
+    mention_id, _, attempts = item
+    said = f"{type(error).__name__}: {error}"
+    log.warning("mention failed", mention_id=mention_id, attempt=attempts, error=type(error).__name__)
+    if attempts >= digests.STARTS:
+        _dead(ledger, worker, claimed, mention_id, "judging it raised an error each time", said)
+        done.dead += 1
+    else:
+        ledger.run(lambda c: digests.put_off(c, claimed.lease, mention_id, RETRY_SECONDS, said))
+
+
+def _dead(
+    ledger: Ledger, worker: str, claimed: digests.Claimed, mention_id: int, reason: str, error: str | None
+) -> None:
+    def work(connection: Connection) -> None:
+        run = runs.start(connection, "digest", worker)
+        digests.bury(connection, run, claimed.lease, mention_id, reason, error)
+        runs.finish(connection, run)
+
+    ledger.run(work)
+    log.error("mention is a dead letter", mention_id=mention_id, reason=reason)
+
+
+def _digest(
+    ledger: Ledger, desktop: Desktop, worker: str, lease: str, mention_ids: Sequence[int], done: Digested
+) -> None:
+    started = time.monotonic()
+    with ledger.begin() as connection:
+        loaded = digests.load(connection, mention_ids)
+    order = {name: n for n, name in enumerate(desktop.topics)}
+    decided = []
+    for stored in loaded.values():
+        topics = tuple(sorted(stored.topics, key=lambda name: order.get(name, len(order))))
+        stored = replace(stored, topics=topics)
+        failpoints.hit_mention(stored.mention.content)
+        decided.append(Decided(stored, desktop.judge(stored)))
+    failpoints.hit("digest-judged")
+
+    def work(connection: Connection) -> tuple[runs.Run, set[str]]:
+        run = runs.start(connection, "digest", worker)
+        targets = file(connection, run, desktop, lease, decided)
+        run.ms = int((time.monotonic() - started) * 1000)
+        runs.finish(connection, run)
+        failpoints.hit("digest-before-commit")
+        return run, targets
+
+    run, targets = ledger.run(work)
+    done.mentions += run.verdicts
+    done.tickets += run.tickets
+    done.targets |= targets
+
+
+def file(connection: Connection, run: runs.Run, desktop: Desktop, lease: str, decided: Sequence[Decided]) -> set[str]:
+    """File a batch of decisions; returns the targets that are owed something now."""
+    held = filing.fence(connection, lease, [item.stored.id for item in decided])
+    ours = [item for item in decided if held.get(item.stored.id) == item.stored.version]
+    people = _authors(connection, ours)
+    later = [item for item in ours if item.stored.version > 1]
+    linked = filing.linked(connection, [item.stored.id for item in later]) if later else {}
+    effects = _file_tickets(connection, run, desktop, ours, people, linked)
+    before = filing.counted_before(connection, [item.stored.id for item in later]) if later else {}
+    deltas: Counter[tuple[str, str, str, str]] = Counter()
+    filing.decide(connection, run, [_verdict_row(item, people, before, deltas) for item in ours])
+    outbox.owe_many(connection, run, effects)
+    filing.finish(connection, [item.stored.id for item in ours])
+    filing.count(connection, deltas)
+    return {effect.target for effect in effects}
+
+
+def _author_key(item: Decided) -> filing.Key | None:
+    author = item.stored.mention.attributed_to
+    return None if author is None else (item.stored.mention.platform, item.stored.mention.origin, author.native_id)
+
+
+def _authors(connection: Connection, ours: Sequence[Decided]) -> dict[int, int]:
+    """mention id → identity id of its author, where there is one."""
+    rows: dict[filing.Key, dict[str, Any]] = {}
+    for item in ours:
+        author, key = item.stored.mention.attributed_to, _author_key(item)
+        if author is not None and key is not None:
+            rows[key] = {
+                "platform": key[0],
+                "origin": key[1],
+                "native_id": key[2],
+                "handle": author.handle,
+                "name": author.name,
+                "url": author.url,
+                "followers": author.followers,
+            }
+    found = filing.identities(connection, list(rows.values()))
+    return {item.stored.id: found[key] for item in ours if (key := _author_key(item)) is not None}
+
+
+def _customers(
+    connection: Connection, desktop: Desktop, items: Sequence[Decided], people: dict[int, int]
+) -> dict[int, int]:
+    """identity id → customer id for the authors of tickets: known, matched by an exact attested identifier, or new."""
+    wanted = {people[item.stored.id]: item.stored.mention for item in items if item.stored.id in people}
+    owned = filing.customers_of(connection, list(wanted))
+    named = {}
+    authors = {}
+    for identity, mention in wanted.items():
+        author = mention.attributed_to
+        if identity not in owned and author is not None:
+            named[identity] = author.name or author.handle or author.native_id
+            authors[identity] = (mention.platform, mention.origin, author)
+    if named:
+        matched = customers.match(connection, authors, linkable=desktop.linkable)
+        owned |= filing.make_customers(connection, named, matched)
+    return owned
+
+
+def _file_tickets(
+    connection: Connection,
+    run: runs.Run,
+    desktop: Desktop,
+    ours: Sequence[Decided],
+    people: dict[int, int],
+    linked: dict[int, int],
+) -> list[outbox.Effect]:
+    """Open or append. A mention that was filed before (an edit, a deletion) gets an entry on its ticket instead."""
+    again_ = [item for item in ours if item.stored.id in linked]
+    items = [item for item in ours if item.verdict.outcome == "ticket" and item.stored.id not in linked]
+    if not items and not again_:
+        return []
+    owners = _customers(connection, desktop, items, people)
+    keys = {
+        item.stored.id: (item.stored.mention.conversation, owners.get(people.get(item.stored.id, -1))) for item in items
+    }
+    where, made = filing.open_tickets(connection, list(keys.values()))
+    first: dict[int, Decided] = {}
+    for item in items:
+        first.setdefault(where[keys[item.stored.id]], item)
+    numbers = filing.tickets(
+        connection,
+        run,
+        [_ticket_row(id_, first[id_], keys[first[id_].stored.id][1], desktop) for id_ in sorted(made)],
+    )
+    touched = [where[key] for key in keys.values() if where[key] not in made] + list(linked.values())
+    known = filing.appended(connection, touched) if touched else {}
+    filing.link(connection, run, [(where[keys[item.stored.id]], item.stored.id) for item in items])
+
+    todo = [(item, where[keys[item.stored.id]], "mention") for item in items]
+    todo += [(item, linked[item.stored.id], "deleted" if item.stored.mention.deleted else "edit") for item in again_]
+    entries = filing.enter(
+        connection,
+        run,
+        [
+            {"ticket_id": ticket, "kind": kind, "mention_id": item.stored.id, "version": item.stored.version}
+            for item, ticket, kind in todo
+        ],
+    )
+    effects = []
+    for (item, ticket, kind), entry in zip(todo, entries, strict=True):
+        if ticket in made:
+            number = numbers[ticket]
+            targets = _targets(desktop, first[ticket].verdict)
+        else:
+            row = known.get(ticket)
+            if row is None:
+                continue
+            number, targets = row.number, row.targets
+        opens = ticket in made and first[ticket] is item
+        for target in targets:
+            effects.append(_effect(desktop, target, number, ticket, entry, item, kind, opens, keys))
+    return effects
+
+
+def _targets(desktop: Desktop, verdict: Verdict) -> list[str]:
+    return [desk.name for desk in desktop.desks if desk.wants(verdict)]
+
+
+def subject(stored: Stored) -> str:
+    """The first line of what was said, at most 120 characters."""
+    line = next((line.strip() for line in stored.mention.text.splitlines() if line.strip()), "")
+    return line if len(line) <= 120 else line[:119].rstrip() + "…"
+
+
+def _ticket_row(id_: int, item: Decided, customer: int | None, desktop: Desktop) -> dict[str, Any]:
+    verdict = item.verdict
+    level = desktop.levels[verdict.priority]
+    return {
+        "id": id_,
+        "customer_id": customer,
+        "subject": subject(item.stored) or f"{item.stored.mention.platform} {item.stored.mention.native_id}",
+        "priority": verdict.priority,
+        "team": verdict.team,
+        "intent": verdict.intent,
+        "topic": item.stored.topics[0] if item.stored.topics else "",
+        "platform": item.stored.mention.platform,
+        "label": verdict.sentiment.label,
+        "targets": _targets(desktop, verdict),
+        "first": level.first,
+        "resolve": level.resolve,
+    }
+
+
+def said(stored: Stored) -> dict[str, Any]:
+    """A mention as a notice carries it."""
+    mention, author = stored.mention, stored.mention.attributed_to
+    return {
+        "platform": mention.platform,
+        "url": mention.url,
+        "author": (author.name or author.handle or author.native_id) if author else "",
+        "text": mention.text,
+        "published": mention.published.isoformat(),
+    }
+
+
+def _effect(
+    desktop: Desktop,
+    target: str,
+    number: int,
+    ticket: int,
+    entry: int,
+    item: Decided,
+    kind: str,
+    opens: bool,
+    keys: dict[int, filing.Conversation],
+) -> outbox.Effect:
+    url = f"{desktop.console_url}/tickets/{number}"
+    if not opens:
+        lead = {"edit": "The author edited the post.", "deleted": "The author deleted the post."}.get(kind, "")
+        body: dict[str, Any] = {"number": number, "text": lead or item.stored.mention.text, "public": False}
+        if not item.stored.mention.deleted:
+            body["mention"] = said(item.stored)
+        return outbox.Effect(target, "ticket.comment", f"em-e{entry}-{target}", body, ticket, entry)
+    mention = said(item.stored)
+    body = {
+        "number": number,
+        "subject": subject(item.stored),
+        "text": mention["text"],
+        "priority": item.verdict.priority,
+        "team": item.verdict.team,
+        "customer": {"id": keys[item.stored.id][1], "name": mention["author"]},
+        "mentions": [mention],
+        "reasons": list(item.verdict.reasons),
+        "url": url,
+    }
+    return outbox.Effect(target, "ticket.create", f"em-{number}-{target}-create", body, ticket, entry)
+
+
+def counted(stored: Stored, verdict: Verdict) -> list[list[str]]:
+    """What a verdict adds to the per-minute counts: [topic, measure, minute]. Our own posts and deletions add nothing."""
+    if verdict.reason == "own-account" or stored.mention.deleted:
+        return []
+    minute = stored.mention.published.astimezone(UTC).replace(second=0, microsecond=0).isoformat()
+    measures = ["reposts"] if verdict.reason == "repost" else ["all"]
+    if measures == ["all"] and verdict.sentiment.label == "negative":
+        measures.append("negative")
+    return [[topic, measure, minute] for topic in stored.topics for measure in measures]
+
+
+def _verdict_row(
+    item: Decided, people: dict[int, int], before: dict[int, str], deltas: Counter[tuple[str, str, str, str]]
+) -> dict[str, Any]:
+    stored, verdict = item.stored, item.verdict
+    adds = counted(stored, verdict)
+    if stored.mention.deleted and stored.id in before:  # what was counted stays counted: it was said
+        adds = bulk.loads(before[stored.id])
+    else:
+        for topic, measure, minute in adds:
+            deltas[topic, stored.mention.platform, measure, minute] += 1
+        for topic, measure, minute in bulk.loads(before.get(stored.id, "[]")):
+            deltas[topic, stored.mention.platform, measure, minute] -= 1
+    return {
+        "mention_id": stored.id,
+        "version": stored.version,
+        "outcome": verdict.outcome,
+        "reason": verdict.reason,
+        "intent": verdict.intent,
+        "priority": verdict.priority,
+        "team": verdict.team,
+        "topic": stored.topics[0] if stored.topics else "",
+        "language": verdict.language,
+        "label": verdict.sentiment.label,
+        "compound": verdict.sentiment.compound,
+        "scorer": verdict.sentiment.scorer,
+        "identity_id": people.get(stored.id),
+        "body": bulk.dumps({**verdict.receipt, "reasons": list(verdict.reasons)}),
+        "counted": bulk.dumps(adds),
+    }
