@@ -1,0 +1,13 @@
+"""The keys of the town: what a client must present. Made up, and good for nothing outside."""
+
+ACCOUNTS: dict[str, dict[str, str]] = {
+    "reddit": {"client_id": "town-reddit-app", "client_secret": "town-reddit-secret"},
+    "x": {"bearer": "town-x-bearer"},
+    "zendesk": {
+        "email": "agent@northbank.example",
+        "token": "town-zendesk-token",
+        "oauth": "town-zendesk-oauth",
+    },
+    # Standard Webhooks: "whsec_" and 24 to 64 bytes in base64.
+    "webhook": {"secret": "whsec_bm9ydGhiYW5rLXRvd24td2ViaG9vay1zZWNyZXQtMDE="},
+}
