@@ -1,0 +1,244 @@
+"""What no single entry can know: names across sections, equal names, secrets, hosts, and numbers that make no sense."""
+
+import re
+from collections.abc import Iterable
+
+import connectors.inbound
+from config import hosts
+from config.clock import cron_problem
+from config.complaints import Complaint, is_secret, nearest
+from config.shapes import Book, Entries
+from config.source import Node
+from domain.nouns import INTENTS
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,126}")
+_NAME = re.compile(r"[^\W_][\w.-]{0,62}")
+_NAMED = ("topics", "intents", "rules", "teams", "channels", "escalations")
+_TARGETS = ("desks", "alerts")
+_LINKS = (
+    ("channels", ("topics",), "topic"),
+    ("rules", ("when", "topic"), "topic"),
+    ("rules", ("when", "intent"), "intent"),
+    ("rules", ("then", "team"), "team"),
+    ("escalations", ("topics",), "topic"),
+    ("escalations", ("alerts",), "alert"),
+    ("desks", ("when", "teams"), "team"),
+)
+_RANGES = (
+    ("intents", ("weight",), 0.01, 100),
+    ("service_levels", ("first",), 1, 525_600),
+    ("service_levels", ("resolve",), 1, 525_600),
+    ("rules", ("when", "compound_at_most"), -1, 1),
+    ("rules", ("when", "compound_at_least"), -1, 1),
+    ("rules", ("when", "rating_at_most"), 0, 1000),
+    ("rules", ("when", "followers_at_least"), 0, 10**12),
+    ("escalations", ("window",), 1, 10_080),
+    ("escalations", ("baseline",), 1, 400),
+    ("escalations", ("floor",), 1, 10**9),
+    ("escalations", ("threshold",), 0.01, 1),
+)
+
+
+def check(book: Book, entries: Entries, vendors: bool) -> None:
+    """All of it; names are taken from the files as written, so an entry refused for another reason is still known by its name."""
+    _unique(book)
+    _secrets(book)
+    _numbers(book)
+    _times(book)
+    if book.whole:  # what stands in a file that cannot be read is not missing
+        _references(book, vendors)
+    if vendors:
+        _hosts(book, entries)
+    _reachable(book, entries)
+
+
+def places(book: Book) -> dict[str, Complaint]:
+    """Where each channel, desk and alert stands, as `channels/NAME`: for complaints made later, about missing secrets."""
+    found = {}
+    for section in ("channels", *_TARGETS):
+        for item in _items(book, section):
+            name = item.get("name")
+            if name is not None:
+                text = book.sources[name.file].line(name.line) if name.file in book.sources else ""
+                found[f"{section}/{name.value}"] = Complaint(
+                    name.file, name.line, name.column, "", text, width=name.width
+                )
+    return found
+
+
+def _items(book: Book, section: str) -> list[Node]:
+    node = book.sections.get(section)
+    return [item for item in node.items if item.kind == "map"] if node is not None and node.kind == "list" else []
+
+
+def _names(book: Book, *sections: str) -> list[str]:
+    nodes = [item.get("name") for section in sections for item in _items(book, section)]
+    return [node.value for node in nodes if node is not None and isinstance(node.value, str)]
+
+
+def _unique(book: Book) -> None:
+    for group in (*((name,) for name in _NAMED), _TARGETS):
+        _unique_by(book, [item for section in group for item in _items(book, section)], "name")
+    _unique_by(book, _items(book, "service_levels"), "priority")
+    for item in (item for section in (*_NAMED, *_TARGETS) for item in _items(book, section)):
+        name = item.get("name")
+        if name is not None and isinstance(name.value, str) and not _NAME.fullmatch(name.value):
+            slug = re.sub(r"[^\w.-]+", "-", name.value).strip("-_.").lower()[:63]
+            book.complain(
+                name, "a name has up to 63 letters, digits, '-', '_' or '.' and begins with a letter or digit", slug
+            )
+
+
+def _unique_by(book: Book, items: Iterable[Node], key: str) -> None:
+    seen: dict[str, Node] = {}
+    for item in items:
+        node = item.get(key)
+        if node is None or not isinstance(node.value, str):
+            continue
+        first = seen.setdefault(node.value.casefold(), node)
+        if first is not node:
+            book.complain(node, f'the {key} "{node.value[:60]}" is already used in {first.file}:{first.line}')
+
+
+def _secrets(book: Book) -> None:
+    for section, root in book.sections.items():
+        for item in root.items if root.kind == "list" else [root]:
+            prefix = _text(item, "kind") or section
+            for key, node in item.walk():
+                if key is not None and node.kind == "scalar" and isinstance(node.value, str):
+                    _secret(book, key, node.value, prefix)
+
+
+def _secret(book: Book, key: Node, value: str, prefix: str) -> None:
+    if is_secret(key.value):
+        name = re.sub(r"[^A-Z0-9]+", "_", f"{prefix}_{key.value}".upper())
+        book.complain(
+            key, f"a secret does not belong in a file: put it in the environment and write {key.value}_env: {name}"
+        )
+    elif key.value.endswith("_env") and value and not _VARIABLE.fullmatch(value):
+        book.complain(
+            key, f"{key.value} names an environment variable (capital letters, digits, _), it does not hold the secret"
+        )
+
+
+def _numbers(book: Book) -> None:
+    """Ranges of domain's plain dataclasses, which carry no constraints of their own."""
+    for section, path, low, high in _RANGES:
+        for item in _items(book, section):
+            _range(book, item, path, low, high)
+    for item in _items(book, "service_levels"):
+        first, resolve = _number(_at(item, ("first",))), _number(_at(item, ("resolve",)))
+        if first is not None and resolve is not None and resolve < first:
+            book.complain(_at(item, ("resolve",)), "resolve: must not be before the first answer")
+
+
+def _range(book: Book, item: Node, path: tuple[str, ...], low: float, high: float) -> None:
+    node = _at(item, path)
+    value = _number(node)
+    if value is not None and not low <= value <= high:  # a NaN is in no range
+        book.complain(node, f"{path[-1]}: must be at least {low:g} and at most {high:g}")
+
+
+def _number(node: Node) -> float | None:
+    try:
+        return float(node.value) if node.kind == "scalar" and node.value is not None else None
+    except (TypeError, ValueError, OverflowError):
+        return None  # shapes.py has said so
+
+
+def _at(node: Node, path: Iterable[str]) -> Node:
+    """The node at a path of keys; where a step leads nowhere, a place without a value."""
+    for step in path:
+        node = node.get(step) or Node("map", file=node.file, line=node.line, column=node.column, width=node.width)
+    return node
+
+
+def _text(item: Node, key: str) -> str:
+    node = item.get(key)
+    return node.value if node is not None and isinstance(node.value, str) else ""
+
+
+def _times(book: Book) -> None:
+    for item in _items(book, "channels"):
+        cron, zone = _text(item, "cron"), _text(item, "timezone") or "UTC"
+        if cron and _text(item, "every"):
+            book.complain(item.key("cron") or item, "a channel has every or cron, not both")
+        problem, key = cron_problem(cron, zone)
+        if problem:
+            book.complain(_at(item, (key,)), problem)
+
+
+def _references(book: Book, vendors: bool) -> None:
+    known = {
+        "topic": _names(book, "topics"),
+        "team": _names(book, "teams"),
+        "intent": [*_names(book, "intents"), *INTENTS],
+        "alert": _names(book, "alerts"),
+    }
+    for section, path, word in _LINKS:
+        for item in _items(book, section):
+            _known(book, _at(item, path), known[word], word)
+    if "default_team" in book.sections:
+        _known(book, book.sections["default_team"], known["team"], "team")
+    for item in _items(book, "own_accounts"):
+        if not _text(item, "handle") and not _text(item, "native_id"):
+            book.complain(item, "one of our own accounts is known by its handle or its native_id")
+    if vendors:
+        _platform_references(book)
+
+
+def _platform_references(book: Book) -> None:
+    """The connectors' platforms are only asked for when something names one, since that loads them all."""
+    nodes = [_at(item, ("platform",)) for item in _items(book, "own_accounts")]
+    nodes += [_at(item, ("when", "platform")) for item in _items(book, "rules")]
+    nodes = [node for node in nodes if node.kind != "map"]
+    known = _platforms() if nodes else []
+    for node in nodes:
+        _known(book, node, known, "platform")
+
+
+def _platforms() -> list[str]:
+    found = set()
+    for kind in connectors.inbound.kinds():
+        try:
+            found.add(str(connectors.inbound.load(kind).PLATFORM))
+        except Exception:  # a connector that cannot be loaded is complained about where a channel uses it
+            found.add(str(kind))
+    return sorted(found)
+
+
+def _known(book: Book, node: Node, known: Iterable[str], word: str) -> None:
+    """A name, or each of a list of names; anything else is a complaint of shapes.py already."""
+    for one in node.items if node.kind == "list" else [node]:
+        if one.kind == "scalar" and isinstance(one.value, str) and one.value and one.value not in known:
+            listed = ", ".join(list(dict.fromkeys(known))[:12]) or "none is configured"
+            book.complain(one, f'unknown {word} "{one.value[:60]}"; known: {listed}', nearest(one.value, known))
+
+
+def _hosts(book: Book, entries: Entries) -> None:
+    settings = entries.get("settings")
+    allowed = frozenset(settings.allow_hosts if settings else ())
+    for section in ("channels", *_TARGETS):
+        for item in _items(book, section):
+            for key, node in item.walk():
+                if key is not None:
+                    _hosts_of(book, key.value, node, allowed)
+
+
+def _hosts_of(book: Book, key: str, node: Node, allowed: frozenset[str]) -> None:
+    for value in node.items if node.kind == "list" else [node]:
+        if value.kind == "scalar" and isinstance(value.value, str):
+            problem = hosts.problem(key, value.value, allowed)
+            if problem:
+                book.complain(value, problem)
+
+
+def _reachable(book: Book, entries: Entries) -> None:
+    rules = entries.get("rules", [])
+    for index, (item, rule) in enumerate(rules[:-1]):
+        if not any(getattr(rule.when, name) not in ((), None) for name in type(rule.when).__dataclass_fields__):
+            after = len(rules) - index - 1
+            book.complain(
+                item, f'the rule "{rule.name}" has no condition: the {after} below it never decide', severity="warning"
+            )
+            return

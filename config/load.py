@@ -1,0 +1,185 @@
+"""The one door: a folder of YAML becomes a Config, or every complaint about it at once."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from config import links, shapes
+from config.complaints import Complaint, Complaints, nearest
+from config.models import Config
+from config.source import Node, Refused, Source, of
+
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(slots=True)
+class Book:
+    """All files as one: a node per section, and the complaints so far. `whole` is False when a file could not be read to its end."""
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    sections: dict[str, Node] = field(default_factory=dict)
+    complaints: list[Complaint] = field(default_factory=list)
+    whole: bool = True
+
+    def complain(self, node: Node, message: str, suggestion: str = "", severity: Any = "error") -> None:
+        source = self.sources.get(node.file)
+        text = source.line(node.line) if source else ""
+        self.complaints.append(
+            Complaint(node.file, node.line, node.column, message, text, suggestion, severity, node.width)
+        )
+
+    @property
+    def errors(self) -> list[Complaint]:
+        return [one for one in self.complaints if one.severity == "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What came of a look at a folder: a Config when nothing stands against it, the complaints (warnings too), and where names stand."""
+
+    config: Config | None
+    complaints: tuple[Complaint, ...]
+    places: Mapping[str, Complaint]
+    files: tuple[str, ...]
+
+
+def load(folder: str | Path, values: Mapping[str, str] | None = None) -> Config:
+    """The configuration in a folder; `values` fill its `${NAME}` placeholders. Raises Complaints with everything that is wrong."""
+    examined = examine(folder, values)
+    if examined.config is None:
+        raise Complaints(one for one in examined.complaints if one.severity == "error")
+    return examined.config
+
+
+def examine(folder: str | Path, values: Mapping[str, str] | None = None) -> Examined:
+    """Like load, but hands everything back: for `earmark check`, the watcher and the console."""
+    texts, complaints = _files(Path(folder))
+    return examine_texts(texts, values, complaints)
+
+
+def examine_texts(
+    texts: Iterable[tuple[str, str | bytes]],
+    values: Mapping[str, str] | None = None,
+    complaints: Iterable[Complaint] = (),
+) -> Examined:
+    """The same for files already in hand, as (name, text) in order."""
+    book = Book(complaints=list(complaints))
+    for name, text in texts:
+        _add(book, Source(name, text), values or {})
+    config = _config(book, vendors=True)
+    places = links.places(book)
+    return Examined(config, tuple(Complaints(book.complaints)), places, tuple(book.sources))
+
+
+def load_document(document: Mapping[str, Any]) -> Config:
+    """The configuration as the ledger holds it. It passed the connectors' own models when it came in, so they are not loaded here."""
+    book = Book()
+    try:
+        root = of(document)
+    except Refused as refused:
+        raise Complaints([Complaint("", 0, 0, refused.message)]) from None
+    _take_sections(book, root)
+    config = _config(book, vendors=False)
+    if config is None:
+        raise Complaints(book.errors)
+    return config
+
+
+def _files(folder: Path) -> tuple[list[tuple[str, bytes]], list[Complaint]]:
+    texts: list[tuple[str, bytes]] = []
+    complaints: list[Complaint] = []
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith("."))
+    except OSError as error:
+        return [], [Complaint(str(folder), 0, 0, f"cannot be read as a folder: {error.strerror}")]
+    for name in (name for name in names if name.endswith((".yaml", ".yml"))):
+        path = folder / name
+        try:
+            texts.append((str(path), path.read_bytes()))
+        except OSError as error:
+            complaints.append(Complaint(str(path), 0, 0, f"cannot be read: {error.strerror}"))
+    if not texts and not complaints:
+        complaints.append(Complaint(str(folder), 0, 0, "holds no *.yaml file"))
+    return texts, complaints
+
+
+def _add(book: Book, source: Source, values: Mapping[str, str]) -> None:
+    book.sources[source.file] = source
+    book.complaints += source.complaints
+    book.whole = book.whole and (source.root is not None or not source.complaints)
+    if source.root is None or (source.root.kind == "scalar" and source.root.value is None):
+        return
+    if source.root.kind != "map":
+        book.whole = False
+        book.complain(source.root, "a file holds sections: topics:, channels:, rules: …")
+        return
+    _fill(book, source.root, values)
+    _take_sections(book, source.root)
+
+
+def _fill(book: Book, root: Node, values: Mapping[str, str]) -> None:
+    """Placeholders are filled after parsing, so that a value cannot change the structure."""
+    filled: set[int] = set()  # an aliased node is met more than once
+    for _, node in root.walk():
+        if node.kind != "scalar" or not isinstance(node.value, str) or "${" not in node.value or id(node) in filled:
+            continue
+        filled.add(id(node))
+        unknown = [name for name in _PLACEHOLDER.findall(node.value) if name not in values]
+        if unknown:
+            advice = "" if values else "; secrets are named by a key that ends in _env, other values are written out"
+            book.complain(node, f"nothing fills ${{{unknown[0]}}}{advice}", nearest(unknown[0], values))
+        else:
+            node.value = _PLACEHOLDER.sub(lambda match: values[match[1]], node.value)
+
+
+def _take_sections(book: Book, root: Node) -> None:
+    """Lists of several files follow each other in file order, mappings join, and a single value may stand once."""
+    for key, value in root.pairs:
+        if key.value not in Config.model_fields:
+            book.complain(key, f'unknown section "{key.value[:60]}"', nearest(key.value, Config.model_fields))
+            continue
+        if value.kind == "scalar" and value.value is None:
+            continue
+        earlier = book.sections.get(key.value)
+        if earlier is None:
+            book.sections[key.value] = Node(
+                value.kind,
+                value.value,
+                list(value.items),
+                list(value.pairs),
+                value.file,
+                value.line,
+                value.column,
+                value.width,
+            )
+        elif earlier.kind == value.kind == "list":
+            earlier.items += value.items
+        elif earlier.kind == value.kind == "map":
+            _join(book, earlier, value)
+        else:
+            book.complain(key, f'"{key.value}" is already set in {earlier.file}:{earlier.line}')
+
+
+def _join(book: Book, into: Node, more: Node) -> None:
+    for key, value in more.pairs:
+        first = into.key(key.value)
+        if first is None:
+            into.pairs.append((key, value))
+        else:
+            book.complain(key, f'"{key.value}" is already set in {first.file}:{first.line}')
+
+
+def _config(book: Book, vendors: bool) -> Config | None:
+    entries = shapes.read(book, vendors)
+    links.check(book, entries, vendors)
+    if book.errors:
+        return None
+    return Config(
+        **{
+            name: tuple(model for _, model in found) if isinstance(found, list) else found
+            for name, found in entries.items()
+        }
+    )

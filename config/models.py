@@ -1,0 +1,190 @@
+"""What an operator may write, as frozen models. Shapes only: where a thing stands in a file is load.py's, names across are links.py's."""
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from domain.nouns import Priority
+from domain.rules import Account, Intent, Judgement, Rule, ServiceLevel, SpikeRule, Topic
+
+MIN_INTERVAL = 5
+MAX_INTERVAL = 31 * 86_400
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(?:\d{1,9}[smhd])+")
+
+
+def seconds(text: str) -> int:
+    """`45s`, `15m`, `1h30m`, `1d` in seconds; raises ValueError with what to write instead."""
+    if not _DURATION.fullmatch(text):
+        hint = (
+            f'; write "{text}s"'
+            if re.fullmatch(r"\d{1,9}", text)
+            else "; write a number and s, m, h or d, such as 60s or 1h30m"
+        )
+        raise ValueError(f'"{text[:40]}" is not a length of time{hint}')
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
+
+
+def _interval(text: str) -> str:
+    length = seconds(text)
+    if length < MIN_INTERVAL:
+        raise ValueError(f"every {text} is too often; the shortest interval is {MIN_INTERVAL}s")
+    if length > MAX_INTERVAL:
+        raise ValueError(f"every {text} is too seldom; the longest interval is 31d")
+    return text
+
+
+Names = tuple[str, ...]
+
+
+class Model(BaseModel):
+    """Frozen, and no key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Team(Model):
+    """Who works on tickets."""
+
+    name: str = Field(description="The name rules and desks use.")
+    label: str = Field("", description="What people read on the page.")
+
+
+class Channel(Model):
+    """One thing to monitor: a connector, what it asks for, and when. The connector's own keys stand beside these."""
+
+    name: str = Field(description="Unique. The ledger keeps the position under it: a new name starts the channel anew.")
+    kind: str = Field(description="The connector.")
+    enabled: bool = Field(True, description="false keeps the channel in the file and does not poll it.")
+    topics: Names = Field((), description="Whose mentions it feeds; empty: all topics.")
+    every: Annotated[str, AfterValidator(_interval)] = Field(
+        "", description="How often to poll: 60s, 15m, 1h30m, 1d. At least 5s. Without every and cron: 5m."
+    )
+    cron: str = Field(
+        "", description='Instead of every: five fields, such as "0 6 * * mon-fri". Days of the week by name.'
+    )
+    timezone: str = Field("UTC", description="The zone cron is read in, such as Europe/Berlin.")
+    max_pages: int = Field(
+        10, ge=1, le=1000, description="Pages per run; the rest of a long walk goes on at the next run."
+    )
+    settings: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"inline": True})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_interval(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("every") and not data.get("cron"):
+            return {**data, "every": "5m"}
+        return data
+
+    @property
+    def seconds(self) -> int | None:
+        """The interval, or None when a cron line sets the times."""
+        return seconds(self.every) if self.every else None
+
+
+class Filter(Model):
+    """Which tickets a desk is served; an empty list is no condition."""
+
+    teams: Names = Field((), description="Only tickets of these teams.")
+    priorities: tuple[Priority, ...] = Field(
+        (), description="Only tickets of these priorities: low, normal, high, urgent."
+    )
+
+
+class Target(Model):
+    """A desk that receives tickets, or a route for alerts. The connector's own keys stand beside these."""
+
+    name: str = Field(description="Unique among desks and alerts; the outbox keeps what is owed under it.")
+    kind: str = Field(description="The connector.")
+    enabled: bool = Field(True, description="false keeps it in the file and sends nothing.")
+    when: Filter = Field(Filter(), description="Which tickets it receives (desks only); without it, all.")
+    settings: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"inline": True})
+
+
+class Retention(Model):
+    """How long what is only kept for looking things up is kept. Mentions and tickets stay until a person is erased."""
+
+    payload_days: int = Field(30, ge=1, le=3650, description="Raw payloads as the platform sent them.")
+    attempt_days: int = Field(90, ge=1, le=3650, description="The record of each attempt at a delivery.")
+
+
+class Settings(Model):
+    """What holds for the whole deployment."""
+
+    scorer: str = Field("vader", description="What scores sentiment.")
+    language: str = Field(
+        "auto",
+        pattern=r"^(auto|[a-z]{2,3})$",
+        description="auto detects each mention's language; a code such as en takes all as that.",
+    )
+    console_url: str = Field(
+        "", description="Where people reach the console; links in desk tickets and alerts begin with it."
+    )
+    allow_hosts: Names = Field(
+        (), description="Private or loopback hosts that connectors may speak to, by name or address."
+    )
+    on_error: Literal["stop", "skip"] = Field(
+        "stop",
+        description="When a secret is missing: stop refuses the configuration, skip runs without the channel or desk.",
+    )
+    retention: Retention = Field(Retention(), description="How long to keep what is only for looking things up.")
+
+
+class Config(Model):
+    """Everything an operator decides. Made by `config.load` and `config.load_document` only: they also check names across."""
+
+    topics: tuple[Topic, ...] = Field((), description="What is talked about: brands and products with their queries.")
+    own_accounts: tuple[Account, ...] = Field(
+        (), description="Our own accounts: what they post is stored and opens no ticket."
+    )
+    channels: tuple[Channel, ...] = Field((), description="What is monitored.")
+    intents: tuple[Intent, ...] = Field((), description="Words that betray what an author wants.")
+    rules: tuple[Rule, ...] = Field((), description="Triage, in order; the first rule whose conditions hold decides.")
+    lexicon: dict[str, Annotated[float, Field(ge=-4, le=4)]] = Field(
+        default_factory=dict, description="Words and their valence (-4 to 4), over those the scorer knows."
+    )
+    service_levels: tuple[ServiceLevel, ...] = Field(
+        (), description="Minutes to the first answer and to the resolution, by priority."
+    )
+    escalations: tuple[SpikeRule, ...] = Field((), description="When a series raises a flag.")
+    teams: tuple[Team, ...] = Field((), description="Who works on tickets.")
+    default_team: str = Field("", description="The team of a ticket whose rule names none.")
+    desks: tuple[Target, ...] = Field((), description="Who receives tickets besides our own inbox.")
+    alerts: tuple[Target, ...] = Field((), description="Where flags are sent.")
+    settings: Settings = Field(Settings(), description="What holds for the whole deployment.")
+
+    def document(self) -> dict[str, Any]:
+        """JSON-ready, in the shape of the files: `load_document` reads it back."""
+        data = self.model_dump(mode="json")
+        for section in ("channels", "desks", "alerts"):
+            data[section] = [{**item.pop("settings"), **item} for item in data[section]]
+        return data
+
+    @property
+    def hash(self) -> str:
+        """The same for the same decisions, however the files are laid out."""
+        return _digest(self.document())
+
+    def judgement(self) -> Judgement:
+        """What triage needs; its version changes exactly when one of these decisions does."""
+        document = self.document()
+        parts = {
+            name: document[name] for name in ("topics", "own_accounts", "intents", "rules", "default_team", "lexicon")
+        }
+        return Judgement(
+            topics=self.topics,
+            own_accounts=self.own_accounts,
+            intents=self.intents,
+            rules=self.rules,
+            default_team=self.default_team,
+            version=_digest(parts)[:12],
+            lexicon=dict(self.lexicon),
+        )
+
+
+def _digest(document: Any) -> str:
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,219 @@
+"""Each entry against its model, one by one: a bad channel hides no complaint about the next one."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+import connectors.inbound
+import connectors.outbound
+from config.complaints import Complaint, is_secret, nearest
+from config.models import Channel, Config, Target
+from config.source import Node
+
+REGISTRIES = {"channels": connectors.inbound, "desks": connectors.outbound, "alerts": connectors.outbound}
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+_EXTRA = ("extra_forbidden", "unexpected_keyword_argument")
+_MISSING = ("missing", "missing_argument")
+_WANTED = {
+    "list": "a list",
+    "tuple": "a list",
+    "set": "a list",
+    "frozenset": "a list",
+    "dict": "keys and values",
+    "model": "keys and values",
+    "dataclass": "keys and values",
+    "mapping": "keys and values",
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a number",
+    "bool": "true or false",
+}
+
+
+class Book(Protocol):
+    """What load.Book offers here."""
+
+    sections: dict[str, Node]
+    complaints: list[Complaint]
+    whole: bool
+
+    def complain(self, node: Node, message: str, suggestion: str = "", severity: Any = "error") -> None: ...
+
+
+Entries = dict[str, Any]
+
+
+def read(book: Book, vendors: bool) -> Entries:
+    """Per section the entries that fit, each with its node; single sections as their value."""
+    entries: Entries = {}
+    for name, info in Config.model_fields.items():
+        node = book.sections.get(name)
+        if node is None:
+            continue
+        if get_origin(info.annotation) is not tuple:
+            value = _fit(book, node, info.annotation, name)
+            if value is not None:
+                entries[name] = value
+            continue
+        if node.kind != "list":
+            book.complain(node, f'"{name}" takes a list: begin each entry with "- "')
+            continue
+        kind = get_args(info.annotation)[0]
+        found = ((item, _entry(book, item, kind, name, vendors)) for item in node.items)
+        entries[name] = [(item, model) for item, model in found if model is not None]
+    return entries
+
+
+def _entry(book: Book, item: Node, kind: Any, section: str, vendors: bool) -> Any:
+    if item.kind != "map":
+        book.complain(item, f'an entry of "{section}" takes keys and values, such as "- name: …"')
+        return None
+    if kind in (Channel, Target):
+        return _connected(book, item, kind, section, vendors)
+    return _fit(book, item, kind, section)
+
+
+def _connected(book: Book, item: Node, kind: Any, section: str, vendors: bool) -> Any:
+    """A channel, desk or alert: our keys by our model, the rest by the connector's own."""
+    own = set(kind.model_fields) - {"settings"}
+    ours = _part(item, [pair for pair in item.pairs if pair[0].value in own])
+    rest = _part(item, [pair for pair in item.pairs if pair[0].value not in own])
+    model = _fit(book, ours, kind, section)
+    settings = _settings(book, item, rest, section) if vendors else rest.plain()
+    if model is None or settings is None:
+        return None
+    return model.model_copy(update={"settings": settings})
+
+
+def _part(item: Node, pairs: list[tuple[Node, Node]]) -> Node:
+    return Node("map", pairs=pairs, file=item.file, line=item.line, column=item.column, width=item.width)
+
+
+def _settings(book: Book, item: Node, rest: Node, section: str) -> dict[str, Any] | None:
+    registry = REGISTRIES[section]
+    kind = item.get("kind")
+    if kind is None or not isinstance(kind.value, str):
+        return None  # our own model has said so
+    known = list(registry.kinds())
+    if kind.value not in known:
+        word = "channel" if section == "channels" else section.removesuffix("s")
+        book.complain(
+            kind, f'unknown {word} kind "{kind.value[:60]}"; known: {", ".join(known)}', nearest(kind.value, known)
+        )
+        return None
+    try:
+        model = registry.load(kind.value).Settings
+    except Exception as error:  # another's module: it may fail in any way, and must not take the check down
+        book.complain(kind, f'the connector "{kind.value}" cannot be loaded ({type(error).__name__}: {error})')
+        return None
+    secrets = [key for key, _ in rest.pairs if is_secret(key.value) and key.value not in model.model_fields]
+    rest.pairs = [
+        pair for pair in rest.pairs if not any(pair[0] is key for key in secrets)
+    ]  # links.py says what to do about them
+    ours = Channel if section == "channels" else Target
+    fitted = _fit(book, rest, model, section, extra=set(ours.model_fields))
+    if fitted is None:
+        return None
+    dumped: dict[str, Any] = fitted.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    return dumped
+
+
+def _fit(book: Book, node: Node, kind: Any, section: str, extra: set[str] | None = None) -> Any:
+    adapter = _ADAPTERS.get(kind)
+    try:
+        if adapter is None:
+            adapter = _ADAPTERS[kind] = TypeAdapter(kind)
+        return adapter.validate_python(node.plain())
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        mistyped = {
+            nearest(str(one["loc"][-1]), _fields_at(kind, [])) for one in found if one["type"] in _EXTRA and one["loc"]
+        }
+        for one in found:
+            if not (
+                one["type"] in _MISSING and one["loc"] and one["loc"][-1] in mistyped
+            ):  # said once, as the misspelt key
+                _explain(book, node, kind, one, section, extra or set())
+    except (
+        Exception
+    ) as error:  # a connector's own validator went wrong: its entry is refused, the rest is still checked
+        book.complain(node, f"cannot be checked ({type(error).__name__})")
+    return None
+
+
+def _explain(book: Book, root: Node, kind: Any, error: Any, section: str, extra: set[str]) -> None:
+    """One pydantic error as a sentence, at the deepest node its location leads to (unions add steps that no file holds)."""
+    node, parent, trail = root, root, []
+    for step in error["loc"]:
+        child = node.get(step)
+        if child is not None:
+            parent, node = node, child
+            trail.append(step)
+    last = error["loc"][-1] if error["loc"] else ""
+    if error["type"] in _EXTRA:
+        known = {*_fields_at(kind, trail[:-1]), *(extra if len(trail) <= 1 else ())} - {"settings"}
+        place = parent.key(last) or node
+        book.complain(place, f'unknown key "{str(last)[:60]}"', nearest(str(last), known))
+        return
+    if error["type"] in _MISSING:
+        where = f' in this entry of "{section}"' if node is root else ""
+        book.complain(node, f'"{last}" is missing{where}')
+        return
+    message, suggestion = _sentence(error, node)
+    key = f"{trail[-1]}: " if trail and isinstance(trail[-1], str) and not message.startswith(f"{trail[-1]} ") else ""
+    book.complain(node, f"{key}{message}", suggestion)
+
+
+def _sentence(error: Any, node: Node) -> tuple[str, str]:
+    kind, given = error["type"], error.get("input")
+    said = f'"{given[:40]}"' if isinstance(given, str) else "this"
+    context = error.get("ctx") or {}
+    if kind in ("literal_error", "enum"):
+        options = str(context.get("expected", "")).replace(" or ", ", ").replace("'", "")
+        return f"{said} is not one of {options}", nearest(str(given), options.split(", "))
+    if kind == "value_error":
+        return str(context.get("error", error["msg"])), ""
+    if kind == "string_pattern_mismatch":
+        return f"{said} does not fit {context.get('pattern')}", ""
+    wanted = _WANTED.get(kind.split("_")[0])
+    if wanted == "a list" and node.kind == "scalar" and node.value is not None:
+        return f"takes a list: write [{str(node.value)[:40]}]", ""
+    if wanted and any(
+        part in kind for part in ("type", "parsing", "finite", "instance", "exact", "attributes", "from_float")
+    ):
+        return (
+            f"takes {wanted}, not {said}" if node.kind == "scalar" and node.value is not None else f"takes {wanted}"
+        ), ""
+    return error["msg"].replace("Input should be", "should be"), ""
+
+
+def _fields_at(kind: Any, trail: list[Any]) -> Iterator[str]:
+    """The keys that may stand at a place in a type: through lists, optionals, models and dataclasses."""
+    for candidate in _candidates(kind):
+        hints = _hints(candidate)
+        if not trail:
+            yield from hints
+        elif trail[0] in hints:
+            yield from _fields_at(hints[trail[0]], trail[1:])
+        elif get_args(candidate) and get_origin(candidate) in (tuple, list, dict, set, frozenset):
+            yield from _fields_at(get_args(candidate)[-1 if get_origin(candidate) is dict else 0], trail[1:])
+
+
+def _candidates(kind: Any) -> list[Any]:
+    if hasattr(kind, "__metadata__"):
+        return _candidates(kind.__origin__)
+    if get_origin(kind) in (tuple, list, dict, set, frozenset) or not get_args(kind):
+        return [kind]
+    return [found for part in get_args(kind) for found in _candidates(part)]
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {info.alias or name: info.annotation for name, info in kind.model_fields.items()}
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return {one.name: hints[one.name] for one in fields(kind)}
+    return {}
