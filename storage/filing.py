@@ -243,7 +243,7 @@ def enter(connection: Connection, run: Run, wanted: Sequence[Mapping[str, Any]])
         run=run.id,
     )
     for row, id_ in zip(wanted, drawn, strict=True):
-        run.wrote_entry(id_, row["ticket_id"])
+        run.wrote_entry(id_, row["ticket_id"], row.get("mention_id"), row.get("version"))
     return drawn
 
 
@@ -269,14 +269,7 @@ def decide(connection: Connection, run: Run, verdicts: Sequence[Mapping[str, Any
         [{key: row[key] for key in ("mention_id", "version", "body", "counted")} for row in verdicts],
     )
     for row in verdicts:
-        run.verdicts += 1
-        run.verdict_sum += row["mention_id"]
-        if row["outcome"] == "ticket":
-            run.ticketed += 1
-        elif row["outcome"] == "review":
-            run.in_review += 1
-        else:
-            run.ignored += 1
+        run.wrote_verdict(row["mention_id"], row["version"], row["outcome"])
 
 
 def counted_before(connection: Connection, mention_ids: Sequence[int]) -> dict[int, str]:

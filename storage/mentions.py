@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text
 
 from domain.nouns import Mention
 from storage import bulk, suppress
-
-ERASURE = 0x6561726D65  # advisory lock: ingest and filing share it, an erasure takes it alone
+from storage.keys import mention_proof, native, reject_proof
+from storage.suppress import ERASURE
 
 
 class LeaseLost(Exception):
@@ -79,16 +79,12 @@ class PageCounts:
     gaps: int = 0
     mention_sum: int = 0
     sighting_sum: int = 0
+    reject_sum: int = 0
+    gap_sum: int = 0
 
     @property
     def queued(self) -> int:
         return self.new + self.edited + self.deleted
-
-
-def native(native_id: str) -> str:
-    """A platform id as a key: over 200 bytes it is hashed (an index row has a limit), the payload keeps the original."""
-    raw = native_id.encode()
-    return native_id if len(raw) <= 200 else "sha256:" + sha256(raw).hexdigest()
 
 
 def content_hash(mention: Mention) -> int:
@@ -101,7 +97,7 @@ def content_hash(mention: Mention) -> int:
 def store_page(connection: Connection, secret: bytes, page: PageIn) -> PageCounts:
     """Store a page whole: mentions, sightings, rejects, gaps, counters and the channel's next state. Raises LeaseLost."""
     page_id = connection.execute(text("SELECT nextval('page_counters_id_seq')")).scalar_one()
-    seq = _advance(connection, page)
+    seq = _advance(connection, page, page_id)
     connection.execute(text("SELECT pg_advisory_xact_lock_shared(:k)"), {"k": ERASURE})
     counts = PageCounts(returned=len(page.found) + len(page.rejected))
     blocked = suppress.find(connection, secret, [item.mention for item in page.found])
@@ -123,10 +119,11 @@ def store_page(connection: Connection, secret: bytes, page: PageIn) -> PageCount
     return counts
 
 
-def _advance(connection: Connection, page: PageIn) -> int:
+def _advance(connection: Connection, page: PageIn, page_id: int) -> int:
     """The channel's next state, fenced by the lease. A cut page leaves the position where it is."""
     values = {
         "id": page.channel_id,
+        "page_id": page_id,
         "lease": page.lease,
         "state": bulk.dumps(page.state),
         "complete": page.complete,
@@ -141,7 +138,7 @@ def _advance(connection: Connection, page: PageIn) -> int:
 
 
 _ADVANCE = """
-UPDATE channels SET seq = seq + 1, state_version = state_version + 1,
+UPDATE channels SET seq = seq + 1, page_sum = page_sum + :page_id, state_version = state_version + 1,
     state = CASE WHEN :complete THEN CAST(:state AS jsonb) ELSE state END,
     not_before = :not_before, observed = observed || CAST(:observed AS jsonb), last_poll_at = now(),
     last_success_at = CASE WHEN :complete THEN now() ELSE last_success_at END,
@@ -236,7 +233,7 @@ def _store(connection: Connection, page: PageIn, page_id: int, items: Sequence[F
     queue = [{"mention_id": id_, "version": 1} for id_ in sorted(new.values())]
     payloads = [{"mention_id": id_, "version": 1, "body": by_key[key][0].payload} for key, id_ in new.items()]
     counts.new += len(new)
-    counts.mention_sum += sum(new.values())
+    counts.mention_sum += sum(mention_proof(id_, *key) for key, id_ in new.items())
     for key, old in known.items():
         item, row = by_key[key]
         if item.topics:
@@ -336,7 +333,7 @@ def _reject(connection: Connection, page: PageIn, page_id: int, counts: PageCoun
         """INSERT INTO rejects (channel_id, page_id, item_hash, native_id, reason, payload)
         SELECT :channel_id, :page_id, decode(hash, 'hex'), native_id, reason, payload
         FROM json_to_recordset(CAST(:rows AS json)) AS r(hash text, native_id text, reason text, payload text)
-        ORDER BY hash ON CONFLICT DO NOTHING RETURNING 1""",
+        ORDER BY hash ON CONFLICT DO NOTHING RETURNING id, item_hash""",
         [
             {"hash": hash_, "native_id": item.native_id, "reason": item.reason, "payload": item.payload}
             for hash_, item in rows.items()
@@ -345,19 +342,20 @@ def _reject(connection: Connection, page: PageIn, page_id: int, counts: PageCoun
         page_id=page_id,
     )
     counts.rejected += len(stored)
+    counts.reject_sum += sum(reject_proof(row.id, bytes(row.item_hash)) for row in stored)
     counts.known += len(page.rejected) - len(stored)
 
 
 def _gaps(connection: Connection, page: PageIn, page_id: int, counts: PageCounts) -> None:
     for since, until, reason in page.gaps:
         counts.gaps += 1
-        connection.execute(
+        counts.gap_sum += connection.execute(
             text(
                 "INSERT INTO gaps (channel_id, page_id, since, until, reason) "
-                "VALUES (:channel, :page, :since, coalesce(CAST(:until AS timestamptz), now()), :reason)"
+                "VALUES (:channel, :page, :since, coalesce(CAST(:until AS timestamptz), now()), :reason) RETURNING id"
             ),
             {"channel": page.channel_id, "page": page_id, "since": since, "until": until, "reason": reason},
-        )
+        ).scalar_one()
     if page.complete and page.done:  # the walk is whole again: what a failing channel left open is read by now
         connection.execute(
             text("UPDATE gaps SET until = now(), filled_at = now() WHERE channel_id = :channel AND until IS NULL"),
@@ -378,9 +376,10 @@ def _count(
     connection.execute(
         text(
             "INSERT INTO page_counters (id, channel_id, seq, outcome, returned, new, edited, deleted, known, "
-            "not_matching, suppressed, rejected, sightings, gaps, mention_sum, sighting_sum, bytes, ms, detail) "
+            "not_matching, suppressed, rejected, sightings, gaps, mention_sum, sighting_sum, reject_sum, gap_sum, bytes, ms, detail) "
             "OVERRIDING SYSTEM VALUE VALUES (:id, :channel_id, :seq, :outcome, :returned, :new, :edited, :deleted, "
-            ":known, :not_matching, :suppressed, :rejected, :sightings, :gaps, :mention_sum, :sighting_sum, :bytes, "
+            ":known, :not_matching, :suppressed, :rejected, :sightings, :gaps, :mention_sum, :sighting_sum, "
+            ":reject_sum, :gap_sum, :bytes, "
             ":ms, :detail)"
         ),
         {
@@ -416,13 +415,14 @@ def fail_page(
     page_id = connection.execute(text("SELECT nextval('page_counters_id_seq')")).scalar_one()
     channel = connection.execute(
         text(
-            "UPDATE channels SET seq = seq + 1, failures = failures + :failed, error = :message, error_kind = :kind, "
+            "UPDATE channels SET seq = seq + 1, page_sum = page_sum + :page, failures = failures + :failed, error = :message, error_kind = :kind, "
             "advice = :advice, error_at = now(), last_poll_at = now(), not_before = :not_before, "
             "state = coalesce(CAST(:state AS jsonb), state), state_version = state_version + 1 "
             "WHERE id = :id AND lease = CAST(:lease AS uuid) RETURNING seq, last_success_at, since"
         ),
         {
             "id": channel_id,
+            "page": page_id,
             "lease": lease,
             "failed": int(counts_as_failure),
             "message": message,
@@ -434,13 +434,13 @@ def fail_page(
     ).one_or_none()
     if channel is None:
         raise LeaseLost(f"channel {channel_id}")
-    opened = 0
+    opened = None
     if counts_as_failure:
         opened = connection.execute(
             text(
                 "INSERT INTO gaps (channel_id, page_id, since, until, reason) SELECT :channel, :page, "
                 "coalesce(CAST(:since AS timestamptz), now()), NULL, :reason "
-                "WHERE NOT EXISTS (SELECT 1 FROM gaps WHERE channel_id = :channel AND until IS NULL)"
+                "WHERE NOT EXISTS (SELECT 1 FROM gaps WHERE channel_id = :channel AND until IS NULL) RETURNING id"
             ),
             {
                 "channel": channel_id,
@@ -448,17 +448,18 @@ def fail_page(
                 "since": channel.last_success_at,
                 "reason": f"{kind}: {message}"[:500],
             },
-        ).rowcount
+        ).scalar()
     connection.execute(
         text(
-            "INSERT INTO page_counters (id, channel_id, seq, outcome, gaps, ms, detail) OVERRIDING SYSTEM VALUE "
-            "VALUES (:id, :channel, :seq, 'failed', :gaps, :ms, :detail)"
+            "INSERT INTO page_counters (id, channel_id, seq, outcome, gaps, gap_sum, ms, detail) OVERRIDING SYSTEM VALUE "
+            "VALUES (:id, :channel, :seq, 'failed', :gaps, :gap_sum, :ms, :detail)"
         ),
         {
             "id": page_id,
             "channel": channel_id,
             "seq": channel.seq,
-            "gaps": opened,
+            "gaps": int(opened is not None),
+            "gap_sum": opened or 0,
             "ms": ms,
             "detail": f"{kind}: {message}"[:2000],
         },

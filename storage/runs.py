@@ -11,8 +11,8 @@ from sqlalchemy import Connection, text
 
 @dataclass(slots=True)
 class Run:
-    """Sums: verdict_sum of mention ids; ticket_sum of ticket ids; link_sum of ticket + mention ids; entry_sum of entry + ticket
-    ids; outbox_sum of outbox + ticket ids (0 without a ticket)."""
+    """Sums: verdict_sum of mention ids + versions; ticket_sum of ticket ids; link_sum of ticket + mention ids; entry_sum of entry +
+    ticket + mention ids + versions; outbox_sum of outbox + ticket + entry + escalation ids (0 for what a row does not have)."""
 
     id: int
     kind: str
@@ -33,13 +33,24 @@ class Run:
     outbox_sum: int = 0
     ms: int = 0
 
-    def wrote_entry(self, entry_id: int, ticket_id: int) -> None:
-        self.entries += 1
-        self.entry_sum += entry_id + ticket_id
+    def wrote_verdict(self, mention_id: int, version: int, outcome: str) -> None:
+        self.verdicts += 1
+        self.verdict_sum += mention_id + version
+        self.ticketed += outcome == "ticket"
+        self.in_review += outcome == "review"
+        self.ignored += outcome == "ignore"
 
-    def wrote_outbox(self, outbox_id: int, ticket_id: int | None) -> None:
+    def wrote_entry(
+        self, entry_id: int, ticket_id: int, mention_id: int | None = None, version: int | None = None
+    ) -> None:
+        self.entries += 1
+        self.entry_sum += entry_id + ticket_id + (mention_id or 0) + (version or 0)
+
+    def wrote_outbox(
+        self, outbox_id: int, ticket_id: int | None, entry_id: int | None = None, escalation_id: int | None = None
+    ) -> None:
         self.outbox += 1
-        self.outbox_sum += outbox_id + (ticket_id or 0)
+        self.outbox_sum += outbox_id + (ticket_id or 0) + (entry_id or 0) + (escalation_id or 0)
 
     def wrote_link(self, ticket_id: int, mention_id: int) -> None:
         self.links += 1

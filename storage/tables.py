@@ -102,6 +102,7 @@ channels = Table(
     Column("lease_until", TS),
     Column("worker", Text),
     Column("seq", BigInteger, nullable=False, server_default=text("0")),  # pages so far; page_counters.seq runs 1..seq
+    _sum("page_sum"),  # of page ids
     _int("failures"),
     Column("error", Text),
     Column("error_kind", Text),
@@ -132,8 +133,10 @@ page_counters = Table(
     _int("rejected"),
     _int("sightings"),
     _int("gaps"),
-    _sum("mention_sum"),
-    _sum("sighting_sum"),
+    _sum("mention_sum"),  # of storage.keys.mention_proof
+    _sum("sighting_sum"),  # of mention ids
+    _sum("reject_sum"),  # of storage.keys.reject_proof
+    _sum("gap_sum"),  # of gap ids
     _int("bytes"),
     _int("ms"),
     Column("detail", Text),
@@ -322,11 +325,11 @@ runs = Table(  # one row per transaction that filed something, written from what
     _int("entries"),
     _int("outbox"),
     _int("dead"),
-    _sum("verdict_sum"),  # of mention ids
+    _sum("verdict_sum"),  # of mention ids + versions
     _sum("ticket_sum"),  # of ticket ids
     _sum("link_sum"),  # of ticket ids + mention ids
-    _sum("entry_sum"),  # of entry ids + ticket ids
-    _sum("outbox_sum"),  # of outbox ids + ticket ids
+    _sum("entry_sum"),  # of entry ids + ticket ids + mention ids + versions
+    _sum("outbox_sum"),  # of outbox ids + ticket ids + entry ids + escalation ids
 )
 
 traces = Table(  # what an erasure or a retention purge took away, counted, so that both sides still agree
