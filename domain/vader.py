@@ -1,0 +1,390 @@
+"""VADER, with the four numbers of vaderSentiment 3.3.2 to the last bit, at a fraction of its time.
+
+The rules, constants and their order are those of https://github.com/cjhutto/vaderSentiment (Hutto and Gilbert, ICWSM 2014), bugs
+included: `tests/test_judge_vader.py` compares the two. The stock package lowers every word of the text again at each scored
+word; here what a word means to its neighbours is worked out once per distinct token and kept, and only scored words are visited.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+NEGATION = -0.74
+CAPITALS = 0.733
+RAISES = 0.293
+
+_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_CACHED = 50_000  # tokens; a token over 40 characters is not kept, so that the cache stays within some 20 MB
+
+_NEGATE = frozenset(
+    (
+        *("aint", "arent", "cannot", "cant", "couldnt", "darent", "didnt", "doesnt", "ain't", "aren't", "can't"),
+        *("couldn't", "daren't", "didn't", "doesn't", "dont", "hadnt", "hasnt", "havent", "isnt", "mightnt", "mustnt"),
+        *(
+            "neither",
+            "don't",
+            "hadn't",
+            "hasn't",
+            "haven't",
+            "isn't",
+            "mightn't",
+            "mustn't",
+            "neednt",
+            "needn't",
+            "never",
+        ),
+        *(
+            "none",
+            "nope",
+            "nor",
+            "not",
+            "nothing",
+            "nowhere",
+            "oughtnt",
+            "shant",
+            "shouldnt",
+            "uhuh",
+            "wasnt",
+            "werent",
+        ),
+        *("oughtn't", "shan't", "shouldn't", "uh-uh", "wasn't", "weren't", "without", "wont", "wouldnt", "won't"),
+        *("wouldn't", "rarely", "seldom", "despite"),
+    )
+)
+_RAISING = (
+    *(
+        "absolutely",
+        "amazingly",
+        "awfully",
+        "completely",
+        "considerable",
+        "considerably",
+        "decidedly",
+        "deeply",
+        "effing",
+    ),
+    *("enormous", "enormously", "entirely", "especially", "exceptional", "exceptionally", "extreme", "extremely"),
+    *(
+        "fabulously",
+        "flipping",
+        "flippin",
+        "frackin",
+        "fracking",
+        "fricking",
+        "frickin",
+        "frigging",
+        "friggin",
+        "fully",
+    ),
+    *("fuckin", "fucking", "fuggin", "fugging", "greatly", "hella", "highly", "hugely", "incredible", "incredibly"),
+    *("intensely", "major", "majorly", "more", "most", "particularly", "purely", "quite", "really", "remarkably", "so"),
+    *(
+        "substantially",
+        "thoroughly",
+        "total",
+        "totally",
+        "tremendous",
+        "tremendously",
+        "uber",
+        "unbelievably",
+        "unusually",
+    ),
+    *("utter", "utterly", "very"),
+)
+_LOWERING = (
+    *(
+        "almost",
+        "barely",
+        "hardly",
+        "kinda",
+        "kindof",
+        "kind-of",
+        "less",
+        "little",
+        "marginal",
+        "marginally",
+        "occasional",
+    ),
+    *("occasionally", "partly", "scarce", "scarcely", "slight", "slightly", "somewhat", "sorta", "sortof", "sort-of"),
+)
+_BOOST = {**dict.fromkeys(_RAISING, RAISES), **dict.fromkeys(_LOWERING, -RAISES)}
+_BOOST_PAIRS = {("just", "enough"): -RAISES, ("kind", "of"): -RAISES, ("sort", "of"): -RAISES}
+_IDIOMS: dict[tuple[str, ...], float] = {
+    ("the", "shit"): 3,
+    ("the", "bomb"): 3,
+    ("bad", "ass"): 1.5,
+    ("bus", "stop"): 0.0,
+    ("yeah", "right"): -2,
+    ("kiss", "of", "death"): -1.5,
+    ("to", "die", "for"): 3,
+    ("beating", "heart"): 3.5,
+}
+# One rare word of each idiom and pair: a text without any of them has none.
+_IDIOM_KEYS = frozenset(("shit", "bomb", "ass", "bus", "yeah", "kiss", "die", "beating", "enough", "kind", "sort"))
+_CONTEXT = frozenset(
+    (
+        *(
+            "no",
+            "or",
+            "nor",
+            "never",
+            "so",
+            "this",
+            "without",
+            "doubt",
+            "least",
+            "at",
+            "very",
+            "but",
+            "enough",
+            "of",
+            "just",
+        ),
+        *("kind", "sort", *(word for idiom in _IDIOMS for word in idiom)),
+    )
+)
+
+
+class Polarity(NamedTuple):
+    """What the stock package answers, in its order."""
+
+    neg: float
+    neu: float
+    pos: float
+    compound: float
+
+
+class Token:
+    """What one token means to itself and to its neighbours."""
+
+    __slots__ = ("boost", "key", "lower", "negates", "scored", "upper", "valence")
+
+    def __init__(self, word: str, valence: float | None) -> None:
+        self.lower = word.lower()
+        self.upper = word.isupper()
+        self.valence = valence
+        self.boost = _BOOST.get(self.lower, 0.0)
+        self.scored = valence is not None and not self.boost
+        self.negates = self.lower in _NEGATE or "n't" in self.lower
+        self.key = self.lower in _IDIOM_KEYS
+
+
+_NOTHING = Token("", None)
+_SHOUTED = Token("", None)  # means nothing either, but counts as written in capitals
+_SHOUTED.upper = True
+
+
+class _Tokens(dict[str, Token]):
+    """Raw token to its meaning; a word that means nothing shares one entry."""
+
+    def __init__(self, lexicon: Mapping[str, float]) -> None:
+        self.lexicon = lexicon
+
+    def __missing__(self, raw: str) -> Token:
+        word = raw.strip(_PUNCTUATION)
+        if len(word) <= 2:
+            word = raw
+        token = Token(word, self.lexicon.get(word.lower()))
+        if token.valence is None and not (token.boost or token.negates or token.lower in _CONTEXT):
+            token = _SHOUTED if token.upper else _NOTHING
+        if len(raw) <= 40:
+            if len(self) >= _CACHED:
+                self.clear()
+            self[raw] = token
+        return token
+
+
+class Vader:
+    """The analyzer, over a lexicon and emoji descriptions in the formats of the stock package's two files."""
+
+    def __init__(self, lexicon: Mapping[str, float], emoji: Mapping[str, str]) -> None:
+        self._tokens = _Tokens(lexicon)
+        self._emoji = {sign: text for sign, text in emoji.items() if len(sign) == 1}
+        signs = "".join(map(re.escape, self._emoji))
+        self._sign = re.compile(f"[{signs}]") if signs else re.compile(r"(?!)")
+        self._plain_ascii = not any(sign.isascii() for sign in self._emoji)
+
+    def polarity(self, text: str) -> Polarity:
+        """The four numbers."""
+        text, count, hits = self._hits(text)
+        if not count:
+            return Polarity(0.0, 0.0, 0.0, 0.0)
+        valences = [valence for _, _, valence in hits]
+        emphasis = _emphasis(text)
+        positive = negative = 0.0
+        neutral = count
+        for valence in valences:
+            if valence > 0:
+                positive += valence + 1
+                neutral -= 1
+            elif valence < 0:
+                negative += valence - 1
+                neutral -= 1
+        if positive > -negative:
+            positive += emphasis
+        elif positive < -negative:
+            negative -= emphasis
+        total = positive + math.fabs(negative) + neutral
+        return Polarity(
+            round(math.fabs(negative / total), 3),
+            round(math.fabs(neutral / total), 3),
+            round(math.fabs(positive / total), 3),
+            _compound(valences, emphasis),
+        )
+
+    def compound(self, text: str) -> tuple[float, list[tuple[str, float]]]:
+        """The compound alone, with each scored word's share of the sum it comes from, in the order of the text."""
+        text, _, hits = self._hits(text)
+        if not hits:
+            return 0.0, []
+        words = [(token.lower, valence) for _, token, valence in hits]
+        return _compound([valence for _, valence in words], _emphasis(text)), words
+
+    def _hits(self, text: str) -> tuple[str, int, list[tuple[int, Token, float]]]:
+        """(the text with emoji spelt out, the number of tokens, the scored tokens with place and valence)."""
+        if not (self._plain_ascii and text.isascii()):
+            text = self._sign.sub(self._spell, text)
+        text = text.strip()
+        tokens = [*map(self._tokens.__getitem__, text.split())]
+        count = len(tokens)
+        places, loud, idioms, but = [], 0, False, -1
+        for place, token in enumerate(tokens):
+            if token is not _NOTHING:
+                if token.scored:
+                    places.append(place)
+                if token.upper:
+                    loud += 1
+                if token.key:
+                    idioms = True
+                if but < 0 and token.lower == "but":
+                    but = place
+        if not places:
+            return text, count, []
+        capitals = 0 < loud < count
+        hits = []
+        for place in places:
+            token = tokens[place]
+            if token.lower == "kind" and place + 1 < count and tokens[place + 1].lower == "of":
+                continue
+            hits.append((place, token, _valence(token, place, tokens, capitals, idioms)))
+        return text, count, hits if but < 0 else _turned(hits, but)
+
+    def _spell(self, match: re.Match[str]) -> str:
+        at, text = match.start(), self._emoji[match.group()]
+        return text if at == 0 or match.string[at - 1] == " " else " " + text
+
+
+def _valence(token: Token, at: int, tokens: list[Token], capitals: bool, idioms: bool) -> float:
+    """A scored word's valence, given the three words before it (and two after, for idioms)."""
+    base = token.valence
+    assert base is not None
+    one = tokens[at - 1] if at else _NOTHING
+    two = tokens[at - 2] if at > 1 else _NOTHING
+    three = tokens[at - 3] if at > 2 else _NOTHING
+    value = base
+    if token.lower == "no" and at + 1 < len(tokens) and tokens[at + 1].valence is not None:
+        value = 0.0  # negates the next word instead
+    if one.lower == "no" or two.lower == "no" or (three.lower == "no" and one.lower in ("or", "nor")):
+        value = base * NEGATION
+    if capitals and token.upper:
+        value += CAPITALS if value > 0 else -CAPITALS
+    if one.valence is None:
+        if one.boost:
+            value += _boost(one, value, capitals)
+        if one.negates:
+            value *= NEGATION
+    if two.valence is None:
+        if two.boost:
+            value += _boost(two, value, capitals) * 0.95
+        if two.negates:
+            if two.lower == "never" and one.lower in ("so", "this"):
+                value *= 1.25
+            elif not (two.lower == "without" and one.lower == "doubt"):
+                value *= NEGATION
+    if at > 2 and three.valence is None:
+        if three.boost:
+            value += _boost(three, value, capitals) * 0.9
+        if one.lower in ("so", "this") or (three.lower == "never" and two.lower in ("so", "this")):
+            value *= 1.25
+        elif three.negates and not (three.lower == "without" and "doubt" in (two.lower, one.lower)):
+            value *= NEGATION
+        if idioms:
+            value = _idiom(value, at, tokens)
+    if one.lower == "least" and one.valence is None and two.lower not in ("at", "very"):
+        value *= NEGATION
+    return value
+
+
+def _boost(word: Token, value: float, capitals: bool) -> float:
+    amount = -word.boost if value < 0 else word.boost
+    if capitals and word.upper:
+        amount += CAPITALS if value > 0 else -CAPITALS
+    return amount
+
+
+def _idiom(value: float, at: int, tokens: list[Token]) -> float:
+    """Phrases that mean something else than their words, ending, lying or starting at the word."""
+    three, two, one, zero, *after = (token.lower for token in tokens[at - 3 : at + 3])
+    for words in ((one, zero), (two, one, zero), (two, one), (three, two, one), (three, two)):
+        if words in _IDIOMS:
+            value = _IDIOMS[words]
+            break
+    value = _IDIOMS.get((zero, *after[:1]), value)
+    if len(after) > 1:
+        value = _IDIOMS.get((zero, *after), value)
+    for pair in ((three, two), (two, one)):
+        value += _BOOST_PAIRS.get(pair, 0.0)
+    return value
+
+
+def _turned(hits: list[tuple[int, Token, float]], but: int) -> list[tuple[int, Token, float]]:
+    """What stands before the first "but" counts half, what follows one and a half.
+
+    The stock package looks each value up by its first equal in the list it is changing, so that equal values can be turned twice
+    and others never; the heaps hold where each value stands, first place on top, to do the same without searching.
+    """
+    values = [valence for _, _, valence in hits]
+    stands: dict[float, list[int]] = {}
+    for index, value in enumerate(values):
+        stands.setdefault(value, []).append(index)
+    for index in range(len(values)):
+        value = values[index]
+        if value == 0:
+            continue
+        first = stands[value][0]
+        place = hits[first][0]
+        if place == but:
+            continue
+        heappop(stands[value])
+        values[first] = value * (0.5 if place < but else 1.5)
+        heappush(stands.setdefault(values[first], []), first)
+    return [(place, token, value) for (place, token, _), value in zip(hits, values, strict=True)]
+
+
+def _emphasis(text: str) -> float:
+    """Up to four exclamation marks; two, three or more question marks."""
+    asked = text.count("?")
+    return min(text.count("!"), 4) * 0.292 + (0 if asked < 2 else asked * 0.18 if asked <= 3 else 0.96)
+
+
+def _compound(valences: list[float], emphasis: float) -> float:
+    total = float(sum(valences))
+    if total > 0:
+        total += emphasis
+    elif total < 0:
+        total -= emphasis
+    return round(max(-1.0, min(1.0, total / math.sqrt(total * total + 15))), 4)
+
+
+def read_lexicon(text: str) -> dict[str, float]:
+    """Word to valence, from the stock package's `vader_lexicon.txt`."""
+    rows = (line.strip().split("\t") for line in text.rstrip("\n").split("\n") if line)
+    return {row[0]: float(row[1]) for row in rows}
+
+
+def read_emoji(text: str) -> dict[str, str]:
+    """Emoji to words, from the stock package's `emoji_utf8_lexicon.txt`."""
+    rows = (line.strip().split("\t") for line in text.rstrip("\n").split("\n"))
+    return {row[0]: row[1] for row in rows}
