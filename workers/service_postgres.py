@@ -125,7 +125,7 @@ def clear_the_way(data: Path) -> None:
 
     First its orphans: they end by themselves when the postmaster is gone, and nobody may start beside one that still
     writes. Then the pid file: PostgreSQL refuses to start while a process of its user has that pid, whatever it is
-    (https://www.postgresql.org/docs/18/server-start.html).
+    (CreateLockFile in https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/utils/init/miscinit.c).
     """
     if not wait_for(lambda: not find_all(NAME, data), 3):
         end(find_all(NAME, data), [(signal.SIGQUIT, 5), (signal.SIGKILL, 5)])
