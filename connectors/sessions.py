@@ -1,0 +1,55 @@
+"""The guarded client underneath praw's and tweepy's `requests` sessions: same deadlines, same address check, same limits.
+
+The libraries keep what they are good at (tokens, parameters, headers); the bytes go through connectors/http.py.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from connectors.http import Answer, Client
+
+UNSENT = {"accept-encoding", "connection", "content-length", "host"}  # ours to say
+
+
+class Adapter(BaseAdapter):
+    """`rewrite` maps the beginning of a hard-wired address to the configured one (tweepy knows only api.twitter.com)."""
+
+    def __init__(self, client: Client, rewrite: Mapping[str, str], check: Callable[[Answer], None] | None) -> None:
+        super().__init__()
+        self.client, self.rewrite, self.check = client, dict(rewrite), check
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Raises the errors of connectors/errors.py; time-outs given by the library are replaced by our deadline."""
+        url = str(request.url)
+        for old, new in self.rewrite.items():
+            if url.startswith(old):
+                url = new.rstrip("/") + url[len(old) :]
+        headers = {str(k): v if isinstance(v, str) else v.decode("latin-1") for k, v in request.headers.items()}
+        headers = {name: value for name, value in headers.items() if name.lower() not in UNSENT}
+        answer = self.client.request(str(request.method), url, headers, request.body, hops=0)
+        if self.check:
+            self.check(answer)
+        return _response(request, answer)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class _Response(requests.Response):
+    def json(self, **kwargs: Any) -> Any:
+        return super().json(**{"parse_constant": lambda _: None, **kwargs})
+
+
+def _response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+    response = _Response()
+    response.status_code = answer.status
+    response.headers = CaseInsensitiveDict(answer.headers)
+    response.url, response.request, response.encoding = answer.url, request, "utf-8"
+    response._content = answer.body
+    response.raw = io.BytesIO(answer.body)
+    return response
