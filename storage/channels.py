@@ -62,6 +62,20 @@ def clocks(connection: Connection) -> list[Any]:
     )
 
 
+def due(connection: Connection, channel_id: int) -> datetime | None:
+    """When the channel is due; None when it is off or paused."""
+    return connection.execute(
+        text("SELECT next_due FROM channels WHERE id = :id AND enabled AND paused_at IS NULL"), {"id": channel_id}
+    ).scalar()
+
+
+def first_due(connection: Connection, channel_id: int, at: datetime) -> None:
+    """Start the clock of a channel that has no due time yet."""
+    connection.execute(
+        text("UPDATE channels SET next_due = :at WHERE id = :id AND next_due IS NULL"), {"id": channel_id, "at": at}
+    )
+
+
 def tick(connection: Connection, channel_id: int, expected: datetime | None, following: datetime) -> bool:
     """The clock struck: a poll is owed and the next one is at `following`. One winner per due time, whoever ticks."""
     return bool(

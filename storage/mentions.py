@@ -221,7 +221,8 @@ def _store(connection: Connection, page: PageIn, page_id: int, items: Sequence[F
     for item in items:
         row = _row(item)
         by_key[row["platform"], row["origin"], row["native_id"]] = (item, row)
-    matching = [row for item, row in by_key.values() if item.topics]
+    # a deleted post we never saw has no text left to match
+    matching = [row for item, row in by_key.values() if item.topics and not item.mention.deleted]
     new = {
         (r.platform, r.origin, r.native_id): r.id for r in bulk.execute(connection, _INSERT, matching, page_id=page_id)
     }
@@ -236,7 +237,7 @@ def _store(connection: Connection, page: PageIn, page_id: int, items: Sequence[F
     counts.mention_sum += sum(mention_proof(id_, *key) for key, id_ in new.items())
     for key, old in known.items():
         item, row = by_key[key]
-        if item.topics:
+        if item.topics and not item.mention.deleted:
             sightings.append({"mention_id": old.id, "topics": list(item.topics)})
         version = _change(connection, page_id, old, item, row, counts)
         if version:

@@ -60,8 +60,8 @@ def bury(connection: Connection) -> list[str]:
         return []
     values = {"gone": gone}
     free = "SET lease = NULL, lease_until = NULL, worker = NULL WHERE worker = ANY(:gone)"
-    connection.execute(text(f"UPDATE digests {free}"), values)  # noqa: S608 constant above
-    connection.execute(text(f"UPDATE channels {free}"), values)  # noqa: S608 constant above
+    connection.execute(text(f"UPDATE digests {free}"), values)
+    connection.execute(text(f"UPDATE channels {free}"), values)
     connection.execute(
         text("UPDATE outbox SET lease_until = now() WHERE worker = ANY(:gone) AND state = 'sending'"), values
     )
@@ -73,8 +73,8 @@ def leave(connection: Connection, worker_id: str) -> None:
     """A clean stop: an in-flight delivery stays leased and is unknown once its lease ends; the rest is free at once."""
     values = {"id": worker_id}
     free = "SET lease = NULL, lease_until = NULL, worker = NULL WHERE worker = :id"
-    connection.execute(text(f"UPDATE digests {free}"), values)  # noqa: S608 constant above
-    connection.execute(text(f"UPDATE channels {free}"), values)  # noqa: S608 constant above
+    connection.execute(text(f"UPDATE digests {free}"), values)
+    connection.execute(text(f"UPDATE channels {free}"), values)
     connection.execute(text("DELETE FROM workers WHERE id = :id"), values)
 
 
@@ -104,3 +104,8 @@ def stale_leader(connection: Connection, seconds: float) -> int | None:
         key=LEADER,
         seconds=seconds,
     )
+
+
+def end_session(connection: Connection, pid: int) -> None:
+    """Put a silent leader out of office: its lock goes with its session."""
+    connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})

@@ -1,0 +1,130 @@
+"""Who answers the bell. An actor is three lines: say that the ring was taken, run a step, ring again while work is left.
+
+Each kind of work has threads of its own, so that a slow platform takes no turn from judging. Judging is bound by the processor:
+one thread per process, more processes for more.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import dramatiq
+import structlog
+from dramatiq.brokers.redis import RedisBroker
+
+from storage import digests, outbox
+from storage import workers as registry
+from storage.ledger import again
+from workers import upkeep, watch
+from workers.bell import Bell
+from workers.bootstrap import House, NotReady
+from workers.deliver import deliver
+from workers.digest import drain
+from workers.poll import poll
+
+log = structlog.get_logger()
+
+THREADS = {"poll": 8, "digest": 1, "deliver": 4, "watch": 1, "upkeep": 1}
+
+
+@dataclass(slots=True)
+class Answering:
+    """The steps as actors of one worker process."""
+
+    house: House
+    bell: Bell
+    worker_id: str
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _slots: tuple[float, int] = (0.0, 1)
+
+    def poll(self, slot: str) -> None:
+        done = poll(
+            self.house.ledger,
+            int(slot),
+            self.house.watched,
+            self.house.context(),
+            self.house.secret,
+            self.worker_id,
+            self._stored,
+        )
+        if done and done.more and not done.error:
+            self.bell.ring("poll", slot)
+
+    def _stored(self, queued: int) -> None:
+        """Rows are committed: wake as many digest threads as there are batches."""
+        self.bell.ring_all("digest", range(min(self._digest_slots(), 1 + queued // digests.BATCH)))
+
+    def _digest_slots(self) -> int:
+        at, slots = self._slots
+        if time.monotonic() - at > 5:
+            with self.house.ledger.begin() as connection:
+                slots = registry.digest_slots(connection)
+            self._slots = (time.monotonic(), slots)
+        return slots
+
+    def digest(self, slot: str) -> None:
+        done = drain(self.house.ledger, self.house.desktop(), self.worker_id, self.stopping.is_set)
+        self.bell.ring_all("deliver", sorted(done.targets))
+        if done.mentions:
+            self.bell.ring("watch")
+        with self.house.ledger.begin() as connection:
+            left = digests.claimable(connection, 1)
+        if left and not self.stopping.is_set():
+            self.bell.ring("digest", slot)
+
+    def deliver(self, slot: str) -> None:
+        desk = self.house.target(slot)
+        if desk is None:
+            return
+        deliver(self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set)
+        with self.house.ledger.begin() as connection:
+            left = slot in outbox.due_targets(connection)
+        if left and not self.stopping.is_set():
+            self.bell.ring("deliver", slot)
+
+    def watch(self, slot: str) -> None:
+        targets = watch.watch(self.house.ledger, self.house.config(), self.worker_id)
+        self.bell.ring_all("deliver", sorted(targets))
+
+    def upkeep(self, slot: str) -> None:
+        upkeep.upkeep(self.house.ledger, self.house.config(), self.worker_id)
+
+
+def declare(broker: RedisBroker, answering: Answering) -> None:
+    """Give the broker an actor per kind."""
+    for kind in THREADS:
+        step: Callable[[str], None] = getattr(answering, kind)
+        dramatiq.actor(_answer(kind, step, answering), broker=broker, queue_name=kind, actor_name=kind)
+
+
+def _answer(kind: str, step: Callable[[str], None], answering: Answering) -> Callable[[str], None]:
+    """One ring taken. What a step raises is logged: the work it left is in the ledger and the next tick rings for it."""
+
+    def answer(slot: str = "") -> None:
+        answering.bell.answered(kind, slot)
+        if answering.stopping.is_set():
+            return
+        try:
+            step(slot)
+        except NotReady as error:
+            log.info("not ready", kind=kind, reason=str(error))
+        except Exception as error:
+            if again(error):
+                log.warning("the ledger is away", kind=kind, slot=slot, error=type(error).__name__)
+            else:
+                log.exception("step failed", kind=kind, slot=slot)
+
+    return answer
+
+
+def start(broker: RedisBroker, threads: dict[str, int] | None = None) -> list[dramatiq.Worker]:
+    """Threads for each kind, prefetching no more than they can answer."""
+    groups = []
+    for kind, count in {**THREADS, **(threads or {})}.items():
+        worker = dramatiq.Worker(broker, queues={kind}, worker_threads=count, worker_timeout=100)
+        worker.queue_prefetch = count
+        worker.delay_prefetch = 1
+        worker.start()
+        groups.append(worker)
+    return groups

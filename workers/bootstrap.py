@@ -1,0 +1,231 @@
+"""The one place of the worker processes that chooses: the ledger, the broker, the secret, the scorer, the connectors.
+
+Everything else is handed what it needs. Lexicon and language model are read here; domain reads no file.
+"""
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import config
+from config.secrets import secret as read_secret
+from connectors import inbound, outbound
+from connectors.contract import Context, Inbound, Outbound, Policy
+from domain.language import detector
+from domain.nouns import Stored, Verdict
+from domain.rules import ServiceLevel, Topic
+from domain.sentiment import vader_scorer
+from domain.triage import judge
+from storage import configurations
+from storage.ledger import Ledger
+from workers import services
+from workers.digest import Desk, Desktop
+from workers.poll import Watched
+
+DEFAULT_LEVELS = (
+    ServiceLevel("urgent", 15, 240),
+    ServiceLevel("high", 60, 480),
+    ServiceLevel("normal", 240, 1440),
+    ServiceLevel("low", 480, 4320),
+)
+REFRESH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this installation keeps things and whom it talks to."""
+
+    database_url: str
+    redis_url: str
+    secret: bytes
+    embedded: bool
+    folder: Path
+
+
+def place(folder: Path, *, start: bool = True) -> Place:
+    """DATABASE_URL and REDIS_URL when given, embedded services under `folder` otherwise (started when `start`)."""
+    database, redis_url = os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", "")
+    embedded = not (database and redis_url)
+    if embedded:
+        found = services.start(folder) if start else services.attach(folder)
+        database, redis_url = database or found.database_url, redis_url or found.redis_url
+    return Place(database, redis_url, instance_secret(folder), embedded, folder)
+
+
+def instance_secret(folder: Path) -> bytes:
+    """The key under which erased people are remembered: EARMARK_SECRET, EARMARK_SECRET_FILE, or made once under `folder`."""
+    if os.environ.get("EARMARK_SECRET") or os.environ.get("EARMARK_SECRET_FILE"):
+        return read_secret("EARMARK_SECRET").encode()
+    path = folder / "secret"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        for _ in range(50):  # another process made the file a moment ago and is about to fill it
+            if kept := path.read_bytes():
+                return kept
+            time.sleep(0.1)
+        raise RuntimeError(f"{path} is empty; delete it, or set EARMARK_SECRET") from None
+    with os.fdopen(handle, "wb") as out:
+        made = secrets.token_hex(32).encode()
+        out.write(made)
+    return made
+
+
+@dataclass(slots=True)
+class House:
+    """One worker process's view: the ledger, and what the configuration in force means, refreshed every two seconds."""
+
+    ledger: Ledger
+    secret: bytes
+    stopping: Callable[[], bool] = lambda: False
+    _version: int = 0
+    _checked: float = 0.0
+    _config: config.Config | None = None
+    _desktop: Desktop | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def config(self) -> config.Config:
+        """The configuration in force. Raises NotReady before the first one was accepted."""
+        with self._lock:
+            if self._config is None or time.monotonic() - self._checked > REFRESH_SECONDS:
+                self._refresh()
+            if self._config is None:
+                raise NotReady("no configuration is in force yet: start `earmark scheduler` or `earmark up`")
+            return self._config
+
+    def _refresh(self) -> None:
+        self._checked = time.monotonic()
+        with self.ledger.begin() as connection:
+            if configurations.version(connection) == self._version:
+                return
+            found = configurations.in_force(connection)
+        if found is not None:
+            self._config = config.load_document(found.document)
+            self._version = found.id
+            self._desktop = None
+
+    def desktop(self) -> Desktop:
+        """What the digest step needs, made anew when the configuration changed."""
+        current = self.config()
+        with self._lock:
+            if self._desktop is None:
+                self._desktop = desktop(current)
+            return self._desktop
+
+    def context(self) -> Context:
+        return context(self.config(), self.stopping)
+
+    def watched(self, name: str) -> Watched | None:
+        """A configured, enabled channel by name."""
+        current = self.config()
+        found = next((c for c in current.channels if c.name == name and c.enabled), None)
+        return watched(current, found) if found else None
+
+    def target(self, name: str) -> Outbound | None:
+        """A configured, enabled desk or alert route by name."""
+        current = self.config()
+        found = next((t for t in (*current.desks, *current.alerts) if t.name == name and t.enabled), None)
+        if found is None:
+            return None
+        module = outbound.load(found.kind)
+        return module.Desk(module.Settings(**found.settings), self.context())
+
+
+class NotReady(Exception):
+    """The house has no configuration yet."""
+
+
+def context(current: config.Config, stopping: Callable[[], bool] = lambda: False) -> Context:
+    return Context(
+        now=lambda: datetime.now(UTC),
+        secret=read_secret,
+        allow_hosts=frozenset(current.settings.allow_hosts),
+        stopping=stopping,
+    )
+
+
+def watched(current: config.Config, channel: Any) -> Watched:
+    module = inbound.load(channel.kind)
+    wanted: tuple[Topic, ...] = tuple(t for t in current.topics if not channel.topics or t.name in channel.topics)
+
+    def connect(given: Context) -> Inbound:
+        return module.Connector(module.Settings(**channel.settings), given)
+
+    return Watched(channel.name, wanted, channel.max_pages, connect)
+
+
+def policies() -> dict[str, Policy]:
+    """Platform → what its terms let us do, of every installed connector."""
+    modules = [inbound.load(kind) for kind in inbound.kinds()]
+    return {module.PLATFORM: module.POLICY for module in modules}
+
+
+def judging(current: config.Config) -> Callable[[Stored], Verdict]:
+    """The judge for the configuration in force: scorer, language detector and rules, bound."""
+    package = files("vaderSentiment")
+    scorer = vader_scorer(
+        (package / "vader_lexicon.txt").read_text(encoding="utf-8"),
+        (package / "emoji_utf8_lexicon.txt").read_text(encoding="utf-8"),
+        dict(current.lexicon),
+    )
+    judgement = current.judgement()
+    detect = detector(_classifier(current.settings.language), current.settings.language)
+
+    def decide(stored: Stored) -> Verdict:
+        return judge(stored, judgement, scorer, detect)
+
+    return decide
+
+
+def _classifier(language: str) -> Any:
+    if language != "auto":
+        return None
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # heavy: only where languages are told apart
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def desktop(current: config.Config) -> Desktop:
+    levels = {level.priority: level for level in (*DEFAULT_LEVELS, *current.service_levels)}
+    return Desktop(
+        judge=judging(current),
+        topics=tuple(topic.name for topic in current.topics),
+        levels=levels,
+        desks=tuple(Desk(desk.name, desk.when.teams, desk.when.priorities) for desk in current.desks if desk.enabled),
+        linkable=frozenset(platform for platform, policy in policies().items() if policy.link),
+        console_url=current.settings.console_url.rstrip("/"),
+    )
+
+
+def channel_rows(current: config.Config) -> list[dict[str, Any]]:
+    """Rows for storage.channels.sync: what is read (its hash is the spec) and when."""
+    rows = []
+    for channel in current.channels:
+        module = inbound.load(channel.kind)
+        what = f"{channel.kind} {module.describe(module.Settings(**channel.settings))} {','.join(channel.topics)}"
+        every = f"every {channel.seconds}" if channel.seconds else f"cron {channel.cron} {channel.timezone}"
+        rows.append(
+            {
+                "name": channel.name,
+                "kind": channel.kind,
+                "platform": module.PLATFORM,
+                "schedule": every,
+                "spec": sha256(what.encode()).hexdigest()[:16],
+                "enabled": channel.enabled,
+            }
+        )
+    return rows
+
+
+def target_rows(current: config.Config) -> list[tuple[str, str, bool]]:
+    """Rows for storage.outbox.sync_targets."""
+    return [(target.name, target.kind, target.enabled) for target in (*current.desks, *current.alerts)]

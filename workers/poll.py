@@ -1,0 +1,206 @@
+"""The poll step: take a channel's lease, fetch page after page, store each whole before the next is asked for."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from connectors.contract import Context, Inbound, Page
+from connectors.errors import ConnectorError, CursorInvalid, MalformedItem, RateLimited, SchemaDrift
+from domain.query import matching
+from domain.rules import Topic
+from storage import channels, mentions
+from storage.ledger import Ledger
+from workers import failpoints
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 20.0
+BACKOFF_BASE = 5.0
+BACKOFF_CAP = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A channel as the configuration in force describes it, ready to be polled."""
+
+    name: str
+    topics: tuple[Topic, ...]
+    max_pages: int
+    connect: Callable[[Context], Inbound]
+
+
+@dataclass(slots=True)
+class Polled:
+    """What one poll did. `error` is what an operator reads."""
+
+    pages: int = 0
+    returned: int = 0
+    queued: int = 0
+    error: str = ""
+    more: bool = False
+
+
+def poll(
+    ledger: Ledger,
+    channel_id: int,
+    find: Callable[[str], Watched | None],
+    context: Context,
+    secret: bytes,
+    worker: str,
+    stored: Callable[[int], None] = lambda queued: None,
+) -> Polled | None:
+    """Poll one channel, if a poll is owed and nobody else has it; None otherwise. `stored` is told after each commit."""
+    leased = ledger.run(lambda c: channels.lease(c, channel_id, worker))
+    if leased is None:
+        return None
+    done = Polled(more=True)
+    try:
+        watched = find(leased.name)
+        if watched is None:  # left the configuration a moment ago
+            done.more = False
+            return done
+        _walk(ledger, leased, watched, context, secret, done, stored)
+    except mentions.LeaseLost:
+        log.warning("lease lost, page dropped", channel=leased.name)
+    finally:
+        satisfied = not done.more
+        ledger.run(lambda c: channels.release(c, leased, satisfied=satisfied))
+    return done
+
+
+def _walk(
+    ledger: Ledger,
+    leased: channels.Leased,
+    watched: Watched,
+    context: Context,
+    secret: bytes,
+    done: Polled,
+    stored: Callable[[int], None],
+) -> None:
+    connector: Inbound | None = None
+    state = leased.state
+    until = time.monotonic() + DRAIN_SECONDS
+    while not context.stopping():
+        started = time.monotonic()
+        try:
+            connector = connector or watched.connect(context)
+            page = connector.fetch_page(state)
+            found, rejected = read(connector, page, watched.topics)
+        except ConnectorError as error:
+            _failed(ledger, leased, error, started, done)
+            return
+        if context.stopping():
+            return  # a page in flight is dropped before its transaction; its owner reads it again
+        work = _page(leased, page, found, rejected, int((time.monotonic() - started) * 1000))
+        failpoints.hit("poll-before-insert")
+
+        def insert(connection: Any, work: mentions.PageIn = work) -> mentions.PageCounts:
+            counts = mentions.store_page(connection, secret, work)
+            failpoints.hit("poll-inserted")
+            return counts
+
+        counts = ledger.run(insert)
+        failpoints.hit("poll-committed")
+        done.pages += 1
+        done.returned += counts.returned
+        done.queued += counts.queued
+        if counts.queued:
+            stored(counts.queued)
+        if page.done or not page.complete:
+            done.more = False
+            return
+        state = page.state
+        if page.not_before or done.pages >= watched.max_pages or time.monotonic() > until:
+            return  # the walk goes on with the next ring
+        if not ledger.run(lambda c: channels.extend(c, leased)):
+            raise mentions.LeaseLost(leased.name)
+
+
+def read(
+    connector: Inbound, page: Page, topics: Sequence[Topic]
+) -> tuple[list[mentions.Found], list[mentions.Rejected]]:
+    """Each item on its own: read, or rejected with its reason. Raises SchemaDrift when a whole page cannot be read."""
+    found, rejected = [], []
+    for raw in page.items:
+        payload = json.dumps(raw, default=str)
+        try:
+            mention = connector.normalise(raw)
+        except MalformedItem as error:
+            rejected.append(mentions.Rejected(str(error), payload, _native(raw)))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+            rejected.append(mentions.Rejected(f"{type(error).__name__}: {error}"[:500], payload, _native(raw)))
+        else:
+            found.append(mentions.Found(mention, matching(topics, mention), payload))
+    if len(rejected) > 2 and not found:
+        raise SchemaDrift(
+            f"none of the {len(rejected)} items of this page could be read ({rejected[0].reason}); the position stays",
+            advice="the platform may have changed its format: compare an item with the documentation, or update Earmark",
+        )
+    return found, rejected
+
+
+def _native(raw: Any) -> str | None:
+    if not isinstance(raw, dict):
+        return None
+    data = raw.get("data") if isinstance(raw.get("data"), dict) else raw
+    hint = data.get("name") or data.get("id")
+    return str(hint)[:200] if hint else None
+
+
+def _page(
+    leased: channels.Leased,
+    page: Page,
+    found: Sequence[mentions.Found],
+    rejected: Sequence[mentions.Rejected],
+    ms: int,
+) -> mentions.PageIn:
+    return mentions.PageIn(
+        channel_id=leased.id,
+        lease=leased.lease,
+        state=page.state,
+        found=found,
+        rejected=rejected,
+        gaps=[(gap.since, gap.until, gap.reason) for gap in page.gaps],
+        complete=page.complete,
+        done=page.done,
+        not_before=page.not_before,
+        observed=dict(page.observed),
+        warnings=page.warnings,
+        bytes=page.bytes,
+        ms=ms,
+    )
+
+
+def _failed(ledger: Ledger, leased: channels.Leased, error: ConnectorError, started: float, done: Polled) -> None:
+    """Write down what went wrong and when to ask again: at the platform's word, or after a growing, jittered pause."""
+    done.error = str(error)
+    waiting = isinstance(error, RateLimited | CursorInvalid)
+    if isinstance(error, RateLimited):
+        not_before = error.reset_at
+    elif isinstance(error, CursorInvalid):
+        not_before = None
+    else:
+        pause = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(leased.failures, 10))
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 spreads retries, no secret
+        not_before = datetime.now(UTC) + timedelta(seconds=pause * jitter)
+    log.warning("poll failed", channel=leased.name, kind=error.kind, error=str(error), status=error.status)
+    ledger.run(
+        lambda c: mentions.fail_page(
+            c,
+            leased.id,
+            leased.lease,
+            kind=error.kind,
+            message=str(error),
+            advice=error.advice,
+            not_before=not_before,
+            state=error.state if isinstance(error, CursorInvalid) else None,
+            counts_as_failure=not waiting,
+            ms=int((time.monotonic() - started) * 1000),
+        )
+    )

@@ -1,0 +1,189 @@
+"""The scheduler process: one leader applies the configuration, ticks the clock and rings while work is due; a standby waits.
+
+Leadership is a PostgreSQL advisory lock held by a session of its own. A leader checks that session before every round; one that
+was paused finds its session ended by the standby and steps down. Whatever a late leader still does is fenced by compare-and-set.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import structlog
+
+import config
+from storage import audit, channels, configurations, digests, outbox
+from storage import workers as registry
+from storage.ledger import Ledger, raw_url
+from workers.bell import Bell
+from workers.bootstrap import channel_rows, target_rows
+from workers.clock import Clock
+
+log = structlog.get_logger()
+
+ROUND_SECONDS = 1.0
+STALE_SECONDS = 8.0
+WATCH_SECONDS = 5.0
+UPKEEP_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Office:
+    """The lock of the one leader, and the line on which commits ring (LISTEN)."""
+
+    url: str
+    session: psycopg.Connection | None = None
+
+    def held(self) -> bool:
+        """Still ours? Asked before every round."""
+        if self.session is None:
+            return False
+        try:
+            self.session.execute("SELECT 1")
+        except psycopg.Error:
+            self.leave()
+            return False
+        return True
+
+    def take(self) -> bool:
+        """Become leader if nobody is; a leader that has been silent is put out of office first."""
+        session = psycopg.connect(raw_url(self.url), autocommit=True, connect_timeout=3, application_name="earmark-leader")
+        row = session.execute("SELECT pg_try_advisory_lock(%s)", (registry.LEADER,)).fetchone()
+        if row and row[0]:
+            session.execute("LISTEN earmark")
+            self.session = session
+            return True
+        session.close()
+        return False
+
+    def leave(self) -> None:
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+    def calls(self, seconds: float) -> list[str]:
+        """What was notified meanwhile: waits up to `seconds` for the first."""
+        if self.session is None:
+            time.sleep(seconds)
+            return []
+        return [call.payload for call in self.session.notifies(timeout=seconds, stop_after=1)]
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """One process that may lead."""
+
+    ledger: Ledger
+    bell: Bell
+    folder: Path
+    stopping: threading.Event
+    values: dict[str, str] = field(default_factory=dict)
+    leading: bool = False
+    clock: Clock | None = None
+    office: Office | None = None
+    _seen: str = ""
+    _watched: float = 0.0
+    _kept: float = 0.0
+
+    def run(self) -> None:
+        """Rounds until asked to stop. An error costs a round, never the process."""
+        self.office = Office(self.ledger.url)
+        while not self.stopping.is_set():
+            try:
+                calls = self._round(self.office)
+                for payload in calls:
+                    self.called(payload)
+            except Exception as error:
+                log.warning("a round failed", error=type(error).__name__, detail=str(error)[:200])
+                self._step_down()
+                self.stopping.wait(ROUND_SECONDS)
+        self._step_down()
+
+    def _round(self, office: Office) -> list[str]:
+        if self.leading and not office.held():
+            log.warning("leadership lost")
+            self._step_down()
+        if not self.leading:
+            if not office.take():
+                self._depose()
+                self.stopping.wait(ROUND_SECONDS)
+                return []
+            self._step_up()
+        self.apply()
+        assert self.clock is not None
+        self.clock.refresh()
+        self.ring()
+        return office.calls(ROUND_SECONDS)
+
+    def _step_up(self) -> None:
+        self.clock = Clock(self.ledger, lambda id_: self.bell.ring("poll", id_) and None)
+        self.clock.start()
+        self.leading = True
+        self._seen = ""
+        log.info("leading")
+
+    def _step_down(self) -> None:
+        if self.clock is not None:
+            self.clock.stop()
+            self.clock = None
+        if self.office is not None:
+            self.office.leave()
+        self.leading = False
+
+    def _depose(self) -> None:
+        with self.ledger.begin() as connection:
+            pid = registry.stale_leader(connection, STALE_SECONDS)
+            if pid is not None:
+                log.warning("the leader is silent; ending its session", backend=pid)
+                registry.end_session(connection, pid)
+
+    def apply(self) -> None:
+        """Put an edit of the configuration in force, or refuse it and keep the last good one."""
+        seen = config.fingerprint(self.folder)
+        if seen == self._seen:
+            return
+        try:
+            wanted = config.load(self.folder, values=self.values)
+        except config.Complaints as complaints:
+            self.ledger.run(lambda c: configurations.refuse(c, seen, str(complaints)))
+            log.error("configuration refused; the last good one stays in force", complaints=len(complaints.items))
+        else:
+            self.ledger.run(lambda c: put_in_force(c, wanted))
+        self._seen = seen
+
+    def ring(self) -> None:
+        """Once a round: whatever is due gets a ring, whether or not one was lost."""
+        with self.ledger.begin() as connection:
+            polls = channels.owed(connection)
+            waiting = digests.claimable(connection)
+            slots = registry.digest_slots(connection) if waiting else 0
+            targets = outbox.due_targets(connection)
+        self.bell.ring_all("poll", polls)
+        self.bell.ring_all("digest", range(min(slots, 1 + waiting // digests.BATCH)) if waiting else ())
+        self.bell.ring_all("deliver", targets)
+        now = time.monotonic()
+        if now - self._watched > WATCH_SECONDS:
+            self._watched = now
+            self.bell.ring("watch")
+        if now - self._kept > UPKEEP_SECONDS:
+            self._kept = now
+            self.bell.ring("upkeep")
+
+    def called(self, payload: str) -> None:
+        """A commit rang: `poll:ID`, `digest`, `deliver`, `watch`, `config`."""
+        kind, _, slot = payload.partition(":")
+        if kind == "poll":
+            self.bell.ring("poll", slot)
+        elif kind == "config":
+            self._seen = ""
+        elif kind in ("digest", "deliver", "watch"):
+            self.ring()
+
+
+def put_in_force(connection: object, wanted: config.Config) -> None:
+    """The configuration, and the channels and targets that follow from it, in one transaction."""
+    if configurations.accept(connection, wanted.hash, wanted.document()):
+        audit.append(connection, "scheduler", "configuration.accepted", f"configuration:{wanted.hash[:12]}", {})
+    channels.sync(connection, channel_rows(wanted))
+    outbox.sync_targets(connection, target_rows(wanted))
