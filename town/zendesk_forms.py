@@ -1,0 +1,109 @@
+"""The JSON of Zendesk's tickets, comments and audits; pure, no storage.
+
+https://developer.zendesk.com/api-reference/ticketing/tickets/tickets/#json-format and the pages beside it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+PRIORITIES = {"urgent", "high", "normal", "low"}
+STATUSES = {"new", "open", "pending", "hold", "solved", "closed"}
+TYPES = {"problem", "incident", "question", "task"}
+PLAIN = ("subject", "priority", "status", "type", "assignee_id", "group_id", "external_id", "custom_fields",
+         "custom_status_id", "due_at")
+
+
+def stamp(at: float) -> str:
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ticket(number: int, wanted: dict[str, Any], description: str, requester: int, now: float, base: str) -> dict[str, Any]:
+    """A new ticket as Zendesk shows it: status new unless asked otherwise, subject from the description if none."""
+    subject = wanted.get("subject") or description.strip().splitlines()[0][:80]
+    outside = wanted.get("external_id")
+    return {
+        "url": f"{base}/api/v2/tickets/{number}.json", "id": number,
+        "external_id": None if outside is None else str(outside),
+        "via": {"channel": "api", "source": {"from": {}, "to": {}, "rel": None}},
+        "created_at": stamp(now), "updated_at": stamp(now), "generated_timestamp": int(now),
+        "type": wanted.get("type"), "subject": subject, "raw_subject": subject, "description": description,
+        "priority": wanted.get("priority"), "status": wanted.get("status") or "new", "recipient": None,
+        "requester_id": requester, "submitter_id": wanted.get("submitter_id") or 1,
+        "assignee_id": wanted.get("assignee_id"), "organization_id": None, "group_id": wanted.get("group_id"),
+        "collaborator_ids": [], "follower_ids": [], "email_cc_ids": [], "forum_topic_id": None, "problem_id": None,
+        "has_incidents": False, "is_public": bool((wanted.get("comment") or {}).get("public", True)),
+        "due_at": wanted.get("due_at"), "tags": tags(wanted.get("tags") or []),
+        "custom_fields": wanted.get("custom_fields") or [], "satisfaction_rating": None, "sharing_agreement_ids": [],
+        "fields": wanted.get("custom_fields") or [], "followup_ids": [], "brand_id": 360, "allow_channelback": False,
+        "allow_attachments": True, "from_messaging_channel": False,
+        "custom_status_id": wanted.get("custom_status_id"), "ticket_form_id": wanted.get("ticket_form_id"),
+    }
+
+
+def tags(given: list[str]) -> list[str]:
+    """Tags are lower case, without spaces, sorted, each once."""
+    return sorted({part for tag in given for part in tag.lower().split()})
+
+
+def creation(made: dict[str, Any]) -> list[dict[str, Any]]:
+    shown = ("subject", "priority", "status", "requester_id", "external_id")
+    return [{"type": "Create", "field_name": name, "value": made[name]} for name in shown if made[name] is not None]
+
+
+def apply(held: dict[str, Any], wanted: dict[str, Any], now: float) -> list[dict[str, Any]]:
+    """Change the ticket in place; the events say what changed. `tags` replaces the set, the other two add and take."""
+    new = {name: wanted[name] for name in PLAIN if name in wanted}
+    if new.get("external_id") is not None and "external_id" in new:
+        new["external_id"] = str(new["external_id"])
+    kept = tags(wanted["tags"]) if "tags" in wanted else held["tags"]
+    kept = tags([*kept, *(wanted.get("additional_tags") or [])])
+    gone = set(tags(wanted.get("remove_tags") or []))
+    new["tags"] = [tag for tag in kept if tag not in gone]
+    events = [{"type": "Change", "field_name": name, "previous_value": held.get(name), "value": value}
+              for name, value in new.items() if held.get(name) != value]
+    held |= new
+    if "subject" in new:
+        held["raw_subject"] = new["subject"]
+    held |= {"updated_at": stamp(now), "generated_timestamp": int(now)}
+    return events
+
+
+def comment(ident: int, given: dict[str, Any], now: float) -> dict[str, Any]:
+    body = given["body"]
+    return {
+        "id": ident, "type": "Comment", "author_id": given["author_id"], "body": body, "plain_body": body,
+        "html_body": f'<div class="zd-comment" dir="auto"><p dir="auto">{escape(body)}</p></div>',
+        "public": given["public"], "attachments": [], "audit_id": ident, "created_at": stamp(now),
+        "via": {"channel": "api", "source": {"from": {}, "to": {}, "rel": None}}, "metadata": {"system": {}, "custom": {}},
+    }
+
+
+def audit(ident: int, number: int, said: dict[str, Any] | None, events: list[dict[str, Any]], now: float,
+          author: int) -> dict[str, Any]:
+    noted = [said] if said else []
+    listed = [{"id": ident * 100 + i, **event} for i, event in enumerate([*noted, *events])]
+    if said:
+        listed[0]["id"] = said["id"]
+    return {"id": ident, "ticket_id": number, "created_at": stamp(now), "author_id": author, "events": listed,
+            "metadata": {"system": {}, "custom": {}}, "via": {"channel": "api", "source": {"rel": None}}}
+
+
+def fits(held: dict[str, Any], query: str) -> bool:
+    """field:value terms and bare words, all of which must hold."""
+    for term in query.split():
+        name, colon, value = term.partition(":")
+        if not colon:
+            if term.lower() not in f"{held['subject']} {held['description']}".lower():
+                return False
+        elif name == "type":
+            if value != "ticket":
+                return False
+        elif name == "tags":
+            if value.lower() not in held["tags"]:
+                return False
+        elif str(held.get({"requester": "requester_id"}.get(name, name))) != value.strip('"'):
+            return False
+    return True
