@@ -81,11 +81,12 @@ class Inbound(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """That the target holds our effect, under which id."""
+    """That the target holds our effect, under which id. `moved_to`: the target's ticket that goes on where a closed one ended."""
 
     remote_id: str = ""
     url: str | None = None
     detail: str = ""
+    moved_to: str = ""
 
 
 class Outbound(Protocol):

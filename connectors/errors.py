@@ -42,13 +42,16 @@ class RateLimited(ConnectorError):
 
 
 class Transient(ConnectorError):
-    """A time-out, 5xx, broken or half a body: try again later. `sent` is False when the request never left."""
+    """A time-out, 5xx, broken or half a body: try again later, not before `not_before`. `sent` is False when it never left."""
 
     kind = "transient"
 
-    def __init__(self, message: str = "", *, sent: bool = True, **more: Any) -> None:
+    def __init__(
+        self, message: str = "", *, sent: bool = True, not_before: datetime | None = None, **more: Any
+    ) -> None:
         super().__init__(message, **more)
         self.sent = sent
+        self.not_before = not_before
 
 
 class Permanent(ConnectorError):

@@ -1,0 +1,204 @@
+"""The step that settles what we owe a target: claim, render and keep, look up if in doubt, deliver, finish.
+
+No transaction is open while the target is called. What to make of an error is decided in domain/retry.py; this page does it.
+"""
+
+import json
+import random
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from connectors.contract import Delivered, Outbound
+from connectors.errors import ConnectorError, RateLimited, Transient
+from domain import retry
+from domain.nouns import Notice
+from domain.retry import Decision, History, Trouble
+from storage import outbox, targets
+from storage.ledger import Ledger
+from storage.outbox import Owed
+from workers import failpoints
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 60.0  # more than one call's deadline (Context.deadline); kept up before each call
+
+
+@dataclass(slots=True)
+class Deliveries:
+    """How the rows of one round ended, by the attempt's outcome. `more`: time ran out before the rows did."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+    more: bool = False
+
+    def count(self, outcome: str) -> None:
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+    @property
+    def settled(self) -> int:
+        return self.outcomes.get("done", 0) + self.outcomes.get("found", 0)
+
+
+def deliver(
+    ledger: Ledger,
+    target: str,
+    desk: Outbound,
+    worker_id: str,
+    stopping: Callable[[], bool],
+    now: Callable[[], datetime],
+    deadline_s: float = 20.0,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Deliveries:
+    """Drain one target for at most `deadline_s`, one row at a time, looking at the stop flag between rows."""
+    done, until = Deliveries(), time.monotonic() + deadline_s
+    while not stopping():
+        if time.monotonic() > until:
+            done.more = True
+            break
+        claimed = ledger.run(lambda c: outbox.claim(c, target, worker_id, lease_seconds, 1, desk.quiet))
+        if not claimed:
+            break
+        for owed in claimed:
+            done.count(_Settling(ledger, desk, owed, now, lease_seconds).settle())
+    return done
+
+
+@dataclass(slots=True)
+class _Settling:
+    """One claimed row on its way. `called` and `looking` say how far it came, for whoever judges an error."""
+
+    ledger: Ledger
+    desk: Outbound
+    owed: Owed
+    now: Callable[[], datetime]
+    lease_seconds: float
+    called: bool = False
+    looking: bool = False
+    held_at: float = field(default_factory=time.monotonic)
+
+    def settle(self) -> str:
+        """Returns the attempt's outcome."""
+        if retry.poisoned(self._history()):
+            return self._finish(
+                Decision("dead", "unknown" if self.owed.request else "retry", "same", reason="crashed"), None
+            )
+        try:
+            delivered, found = self._try()
+        except _LostLease:
+            return self._finish(Decision("unknown", "lost", "same"), None)  # fenced: changes the attempt's note alone
+        except ConnectorError as error:
+            return self._failed(error)
+        except Exception as error:  # a bug in a desk costs this row's attempt, never the worker or the queue
+            log.error("deliver.bug", target=self.owed.target, key=self.owed.key, trace=traceback.format_exc(limit=-5))
+            return self._failed(error)
+        failpoints.hit("deliver-after-201")
+        return self._finish(retry.after_success(found), delivered)
+
+    def _try(self) -> tuple[Delivered, bool]:
+        owed = self.owed
+        notice = Notice(owed.kind, owed.key, json.loads(owed.notice))
+        request = owed.request
+        if request is None:
+            request = self.desk.render(notice, owed.remote_id)
+            self._keep(lambda c: outbox.rendered(c, owed, request, self.lease_seconds))
+        if retry.next_action(owed.doubt, self.desk.looks_up) == "look-up":
+            self.looking = True
+            found = self.desk.find(notice, request, owed.remote_id)
+            if found is not None:
+                return found, True
+            self.looking = False
+        if time.monotonic() - self.held_at > self.lease_seconds / 4:  # slow look-up, or this process was paused
+            self._keep(lambda c: outbox.renew(c, owed, self.lease_seconds))
+        self.called = True
+        failpoints.hit("deliver-before-call")
+        return self.desk.deliver(notice, request, owed.remote_id), False
+
+    def _keep(self, hold: Callable[..., bool]) -> None:
+        asked = time.monotonic()
+        if not self.ledger.run(hold):
+            raise _LostLease
+        self.held_at = asked
+
+    def _history(self) -> History:
+        o = self.owed
+        return History(o.doubt, o.failures, o.failing_for, o.crashes, rendered=o.request is not None)
+
+    def _failed(self, error: Exception) -> str:
+        decision = retry.after_error(self._trouble(error), self._history(), self.desk.quiet, random.random())  # noqa: S311
+        return self._finish(decision, None, error)
+
+    def _trouble(self, error: Exception) -> Trouble:
+        """The error as data. An attempt that never called has sent nothing, whatever went wrong."""
+        kind = error.kind if isinstance(error, ConnectorError) else "error"
+        sent = self.called and (error.sent if isinstance(error, Transient) else True)
+        reset = error.reset_at if isinstance(error, RateLimited) else getattr(error, "not_before", None)
+        wait = None if reset is None else max(reset - self.now(), timedelta())
+        return Trouble(kind, sent, self.looking, wait)
+
+    def _finish(self, decision: Decision, delivered: Delivered | None, error: Exception | None = None) -> str:
+        said = _said(error) or ("taking it on ended the process too often" if decision.reason == "crashed" else None)
+        detail = said or (delivered.detail if delivered else None) or None
+
+        def write(connection) -> bool:  # type: ignore[no-untyped-def]
+            before = targets.failures(connection, self.owed.target)
+            ours = outbox.finish(
+                connection,
+                self.owed,
+                state=decision.state,
+                outcome=decision.outcome,
+                delay=decision.delay,
+                reason=decision.reason,
+                error=detail,
+                status=getattr(error, "status", None),
+                remote_id=delivered.remote_id if delivered else None,
+            )
+            if not ours:
+                return False
+            if delivered is not None and self.owed.ticket_id is not None:
+                self._link(connection, delivered)
+            self._judge(connection, decision, before, said or "")
+            return True
+
+        ours = self.ledger.run(write)
+        outcome = decision.outcome if ours else "lost"
+        log.info(
+            "deliver", target=self.owed.target, key=self.owed.key, outcome=outcome, n=self.owed.attempts, error=said
+        )
+        return outcome
+
+    def _link(self, connection, delivered: Delivered) -> None:  # type: ignore[no-untyped-def]
+        remote = delivered.remote_id if self.owed.kind == "ticket.create" else delivered.moved_to
+        if remote and self.owed.ticket_id is not None:
+            outbox.link(connection, self.owed.ticket_id, self.owed.target, remote, delivered.url)
+
+    def _judge(self, connection, decision: Decision, before: int, said: str) -> None:  # type: ignore[no-untyped-def]
+        """What this call says about the target, for the breaker all workers share."""
+        name = self.owed.target
+        match decision.health:
+            case "well":
+                targets.succeeded(connection, name, self.desk.quiet)
+            case "failed":
+                failures, open_for = retry.breaker("failed", before, random.random())  # noqa: S311 jitter, no secret
+                targets.failed(connection, name, failures, open_for, said)
+            case "wait":
+                targets.wait(connection, name, decision.delay)
+            case "blocked" if targets.block(connection, name, said):
+                log.error("deliver.blocked", target=name, why=said, advice=f"Then: earmark desks resume {name}")
+
+
+class _LostLease(Exception):
+    """Somebody else may hold the row by now: no call, no writing."""
+
+
+def _said(error: Exception | None) -> str | None:
+    """What to tell people: our own errors speak for themselves, others give their name, never their data."""
+    if error is None:
+        return None
+    if isinstance(error, ConnectorError):
+        return f"{error} {error.advice}".strip()[:2000]
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {where.name} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
