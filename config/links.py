@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import connectors.inbound
 from config import hosts
+from config.book import Book
 from config.clock import cron_problem
 from config.complaints import Complaint, is_secret, nearest
-from config.shapes import Book, Entries
+from config.shapes import Entries
 from config.source import Node
 from domain.nouns import INTENTS
 
@@ -126,6 +127,14 @@ def _numbers(book: Book) -> None:
     for section, path, low, high in _RANGES:
         for item in _items(book, section):
             _range(book, item, path, low, high)
+    for word, _ in book.sections["lexicon"].pairs if "lexicon" in book.sections else ():
+        if not word.value.strip() or len(word.value.split()) > 1:  # the scorer looks words up one by one
+            book.complain(word, f'"{word.value[:60]}": the lexicon takes single words')
+    for item in _items(book, "alerts"):
+        if item.key("when") is not None:
+            book.complain(
+                item.key("when") or item, "when chooses tickets for a desk; an escalation names its alerts itself"
+            )
     for item in _items(book, "service_levels"):
         first, resolve = _number(_at(item, ("first",))), _number(_at(item, ("resolve",)))
         if first is not None and resolve is not None and resolve < first:

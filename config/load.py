@@ -3,37 +3,17 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from config import links, shapes
+from config.book import Book
 from config.complaints import Complaint, Complaints, nearest
 from config.models import Config
 from config.source import Node, Refused, Source, of
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
-
-
-@dataclass(slots=True)
-class Book:
-    """All files as one: a node per section, and the complaints so far. `whole` is False when a file could not be read to its end."""
-
-    sources: dict[str, Source] = field(default_factory=dict)
-    sections: dict[str, Node] = field(default_factory=dict)
-    complaints: list[Complaint] = field(default_factory=list)
-    whole: bool = True
-
-    def complain(self, node: Node, message: str, suggestion: str = "", severity: Any = "error") -> None:
-        source = self.sources.get(node.file)
-        text = source.line(node.line) if source else ""
-        self.complaints.append(
-            Complaint(node.file, node.line, node.column, message, text, suggestion, severity, node.width)
-        )
-
-    @property
-    def errors(self) -> list[Complaint]:
-        return [one for one in self.complaints if one.severity == "error"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class Target(Model):
     name: str = Field(description="Unique among desks and alerts; the outbox keeps what is owed under it.")
     kind: str = Field(description="The connector.")
     enabled: bool = Field(True, description="false keeps it in the file and sends nothing.")
-    when: Filter = Field(Filter(), description="Which tickets it receives (desks only); without it, all.")
+    when: Filter = Field(default_factory=Filter, description="Which tickets it receives (desks only); without it, all.")
     settings: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"inline": True})
 
 
@@ -130,7 +130,9 @@ class Settings(Model):
         "stop",
         description="When a secret is missing: stop refuses the configuration, skip runs without the channel or desk.",
     )
-    retention: Retention = Field(Retention(), description="How long to keep what is only for looking things up.")
+    retention: Retention = Field(
+        default_factory=Retention, description="How long to keep what is only for looking things up."
+    )
 
 
 class Config(Model):
@@ -154,7 +156,7 @@ class Config(Model):
     default_team: str = Field("", description="The team of a ticket whose rule names none.")
     desks: tuple[Target, ...] = Field((), description="Who receives tickets besides our own inbox.")
     alerts: tuple[Target, ...] = Field((), description="Where flags are sent.")
-    settings: Settings = Field(Settings(), description="What holds for the whole deployment.")
+    settings: Settings = Field(default_factory=Settings, description="What holds for the whole deployment.")
 
     def document(self) -> dict[str, Any]:
         """JSON-ready, in the shape of the files: `load_document` reads it back."""

@@ -1,14 +1,16 @@
 """Each entry against its model, one by one: a bad channel hides no complaint about the next one."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from typing import Any, Protocol, get_args, get_origin, get_type_hints
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import connectors.inbound
 import connectors.outbound
-from config.complaints import Complaint, is_secret, nearest
+from config.book import Book
+from config.complaints import is_secret, masked, nearest
 from config.models import Channel, Config, Target
 from config.source import Node
 
@@ -31,16 +33,6 @@ _WANTED = {
     "finite": "a number",
     "bool": "true or false",
 }
-
-
-class Book(Protocol):
-    """What load.Book offers here."""
-
-    sections: dict[str, Node]
-    complaints: list[Complaint]
-    whole: bool
-
-    def complain(self, node: Node, message: str, suggestion: str = "", severity: Any = "error") -> None: ...
 
 
 Entries = dict[str, Any]
@@ -109,16 +101,21 @@ def _settings(book: Book, item: Node, rest: Node, section: str) -> dict[str, Any
     except Exception as error:  # another's module: it may fail in any way, and must not take the check down
         book.complain(kind, f'the connector "{kind.value}" cannot be loaded ({type(error).__name__}: {error})')
         return None
-    secrets = [key for key, _ in rest.pairs if is_secret(key.value) and key.value not in model.model_fields]
-    rest.pairs = [
-        pair for pair in rest.pairs if not any(pair[0] is key for key in secrets)
-    ]  # links.py says what to do about them
+    rest.pairs = [_as_variable(key, value, model) for key, value in rest.pairs]
     ours = Channel if section == "channels" else Target
     fitted = _fit(book, rest, model, section, extra=set(ours.model_fields))
     if fitted is None:
         return None
-    dumped: dict[str, Any] = fitted.model_dump(mode="json", exclude_unset=True, by_alias=True)
-    return dumped
+    settings: dict[str, Any] = json.loads(fitted.model_dump_json(exclude_unset=True, by_alias=True))
+    return settings
+
+
+def _as_variable(key: Node, value: Node, model: type[BaseModel]) -> tuple[Node, Node]:
+    """An inline secret as the variable it should be: links.py complains about it, the connector's model need not as well."""
+    name = f"{key.value}_env"
+    if not is_secret(key.value) or key.value in model.model_fields or name not in model.model_fields:
+        return key, value
+    return replace(key, value=name), replace(value, kind="scalar", value="INLINE", items=[], pairs=[])
 
 
 def _fit(book: Book, node: Node, kind: Any, section: str, extra: set[str] | None = None) -> Any:
@@ -169,7 +166,7 @@ def _explain(book: Book, root: Node, kind: Any, error: Any, section: str, extra:
 
 def _sentence(error: Any, node: Node) -> tuple[str, str]:
     kind, given = error["type"], error.get("input")
-    said = f'"{given[:40]}"' if isinstance(given, str) else "this"
+    said = f'"{masked(given)[:40]}"' if isinstance(given, str) else "this"
     context = error.get("ctx") or {}
     if kind in ("literal_error", "enum"):
         options = str(context.get("expected", "")).replace(" or ", ", ").replace("'", "")

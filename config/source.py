@@ -228,4 +228,4 @@ class _Composer:
 
 
 def _place(event: Any) -> tuple[int, int]:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    return int(event.start_mark.line) + 1, int(event.start_mark.column) + 1

@@ -1,0 +1,144 @@
+"""The models as JSON Schema for editors. Draft 7: yaml-language-server promises no later one."""
+
+from copy import deepcopy
+from typing import Any
+
+from config.models import Channel, Config, Target
+from config.shapes import REGISTRIES
+
+_REF = "#/definitions/{model}"
+_HELP = {
+    "Topic": {
+        "name": "The name other sections use.",
+        "label": "What people read on the page.",
+        "any": "A mention has at least one of these words or phrases. @handle and #tag count as words; case does not matter.",
+        "all": "A mention has all of these.",
+        "none": "A mention has none of these.",
+    },
+    "Account": {
+        "platform": "The platform, as its connector names it.",
+        "handle": "The account's name there.",
+        "native_id": "The account's id there; it stays when the name changes.",
+    },
+    "Intent": {
+        "name": "The name rules use.",
+        "words": "Words and phrases that betray it.",
+        "weight": "What one hit adds; the intent with the most wins.",
+    },
+    "Rule": {
+        "name": "The name receipts give.",
+        "when": "The conditions; all that are given must hold.",
+        "then": "What is decided.",
+        "why": "The reason people read on a ticket.",
+    },
+    "When": {
+        "sentiment": "One of negative, neutral, positive, unscored.",
+        "intent": "One of these intents.",
+        "topic": "One of these topics.",
+        "platform": "On one of these platforms.",
+        "language": "In one of these languages (codes such as en).",
+        "words": "One of these words or phrases.",
+        "compound_at_most": "The score (-1 to 1) is at most this.",
+        "compound_at_least": "The score is at least this.",
+        "rating_at_most": "A review with at most this many stars.",
+        "followers_at_least": "The author has at least this many followers.",
+    },
+    "Then": {
+        "outcome": "ticket opens one (or adds to an open one), review asks a person, ignore files it with its reason.",
+        "priority": "low, normal, high or urgent; sets the service level.",
+        "team": "Who works on it; empty: default_team.",
+    },
+    "ServiceLevel": {
+        "priority": "Which tickets.",
+        "first": "Minutes to the first answer.",
+        "resolve": "Minutes to the resolution.",
+    },
+    "SpikeRule": {
+        "name": "The name flags give.",
+        "topics": "Which topics it watches; empty: all.",
+        "measure": "negative counts negative mentions, all counts every one.",
+        "window": "Minutes that are summed.",
+        "baseline": "Days before that they are compared with.",
+        "floor": "Fewer mentions than this in a window never flag.",
+        "threshold": "Score (0 to 1) at which a flag opens; it closes below half of it.",
+        "alerts": "Which alert routes are told.",
+    },
+}
+
+
+def schema() -> dict[str, Any]:
+    """One schema for every file: any section may stand in any of them."""
+    root = Config.model_json_schema(ref_template=_REF)
+    definitions = root.pop("$defs")
+    for name, helps in _HELP.items():
+        for key, text in helps.items():
+            definitions[name]["properties"][key]["description"] = text
+    for section, ours in (("channels", Channel), ("desks", Target), ("alerts", Target)):
+        root["properties"][section]["items"] = _connected(section, definitions, definitions[ours.__name__])
+    for name in ("Channel", "Target"):
+        del definitions[name]
+    for part in (root, *definitions.values()):
+        _without_titles(part)
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Earmark configuration",
+        "description": "Everything an operator decides. Sections may be spread over any number of files in the folder.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": root["properties"],
+        "definitions": dict(sorted(definitions.items())),
+    }
+
+
+def connectors_of(section: str) -> dict[str, Any]:
+    """Kind to module, for every connector that can be loaded."""
+    found = {}
+    for kind in REGISTRIES[section].kinds():
+        try:
+            found[kind] = REGISTRIES[section].load(kind)
+        except Exception:  # noqa: S112 - another's broken module must not take the schema of the others away
+            continue
+    return found
+
+
+def _connected(section: str, definitions: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """An entry whose further keys depend on its kind: if this kind, then these."""
+    modules = connectors_of(section)
+    cases = []
+    for kind, module in modules.items():
+        theirs = module.Settings.model_json_schema(ref_template=f"#/definitions/{section}.{kind}.{{model}}")
+        for name, part in theirs.pop("$defs", {}).items():
+            definitions[f"{section}.{kind}.{name}"] = part
+        merged = deepcopy(ours)
+        merged["properties"].pop("settings")
+        if section == "alerts":
+            merged["properties"].pop("when")
+        merged["properties"]["kind"] = {"const": kind, "description": "The connector."}
+        merged["properties"] |= theirs.get("properties", {})
+        merged["required"] = ["name", "kind", *theirs.get("required", [])]
+        merged["description"] = (module.Settings.__doc__ or "").strip()
+        definitions[f"{section}.{kind}"] = merged
+        cases.append(
+            {
+                "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+                "then": {"$ref": f"#/definitions/{section}.{kind}"},
+            }
+        )
+    return {
+        "type": "object",
+        "required": ["name", "kind"],
+        "properties": {"kind": {"enum": list(modules), "description": "The connector."}},
+        "allOf": cases,
+    }
+
+
+def _without_titles(part: Any) -> None:
+    """Pydantic's titles repeat the key; editors show them in place of the description."""
+    if isinstance(part, dict):
+        if isinstance(part.get("title"), str):
+            del part["title"]
+        for child in part.values():
+            _without_titles(child)
+    elif isinstance(part, list):
+        for child in part:
+            _without_titles(child)

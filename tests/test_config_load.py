@@ -1,0 +1,271 @@
+"""The door: what operators write is what is read, and everything that is wrong is said at once, with its place."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+import config
+from config.complaints import Complaint, masked
+from config.load import examine, examine_texts
+
+GOOD = """
+topics:
+  - name: northbank
+    any: [northbank, no, on, 010, 12:30, "null"]
+teams: [{name: care}]
+default_team: care
+channels:
+  - name: news
+    kind: feed
+    every: 1h30m
+    urls: [https://example.com/news.rss]
+rules:
+  - name: angry
+    when: {sentiment: [negative], compound_at_most: -0.5, followers_at_least: 10}
+    then: {outcome: ticket, priority: high, team: care}
+"""
+
+
+def complaints(text: str, **values: str) -> list[Complaint]:
+    return list(examine_texts([("t.yaml", text)], values).complaints)
+
+
+def said(text: str, **values: str) -> str:
+    return "\n".join(str(one) for one in complaints(text, **values))
+
+
+def one(text: str) -> Complaint:
+    found = complaints(text)
+    assert len(found) == 1, "\n".join(map(str, found))
+    return found[0]
+
+
+def test_good_text_is_read_as_written() -> None:
+    found = examine_texts([("t.yaml", GOOD)])
+    assert found.complaints == ()
+    assert found.config is not None
+    assert found.config.topics[0].any == ("northbank", "no", "on", "010", "12:30", "null")
+    assert found.config.channels[0].seconds == 5400
+    assert found.config.rules[0].when.compound_at_most == -0.5
+    assert found.config.rules[0].when.followers_at_least == 10
+
+
+def test_a_document_from_the_ledger_is_the_same_configuration() -> None:
+    before = examine_texts([("t.yaml", GOOD)]).config
+    assert before is not None
+    after = config.load_document(json.loads(json.dumps(before.document())))
+    assert after == before
+    assert after.hash == before.hash
+    assert after.judgement() == before.judgement()
+
+
+def test_judgement_version_follows_rules_and_not_channels() -> None:
+    before = examine_texts([("t.yaml", GOOD)]).config
+    polled = examine_texts([("t.yaml", GOOD.replace("1h30m", "2h"))]).config
+    ruled = examine_texts([("t.yaml", GOOD.replace("-0.5", "-0.6"))]).config
+    assert before
+    assert polled
+    assert ruled
+    assert before.judgement().version == polled.judgement().version != ruled.judgement().version
+    assert before.hash != polled.hash
+
+
+def test_every_complaint_at_once_with_its_place_and_the_nearest_name() -> None:
+    text = """topics:
+  - name: northbank
+    anyy: [x]
+  - name: NorthBank
+channels:
+  - name: a
+    kind: feeed
+  - name: b
+    kind: feed
+    urls: [https://example.com/x]
+    every: 3s
+    topics: [nrthbank]
+  - name: b
+    kind: feed
+    urls: https://example.com/y
+    enabled: maybe
+rules:
+  - name: r
+    when: {sentiment: [negativ], intent: [complant]}
+    then: {outcome: tickt, priorty: high, team: care}
+ruels: []
+escalations:
+  - {name: e, threshold: 2, alerts: [hook]}
+"""
+    found = {(c.line, c.column): c for c in complaints(text)}
+    wanted = {
+        (3, 5): "any",
+        (4, 11): "",
+        (7, 11): "feed",
+        (11, 12): "",
+        (12, 14): "northbank",
+        (13, 11): "",
+        (15, 11): "",
+        (16, 14): "",
+        (19, 23): "negative",
+        (19, 42): "complaint",
+        (20, 21): "ticket",
+        (20, 28): "priority",
+        (20, 49): "",
+        (21, 1): "rules",
+        (23, 25): "",
+        (23, 37): "",
+    }
+    assert {place: complaint.suggestion for place, complaint in found.items()} == wanted
+    assert found[7, 11].line_text == "    kind: feeed"
+    assert str(found[7, 11]).splitlines() == [
+        f"t.yaml:7:11: error: {found[7, 11].message}",
+        "    7 |     kind: feeed",
+        '      |           ^^^^^ did you mean "feed"?',
+    ]
+    assert "takes a list: write [https://example.com/y]" in found[15, 11].message
+    assert "shortest interval is 5s" in found[11, 12].message
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "place"),
+    [
+        ("topics: []\ntopics: []\n", "already set in line 1", (2, 1)),
+        ("topics:\n\t- name: a\n", "tab", (2, 1)),
+        ("settings:\n  language: !!python/object/apply:os.system [id]\n", "tags such as", (2, 13)),
+        ("settings: {language: !!python/name:os.system x}\n", "tags such as", (1, 22)),
+        ("settings: &a [*a]\n", "alias", (1, 15)),
+        ("a: b: c\n", "quotes", (1, 5)),
+        ("--- {}\n--- {}\n", "second document", (2, 1)),
+        ("settings: {<<: {language: en}}\n", "merge keys", (1, 12)),
+        ("- topics\n", "a file holds sections", (1, 1)),
+        ("topics: {name: a}\n", "takes a list", (1, 9)),
+        ("topics: [northbank]\n", "takes keys and values", (1, 10)),
+        ("topics: [{name: two words}]\n", "a name has up to", (1, 17)),
+        ('topics: [{name: "a\\0b"}]\n', "control character", (1, 17)),
+        ("settings: {retention: {payload_days: 0}}\n", "payload_days", (1, 38)),
+        ("settings: {language: klingon}\n", "language", (1, 22)),
+        ("service_levels: [{priority: high, first: 60, resolve: 30}]\n", "before the first answer", (1, 55)),
+        ("lexicon: {outage: .inf}\n", "number", (1, 19)),
+        ("lexicon: {overdraft fee: -1}\n", "single words", (1, 11)),
+        ("intents: [{name: a, words: [b], weight: nan}]\n", "weight", (1, 41)),
+        ("settings: {console_url: '${NOPE}'}\n", "nothing fills ${NOPE}", (1, 25)),
+    ],
+)
+def test_each_slip_has_its_sentence(text: str, message: str, place: tuple[int, int]) -> None:
+    found = complaints(text)
+    assert found, "nothing was said"
+    assert message in found[0].message, "\n".join(map(str, found))
+    assert (found[0].line, found[0].column) == place
+
+
+def test_billion_laughs_and_deep_nesting_are_refused_at_once() -> None:
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    start = time.monotonic()
+    assert "aliases are followed" in said(bomb)
+    assert "nested deeper" in said("topics: " + "[" * 5000)
+    assert "aliases" in said("topics: [&a x" + ", *a" * 300 + "]")
+    assert time.monotonic() - start < 2
+
+
+def test_a_file_too_large_or_not_utf8_is_refused() -> None:
+    assert "larger than" in said("# " + "x" * 2_000_001)
+    assert "not UTF-8" in "".join(
+        str(c) for c in examine_texts([("t.yaml", b"topics:\n  - name: caf\xe9\n")]).complaints
+    )
+    assert examine_texts([("t.yaml", b"\xef\xbb\xbf" + GOOD.encode())]).complaints == ()
+
+
+def test_cron_and_time_zones_are_judged_before_the_scheduler_meets_them() -> None:
+    def cron(line: str, zone: str = "UTC") -> str:
+        return said(f"channels: [{{name: a, kind: feed, urls: [https://e.com/x], cron: '{line}', timezone: '{zone}'}}]")
+
+    assert cron("0 6 * * mon-fri") == ""
+    assert cron("*/5 * * * *", "Europe/Berlin") == ""
+    assert cron("30 2 29 2 *") == ""
+    assert "by name" in cron("0 6 * * 1")
+    assert "five fields" in cron("0 6 * *")
+    assert "not a cron line" in cron("0 25 * * *")
+    assert "never comes" in cron("0 6 30 2 *")
+    assert 'did you mean "Europe/Berlin"' in cron("0 6 * * *", "Europe/Berln")
+    assert "unknown time zone" in cron("0 6 * * *", "../../etc/passwd")
+    assert "does not exist" in cron("30 2 * * *", "Europe/Berlin")
+    assert "not both" in said(
+        "channels: [{name: a, kind: feed, urls: [https://e.com/x], cron: '0 6 * * *', every: 5m}]"
+    )
+
+
+def test_private_hosts_need_to_be_allowed_by_name() -> None:
+    def base(url: str, allow: str = "") -> str:
+        return said(
+            f"channels: [{{name: a, kind: reddit, subreddits: [x], base_url: '{url}'}}]\nsettings: {{allow_hosts: [{allow}]}}"
+        )
+
+    for host in ("127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1"):
+        assert "private or loopback" in base(f"http://{host}:8000"), host
+    for host in ("169.254.169.254", "192.168.1.1", "db", "x.internal", "100.64.0.1", "0.0.0.0"):
+        assert "private or loopback" in base(f"http://{host}"), host
+    assert base("http://127.0.0.1:8000", "127.0.0.1") == ""
+    assert "private or loopback" in base("http://127.0.0.2:8000", "127.0.0.1")
+    assert base("https://www.reddit.com") == ""
+    assert "begins with https" in base("file:///etc/passwd")
+    found = base("https://user:hunter2@reddit.com")
+    assert "no user or password" in found
+    assert "hunter2" not in found
+
+
+def test_files_join_lists_in_name_order_and_a_scalar_may_stand_once(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text("topics: [{name: two}]\nsettings: {language: en}\n")
+    (tmp_path / "a.yaml").write_text("topics: [{name: one}]\nsettings: {on_error: skip}\n")
+    (tmp_path / "notes.txt").write_text("not read")
+    found = config.load(tmp_path)
+    assert [topic.name for topic in found.topics] == ["one", "two"]
+    assert (found.settings.language, found.settings.on_error) == ("en", "skip")
+    (tmp_path / "c.yaml").write_text("teams: [{name: t}]\ndefault_team: t\nsettings: {language: de}\n")
+    (tmp_path / "d.yaml").write_text("default_team: t\ntopics: [{name: one}]\n")
+    with pytest.raises(config.Complaints) as caught:
+        config.load(tmp_path)
+    text = str(caught.value)
+    assert f'{tmp_path}/c.yaml:3:12: error: "language" is already set in {tmp_path}/b.yaml:2' in text
+    assert f'{tmp_path}/d.yaml:1:1: error: "default_team" is already set in {tmp_path}/c.yaml:2' in text
+    assert f'{tmp_path}/d.yaml:2:17: error: the name "one" is already used in {tmp_path}/a.yaml:1' in text
+
+
+def test_a_file_that_cannot_be_read_takes_no_names_of_others_down(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("topics: [\n")
+    (tmp_path / "b.yaml").write_text("channels: [{name: n, kind: feed, urls: [https://e.com/x], topics: [one]}]\n")
+    found = examine(tmp_path)
+    assert len(found.complaints) == 1
+    assert found.complaints[0].file.endswith("a.yaml")
+    assert "cannot be read" in str(examine(tmp_path / "nowhere").complaints[0])
+    (tmp_path / "empty").mkdir()
+    assert "no *.yaml" in str(examine(tmp_path / "empty").complaints[0])
+
+
+def test_placeholders_are_filled_after_parsing() -> None:
+    text = "settings: {console_url: '${URL}/x', allow_hosts: ['${HOST}']}"
+    found = examine_texts([("t.yaml", text)], {"URL": "http://e.com: {a: b}", "HOST": "h"}).config
+    assert found is not None
+    assert found.settings.console_url == "http://e.com: {a: b}/x"
+    assert 'did you mean "HOST"' in said("settings: {allow_hosts: ['${HOTS}']}", HOST="h")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "token: hunter2",
+        "    client_secret: 'hunter2'",
+        '- {name: a, "api_key": hunter2}',
+        "pasword: hunter2",
+        "client-secret: hunter2",
+        "# token: hunter2",
+        "base_url: https://me:hunter2@example.com",
+        "secret_env: whsec_hunter2",
+        "{headers: {Authorization: Bearer hunter2}}",
+    ],
+)
+def test_a_shown_line_holds_no_secret(line: str) -> None:
+    assert "hunter2" not in masked(line)
+    assert masked("client_secret_env: NAME") == "client_secret_env: NAME"
