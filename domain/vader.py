@@ -7,7 +7,7 @@ word; here what a word means to its neighbours is worked out once per distinct t
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -159,7 +159,7 @@ class Polarity(NamedTuple):
 class Token:
     """What one token means to itself and to its neighbours."""
 
-    __slots__ = ("boost", "key", "lower", "negates", "scored", "upper", "valence")
+    __slots__ = ("boost", "key", "lower", "matters", "negates", "scored", "turns", "upper", "valence")
 
     def __init__(self, word: str, valence: float | None) -> None:
         self.lower = word.lower()
@@ -169,11 +169,15 @@ class Token:
         self.scored = valence is not None and not self.boost
         self.negates = self.lower in _NEGATE or "n't" in self.lower
         self.key = self.lower in _IDIOM_KEYS
+        self.turns = bool(self.boost) or self.negates or self.lower in ("no", "this", "least")
+        self.matters = self.scored or self.upper or self.key or self.lower == "but"
 
 
 _NOTHING = Token("", None)
 _SHOUTED = Token("", None)  # means nothing either, but counts as written in capitals
-_SHOUTED.upper = True
+_SHOUTED.upper = _SHOUTED.matters = True
+_EMPTY = Polarity(0.0, 0.0, 0.0, 0.0)
+_NEUTRAL = Polarity(0.0, 1.0, 0.0, 0.0)
 
 
 class _Tokens(dict[str, Token]):
@@ -202,15 +206,14 @@ class Vader:
     def __init__(self, lexicon: Mapping[str, float], emoji: Mapping[str, str]) -> None:
         self._tokens = _Tokens(lexicon)
         self._emoji = {sign: text for sign, text in emoji.items() if len(sign) == 1}
-        signs = "".join(map(re.escape, self._emoji))
-        self._sign = re.compile(f"[{signs}]") if signs else re.compile(r"(?!)")
+        self._sign = _one_of(self._emoji)
         self._plain_ascii = not any(sign.isascii() for sign in self._emoji)
 
     def polarity(self, text: str) -> Polarity:
         """The four numbers."""
         text, count, hits = self._hits(text)
-        if not count:
-            return Polarity(0.0, 0.0, 0.0, 0.0)
+        if not hits:
+            return _NEUTRAL if count else _EMPTY
         valences = [valence for _, _, valence in hits]
         emphasis = _emphasis(text)
         positive = negative = 0.0
@@ -220,17 +223,17 @@ class Vader:
                 positive += valence + 1
                 neutral -= 1
             elif valence < 0:
-                negative += valence - 1
+                negative -= valence - 1
                 neutral -= 1
-        if positive > -negative:
+        if positive > negative:
             positive += emphasis
-        elif positive < -negative:
-            negative -= emphasis
-        total = positive + math.fabs(negative) + neutral
+        elif positive < negative:
+            negative += emphasis
+        total = positive + negative + neutral
         return Polarity(
-            round(math.fabs(negative / total), 3),
-            round(math.fabs(neutral / total), 3),
-            round(math.fabs(positive / total), 3),
+            round(negative / total, 3) if negative else 0.0,
+            round(neutral / total, 3),
+            round(positive / total, 3) if positive else 0.0,
             _compound(valences, emphasis),
         )
 
@@ -251,7 +254,7 @@ class Vader:
         count = len(tokens)
         places, loud, idioms, but = [], 0, False, -1
         for place, token in enumerate(tokens):
-            if token is not _NOTHING:
+            if token.matters:
                 if token.scored:
                     places.append(place)
                 if token.upper:
@@ -272,8 +275,22 @@ class Vader:
         return text, count, hits if but < 0 else _turned(hits, but)
 
     def _spell(self, match: re.Match[str]) -> str:
-        at, text = match.start(), self._emoji[match.group()]
+        at, sign = match.start(), match.group()
+        text = self._emoji.get(sign)
+        if text is None:
+            return sign
         return text if at == 0 or match.string[at - 1] == " " else " " + text
+
+
+def _one_of(signs: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for these characters, and for what lies between them above U+FFFF.
+
+    `re` has a bitmap for the first plane only and tries the others one by one, 1,300 times for each character of a text.
+    """
+    low = "".join(re.escape(sign) for sign in signs if sign <= "\uffff")
+    high = [sign for sign in signs if sign > "\uffff"]
+    span = f"{min(high)}-{max(high)}" if high else ""
+    return re.compile(f"[{low}{span}]") if low or span else re.compile(r"(?!)")
 
 
 def _valence(token: Token, at: int, tokens: list[Token], capitals: bool, idioms: bool) -> float:
@@ -284,6 +301,10 @@ def _valence(token: Token, at: int, tokens: list[Token], capitals: bool, idioms:
     two = tokens[at - 2] if at > 1 else _NOTHING
     three = tokens[at - 3] if at > 2 else _NOTHING
     value = base
+    if not (one.turns or two.turns or three.turns or token.turns or idioms):
+        if capitals and token.upper:
+            value += CAPITALS if value > 0 else -CAPITALS
+        return value
     if token.lower == "no" and at + 1 < len(tokens) and tokens[at + 1].valence is not None:
         value = 0.0  # negates the next word instead
     if one.lower == "no" or two.lower == "no" or (three.lower == "no" and one.lower in ("or", "nor")):
