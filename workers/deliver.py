@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy import Connection
 
 from connectors.contract import Delivered, Outbound
 from connectors.errors import ConnectorError, RateLimited, Transient
@@ -143,7 +144,7 @@ class _Settling:
         said = _said(error) or ("taking it on ended the process too often" if decision.reason == "crashed" else None)
         detail = said or (delivered.detail if delivered else None) or None
 
-        def write(connection) -> bool:  # type: ignore[no-untyped-def]
+        def write(connection: Connection) -> bool:
             before = targets.failures(connection, self.owed.target)
             ours = outbox.finish(
                 connection,
@@ -170,12 +171,12 @@ class _Settling:
         )
         return outcome
 
-    def _link(self, connection, delivered: Delivered) -> None:  # type: ignore[no-untyped-def]
+    def _link(self, connection: Connection, delivered: Delivered) -> None:
         remote = delivered.remote_id if self.owed.kind == "ticket.create" else delivered.moved_to
         if remote and self.owed.ticket_id is not None:
             outbox.link(connection, self.owed.ticket_id, self.owed.target, remote, delivered.url)
 
-    def _judge(self, connection, decision: Decision, before: int, said: str) -> None:  # type: ignore[no-untyped-def]
+    def _judge(self, connection: Connection, decision: Decision, before: int, said: str) -> None:
         """What this call says about the target, for the breaker all workers share."""
         name = self.owed.target
         match decision.health:
@@ -187,7 +188,7 @@ class _Settling:
             case "wait":
                 targets.wait(connection, name, decision.delay)
             case "blocked" if targets.block(connection, name, said):
-                log.error("deliver.blocked", target=name, why=said, advice=f"Then: earmark desks resume {name}")
+                log.error("deliver.blocked", target=name, why=said, advice=f"Then: earmark resume {name}")
 
 
 class _LostLease(Exception):
