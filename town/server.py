@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Town:
         return urls
 
     def start(self) -> Town:
+        self.story.prepare()
         for server in self.servers.values():
             server.start()
         self.story.start()
@@ -91,6 +92,18 @@ class Town:
             self.ledger.save_posts([post], meta=meta)
             self.platforms[platform].take(post)
             return post.native_id
+
+    def post_all(self, posts: Iterable[dict[str, Any]], meta: dict[str, Any], made: Callable[[Post], None]) -> None:
+        """Many posts and a note about them in one commit; `made` hears of each before the next is asked for.
+        Before the servers start: nobody may read what is not in the ledger."""
+        now, done = time.time(), []
+        with self.lock:
+            for about in posts:
+                post = self._make(about.pop("platform"), about.pop("text"), now, **about)
+                self.platforms[post.platform].take(post)
+                made(post)
+                done.append(post)
+            self.ledger.save_posts(done, meta=meta)
 
     def next_seq(self) -> int:
         with self.lock:
