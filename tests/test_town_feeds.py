@@ -124,3 +124,21 @@ def test_malformed_items(town):
     assert items[1]["content_text"] == 42
     assert "id" not in items[2]
     assert town.ledger.summary()["served"]["feeds"] == {"distinct": 3, "malformed": 3, "times": 3}
+
+
+def test_bodies_that_grow(town):
+    town.post("feeds", "Northbank")
+    town.faults.add("feeds", "illformed", mode="huge", megabytes=3, nth=1)
+    town.faults.add("feeds", "illformed", mode="laughs", nth=2)
+    huge = get(town, "/news.rss")
+    assert len(huge.content) > 3_000_000
+    assert int(huge.headers["Content-Length"]) < 50_000
+    assert b"<!ENTITY c" in get(town, "/news.rss").content
+
+
+def test_a_moved_feed(town):
+    town.post("feeds", "text")
+    town.faults.add("feeds", "redirect", path="news.rss", status=301, location=town.urls["feeds"] + "/news.atom", times=1)
+    answer = get(town, "/news.rss")
+    assert [r.status_code for r in answer.history] == [301]
+    assert parsed(answer).version == "atom10"

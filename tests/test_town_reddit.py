@@ -201,3 +201,28 @@ def test_some_pages_are_out_of_order_by_seed():
 
     assert pages(3) == pages(3)
     assert set(pages(3)) == {True, False}
+
+
+def test_private_banned_and_unknown_subreddits(town):
+    reddit = reader(town)
+    for name, error in (("private_sub", prawcore.Forbidden), ("banned_sub", prawcore.NotFound),
+                        ("no_such_sub", prawcore.Redirect)):
+        with pytest.raises(error):
+            list(reddit.subreddit(name).new())
+    ident = town.post("reddit", "text")
+    assert [s.name for s in reddit.subreddit("northbank+private_sub").new()] == [ident]
+
+
+def test_a_page_cap_ends_the_walk_early(town):
+    ids = town.preload("reddit", [f"text {i}" for i in range(300)])
+    town.faults.add("reddit", "page_cap", depth=150)
+    assert [s.name for s in reader(town).subreddit("northbank").new(limit=None)] == ids[:149:-1]
+
+
+@pytest.mark.parametrize("kind", ["truncate", "reset", "reset_mid", "bad_json", "html"])
+def test_prawcore_sees_a_broken_page_as_an_error(town, kind):
+    town.post("reddit", "text")
+    town.faults.add("reddit", kind)
+    with pytest.raises(prawcore.PrawcoreException):
+        list(reader(town).subreddit("northbank").new())
+    assert town.ledger.summary()["served"] == {}

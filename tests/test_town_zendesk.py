@@ -141,6 +141,10 @@ def test_rate_headers_and_429(town):
     town.rates["zendesk"] = (1, 60)
     assert call(town, "GET", "/users/me").headers["X-Rate-Limit-Remaining"] == "0"
     refused = call(town, "GET", "/users/me")
+    town.rates |= {"zendesk": (100, 60), "zendesk_ticket": (1, 600)}
+    number = call(town, "POST", "/tickets", TICKET).json()["ticket"]["id"]
+    change = {"ticket": {"comment": {"body": "more"}}}
+    assert [call(town, "PUT", f"/tickets/{number}", change).status_code for _ in range(2)] == [200, 429]
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
 

@@ -23,6 +23,9 @@ class Control(Stand):
         posts = body.get("posts") or [body]
         return {"ids": [self.town.post(p.pop("platform"), p.pop("text"), **p) for p in map(dict, posts)]}
 
+    def do_get_posts(self, body: dict[str, Any], query: dict[str, str]) -> Any:
+        return {"posts": self.town.ledger.posts(query.get("platform"))}
+
     def do_post_edit(self, body: dict[str, Any], query: dict[str, str]) -> Any:
         return {"id": self.town.edit(body["platform"], body["id"], body["text"])}
 

@@ -7,7 +7,7 @@ import threading
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-BEFORE = {"429", "401", "status", "reset"}
+BEFORE = {"429", "401", "status", "reset", "redirect"}
 AFTER = {"hang", "reset_after", "error_after", "truncate", "reset_mid", "drip", "bad_json", "html", "empty"}
 CONTENT = {"malformed", "duplicate", "shift", "page_cap", "illformed", "partial"}
 

@@ -141,6 +141,12 @@ class Feeds(Stand):
             body = body.replace(b"Northbank", b"Northbank&nbsp;", 1)
         elif mode == "amp":
             body = body.replace(b"Northbank", b"North & bank", 1)
+        elif mode == "laughs":  # entities that grow when expanded (CVE-2003-1564)
+            head, _, rest = body.partition(b"?>")
+            doctype = b'<!DOCTYPE feed [<!ENTITY a "ha"><!ENTITY b "' + b"&a;" * 500 + b'"><!ENTITY c "' + b"&b;" * 500 + b'">]>'
+            body = head + b"?>" + doctype + rest.replace(b"Northbank", b"&c;", 1)
+        elif mode == "huge":  # endless white space; packed it is a gzip bomb
+            body += b" " * (int(fault.options.get("megabytes", 20)) << 20)
         elif mode == "latin1":  # says UTF-8 and is not
             body = body.replace(b"Northbank", "Nörthbank".encode("latin-1"), 1)
         elif mode == "nodates":

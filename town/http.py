@@ -92,9 +92,9 @@ class Stand:
     def reset_headers(self, seconds: int) -> dict[str, str]:
         return {}
 
-    def spend(self, bucket: str = "") -> tuple[int, int, int, float]:
+    def spend(self, bucket: str = "", rate: str = "") -> tuple[int, int, int, float]:
         """Count one request in the current window: limit, used, seconds left, epoch of the reset."""
-        limit, window = self.town.rates[self.name]
+        limit, window = self.town.rates[rate or self.name]
         now = time.time()
         with self.town.lock:
             windows = self.__dict__.setdefault("_windows", {})
@@ -154,6 +154,8 @@ class Handler(BaseHTTPRequestHandler):
             return stand.refuse(401, mishap)
         if mishap.kind == "status":
             return stand.refuse(int(mishap.options.get("status", 503)), mishap)
+        if mishap.kind == "redirect":
+            return Response(int(mishap.options.get("status", 302)), b"", {"Location": str(mishap.options["location"])})
         return Response(0)
 
     def _after(self, response: Response, mishap: Fault) -> bool:

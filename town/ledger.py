@@ -156,6 +156,11 @@ class Ledger:
         """One row per id and state: root is the id that survives edits."""
         return self.rows("SELECT * FROM served WHERE ? IN ('', platform) ORDER BY platform, native_id", platform or "")
 
+    def posts(self, platform: str | None = None) -> list[dict[str, Any]]:
+        """Everything ever written, as it stands now: what a reader that missed nothing would hold."""
+        return self.ask("SELECT platform, origin, native_id, kind, author, title, text, created, visible_from, edited,"
+                        " deleted FROM posts WHERE ? IN ('', platform) ORDER BY seq", platform or "")
+
     def requests(self, platform: str | None = None) -> list[dict[str, Any]]:
         return self.rows("SELECT * FROM requests WHERE ? IN ('', platform) ORDER BY id", platform or "")
 

@@ -26,6 +26,9 @@ from town.posts import Key, Post, Timeline
 from town.query import BadQuery, Parser
 
 LISTING = re.compile(r"/r/([A-Za-z0-9_+]+)/(new|comments|search)")
+# What praw's documentation tells apart: private is Forbidden, banned is NotFound, and a name nobody took redirects to
+# the search for subreddits. Asked for alone; in a multireddit they are left out in silence.
+CLOSED = {"private_sub": 403, "banned_sub": 404, "no_such_sub": 302}
 AGES = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400, "all": 1e12}
 
 
@@ -162,6 +165,11 @@ class Reddit(Stand):
     def _listing(self, subs: list[str], what: str, request: Request) -> Response:
         if what == "search" and request.query.get("restrict_sr", "").lower() not in ("1", "true", "on"):
             subs = ["all"]  # [api] search leaves the subreddit unless restrict_sr is set
+        if len(subs) == 1 and (status := CLOSED.get(subs[0])):
+            response = self.refuse(status)
+            if status == 302:
+                response.headers["Location"] = f"{self.town.urls['reddit']}/subreddits/search?q={subs[0]}"
+            return response
         kind = "t1" if what == "comments" else "t3"  # search finds submissions only (CONNECTORS.md 2.1 a)
         keep = None
         if what == "search":

@@ -22,7 +22,7 @@ from town.x import X
 from town.zendesk import Zendesk
 
 # Published limits are per account and plan; these are wide so that only a test that asks for a limit meets one.
-RATES = {"reddit": (60_000, 600), "x": (45_000, 900), "zendesk": (100_000, 60)}
+RATES = {"reddit": (60_000, 600), "x": (45_000, 900), "zendesk": (100_000, 60), "zendesk_ticket": (100_000, 600)}
 OPTIONS: dict[str, Any] = {
     "reddit_depth": 1000, "reddit_token_ttl": 86_400, "reddit_disorder": 0.04, "x_lag": 0.0, "feed_window": 100,
     "feed_max_age": 0, "zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0,

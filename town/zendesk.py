@@ -137,6 +137,12 @@ class Zendesk(Stand):
         return _created(data, "miss" if key else "", base)
 
     def _update(self, request: Request, number: int) -> Response:
+        limit, used, left, _ = self.spend(f"ticket {number}", "zendesk_ticket")
+        if used > limit:
+            # 30 updates per 10 minutes, user and ticket (support.zendesk.com/hc/en-us/articles/8638126078234)
+            response = self.refuse(429)
+            response.headers["Retry-After"] = str(left)
+            raise Refused(response)
         wanted, now = _body(request, "ticket"), time.time()
         with self.town.ledger.transaction() as db:
             ticket = self._ticket(number)
