@@ -524,6 +524,7 @@ outbox = Table(
     Column("done_at", TS),
 )
 Index("outbox_due", outbox.c.target, outbox.c.due, outbox.c.id, postgresql_where=text("state NOT IN ('done', 'dead')"))
+Index("outbox_sending", outbox.c.target, outbox.c.lease_until, postgresql_where=text("state = 'sending'"))
 Index("outbox_ticket", outbox.c.ticket_id, outbox.c.target)
 
 attempts = Table(

@@ -302,6 +302,8 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_due ON outbox (target, due, id) WHERE state NOT IN ('done', 'dead');
 
+CREATE INDEX outbox_sending ON outbox (target, lease_until) WHERE state = 'sending';
+
 CREATE INDEX outbox_ticket ON outbox (ticket_id, target);
 
 CREATE TABLE page_counters (
