@@ -166,6 +166,11 @@ def pause(connection: Connection, name: str, paused: bool) -> bool:
     )
 
 
+def pause_all(connection: Connection, paused: bool) -> None:
+    """Stop or go on reading everything."""
+    connection.execute(text("UPDATE channels SET paused_at = CASE WHEN :paused THEN now() END"), {"paused": paused})
+
+
 def health(connection: Connection) -> list[Any]:
     """Every channel with what an operator asks first."""
     return rows(

@@ -77,7 +77,7 @@ class Answering:
         desk = self.house.target(slot)
         if desk is None:
             return
-        deliver(self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set)
+        deliver(self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set, self.house.context().now)
         with self.house.ledger.begin() as connection:
             left = slot in outbox.due_targets(connection)
         if left and not self.stopping.is_set():
@@ -128,3 +128,11 @@ def start(broker: RedisBroker, threads: dict[str, int] | None = None) -> list[dr
         worker.start()
         groups.append(worker)
     return groups
+
+
+def wait_idle(groups: list[dramatiq.Worker], seconds: float) -> None:
+    """Until every thread has put its work down, at most `seconds`."""
+    until = time.monotonic() + seconds
+    for group in groups:
+        for thread in group.workers:
+            thread.join(max(0.0, until - time.monotonic()))

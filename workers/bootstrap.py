@@ -50,12 +50,12 @@ class Place:
     folder: Path
 
 
-def place(folder: Path, *, start: bool = True) -> Place:
-    """DATABASE_URL and REDIS_URL when given, embedded services under `folder` otherwise (started when `start`)."""
+def place(folder: Path) -> Place:
+    """DATABASE_URL and REDIS_URL when given, embedded services under `folder` otherwise."""
     database, redis_url = os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", "")
     embedded = not (database and redis_url)
     if embedded:
-        found = services.start(folder) if start else services.attach(folder)
+        found = services.start(folder)
         database, redis_url = database or found.database_url, redis_url or found.redis_url
     return Place(database, redis_url, instance_secret(folder), embedded, folder)
 

@@ -214,14 +214,20 @@ def _customers(
     wanted = {people[item.stored.id]: item.stored.mention for item in items if item.stored.id in people}
     owned = filing.customers_of(connection, list(wanted))
     named = {}
-    authors = {}
+    who = {}
     for identity, mention in wanted.items():
         author = mention.attributed_to
         if identity not in owned and author is not None:
             named[identity] = author.name or author.handle or author.native_id
-            authors[identity] = (mention.platform, mention.origin, author)
+            link = mention.platform in desktop.linkable
+            who[identity] = customers.Who(mention.platform, mention.origin, author.native_id, author.handle, link)
     if named:
-        matched = customers.match(connection, authors, linkable=desktop.linkable)
+        known = customers.match(connection, who.values())
+        matched = {
+            identity: (known[one.key].customer_id, known[one.key].evidence)
+            for identity, one in who.items()
+            if one.key in known
+        }
         owned |= filing.make_customers(connection, named, matched)
     return owned
 
@@ -353,7 +359,7 @@ def _effect(
         "reasons": list(item.verdict.reasons),
         "url": url,
     }
-    return outbox.Effect(target, "ticket.create", f"em-{number}-{target}-create", body, ticket, entry)
+    return outbox.Effect(target, "ticket.create", f"em-{number}-{target}-create", body, ticket)
 
 
 def counted(stored: Stored, verdict: Verdict) -> list[list[str]]:

@@ -7,13 +7,14 @@ was paused finds its session ended by the standby and steps down. Whatever a lat
 import threading
 import time
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 import structlog
 
 import config
-from storage import audit, channels, configurations, digests, outbox
+from storage import audit, channels, configurations, digests, outbox, targets
 from storage import workers as registry
 from storage.ledger import Ledger, raw_url
 from workers.bell import Bell
@@ -48,7 +49,9 @@ class Office:
 
     def take(self) -> bool:
         """Become leader if nobody is; a leader that has been silent is put out of office first."""
-        session = psycopg.connect(raw_url(self.url), autocommit=True, connect_timeout=3, application_name="earmark-leader")
+        session = psycopg.connect(
+            raw_url(self.url), autocommit=True, connect_timeout=3, application_name="earmark-leader"
+        )
         row = session.execute("SELECT pg_try_advisory_lock(%s)", (registry.LEADER,)).fetchone()
         if row and row[0]:
             session.execute("LISTEN earmark")
@@ -140,14 +143,15 @@ class Scheduler:
 
     def apply(self) -> None:
         """Put an edit of the configuration in force, or refuse it and keep the last good one."""
-        seen = config.fingerprint(self.folder)
+        seen = fingerprint(self.folder)
         if seen == self._seen:
             return
         try:
             wanted = config.load(self.folder, values=self.values)
         except config.Complaints as complaints:
-            self.ledger.run(lambda c: configurations.refuse(c, seen, str(complaints)))
-            log.error("configuration refused; the last good one stays in force", complaints=len(complaints.items))
+            said = str(complaints)
+            self.ledger.run(lambda c: configurations.refuse(c, seen, said))
+            log.error("configuration refused; the last good one stays in force", complaints=said)
         else:
             self.ledger.run(lambda c: put_in_force(c, wanted))
         self._seen = seen
@@ -158,10 +162,10 @@ class Scheduler:
             polls = channels.owed(connection)
             waiting = digests.claimable(connection)
             slots = registry.digest_slots(connection) if waiting else 0
-            targets = outbox.due_targets(connection)
+            owed = outbox.due_targets(connection)
         self.bell.ring_all("poll", polls)
         self.bell.ring_all("digest", range(min(slots, 1 + waiting // digests.BATCH)) if waiting else ())
-        self.bell.ring_all("deliver", targets)
+        self.bell.ring_all("deliver", owed)
         now = time.monotonic()
         if now - self._watched > WATCH_SECONDS:
             self._watched = now
@@ -181,9 +185,17 @@ class Scheduler:
             self.ring()
 
 
+def fingerprint(folder: Path) -> str:
+    """The same as long as no file of the configuration changed."""
+    found = sha256()
+    for path in sorted(folder.glob("*.yaml")):
+        found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
 def put_in_force(connection: object, wanted: config.Config) -> None:
     """The configuration, and the channels and targets that follow from it, in one transaction."""
     if configurations.accept(connection, wanted.hash, wanted.document()):
         audit.append(connection, "scheduler", "configuration.accepted", f"configuration:{wanted.hash[:12]}", {})
     channels.sync(connection, channel_rows(wanted))
-    outbox.sync_targets(connection, target_rows(wanted))
+    targets.sync_targets(connection, target_rows(wanted))

@@ -1,0 +1,133 @@
+"""What all commands share: where things are, how they are shown, and how they end.
+
+Results go to standard output, messages to standard error. Exit codes: 0 good, 1 a finding or a failure, 2 usage or configuration.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import config
+from config.secrets import SecretError
+from storage import migrate
+from storage.ledger import Ledger
+from workers.bootstrap import Place, place
+from workers.services import ServiceError
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Folder = Annotated[Path, typer.Option("--config", envvar="EARMARK_CONFIG", help="The configuration folder.")]
+
+DATA = Path(os.environ.get("EARMARK_DATA", "var"))
+
+
+def console(stderr: bool = False) -> Console:
+    """Colour only for a person at a terminal (https://no-color.org)."""
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return Console(stderr=stderr, no_color=plain or None, highlight=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    console(stderr=True).print(message, markup=False)
+
+
+def fail(message: str, advice: str = "", code: int = 1) -> NoReturn:
+    """Say what was wrong and what to do next; end."""
+    say(f"error: {message}")
+    if advice:
+        say(f"help: {advice}")
+    raise typer.Exit(code)
+
+
+def where() -> Place:
+    """This installation, migrated; embedded services are started when no address is set."""
+    try:
+        found = place(DATA)
+        if migrate.current(found.database_url)[0] != migrate.current(found.database_url)[1]:
+            migrate.upgrade(found.database_url)
+    except (ServiceError, SecretError) as error:
+        fail(str(error))
+    except Exception as error:
+        if type(error).__module__.startswith(("sqlalchemy", "psycopg")):
+            fail(
+                f"the database does not answer ({type(error).__name__})",
+                "is DATABASE_URL right and PostgreSQL up? Without DATABASE_URL Earmark brings its own.",
+            )
+        raise
+    return found
+
+
+def ledger() -> Ledger:
+    return Ledger(where().database_url, name="earmark-command", pool=2)
+
+
+def configured(folder: Path) -> config.Config:
+    """The configuration in the files. Ends with 2 and every complaint when it is not good."""
+    try:
+        return config.load(folder)
+    except config.Complaints as complaints:
+        say(str(complaints))
+        raise typer.Exit(2) from None
+
+
+def plain(value: Any) -> Any:
+    """JSON has no datetimes, bytes or decimals."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def show_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, default=plain))
+
+
+def show_table(title: str, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for line in lines:
+        table.add_row(*("" if cell is None else str(cell) for cell in line))
+    console().print(table)
+
+
+def lines_of(source: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a file, or of standard input for `-`."""
+    if source == "-":
+        yield from enumerate(sys.stdin, 1)
+        return
+    try:
+        with open(source, encoding="utf-8") as handle:
+            yield from enumerate(handle, 1)
+    except OSError as error:
+        fail(f"{source}: {error.strerror}", code=2)
+
+
+@contextmanager
+def reading(source: str, number: int) -> Iterator[None]:
+    """Name the line a bad input stands in."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        fail(f"{'standard input' if source == '-' else source}:{number}: {error}", code=2)
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """`12 s ago`, `3 min ago`, `in 5 s`; empty for never."""
+    if moment is None:
+        return ""
+    seconds = (now - moment).total_seconds()
+    size = abs(seconds)
+    text = f"{size:.0f} s" if size < 90 else f"{size / 60:.0f} min" if size < 5400 else f"{size / 3600:.0f} h"
+    return f"{text} ago" if seconds >= 0 else f"in {text}"

@@ -1,0 +1,235 @@
+"""Commands that run: one process each (scheduler, worker, console), all of them at once (up), and the embedded services."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from console.cli.common import DATA, Folder, Json, configured, fail, ledger, say, show_json, show_table, where
+from storage import users
+from storage.ledger import Ledger
+from workers import logs, process, services
+
+app = typer.Typer()
+embedded = typer.Typer(help="The embedded PostgreSQL and Valkey.", no_args_is_help=True)
+log = structlog.get_logger()
+
+GRACE_SECONDS = 8.0
+
+
+@app.command()
+def scheduler(folder: Folder = Path("config")) -> None:
+    """Tick the clock and ring while work is due. Several may run: one leads, the others stand by."""
+    from workers.bell import Bell, broker
+    from workers.scheduler import Scheduler
+
+    logs.start("scheduler")
+    place = where()
+    stop = threading.Event()
+    process.on_signals(stop)
+    house = Ledger(place.database_url, name="earmark-scheduler", pool=6)
+    made = Scheduler(house, Bell(broker(place.redis_url)), folder, stop)
+    with process.Presence(house, "scheduler", leader=lambda: made.leading):
+        made.run()
+
+
+@app.command()
+def worker(
+    digest_threads: Annotated[int, typer.Option(help="Threads that judge; one per process suits one processor.")] = 1,
+    poll_threads: Annotated[int, typer.Option(help="Channels polled at the same time.")] = 8,
+    deliver_threads: Annotated[int, typer.Option(help="Deliveries under way at the same time.")] = 4,
+) -> None:
+    """Poll, digest, watch and deliver as the bell rings. Start as many as there are processors."""
+    from workers import actors
+    from workers.bell import Bell, broker
+    from workers.bootstrap import House
+
+    logs.start("worker")
+    place = where()
+    stop = threading.Event()
+    process.on_signals(stop)
+    house = Ledger(place.database_url, name="earmark-worker", pool=poll_threads + deliver_threads + 4)
+    made = broker(place.redis_url)
+    with process.Presence(house, "worker", digest_threads=digest_threads) as presence:
+        answering = actors.Answering(House(house, place.secret, stop.is_set), Bell(made), presence.id, stop)
+        actors.declare(made, answering)
+        groups = actors.start(made, {"poll": poll_threads, "digest": digest_threads, "deliver": deliver_threads})
+        answering.bell.ring_all("digest", range(digest_threads))
+        log.info("worker ready", worker=presence.id)
+        stop.wait()
+        for one in [threading.Thread(target=group.stop, args=(int(GRACE_SECONDS * 1000),)) for group in groups]:
+            one.start()
+        actors.wait_idle(groups, GRACE_SECONDS)
+    # what is still under way keeps its lease: a delivery counts as unknown once it ends, a page is read again
+    os._exit(0)
+
+
+@app.command(name="console")
+def console_(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", envvar="PORT")] = 8080,
+    base_url: Annotated[str, typer.Option(help="The address people use, when a proxy stands before it.")] = "",
+    announce: Annotated[Path | None, typer.Option(help="Write the address to this file once ready.")] = None,
+) -> None:
+    """Serve the web inbox and the API."""
+    import socket
+
+    import redis
+    import uvicorn
+
+    from console.web.app import create_app
+
+    logs.start("console")
+    place = where()
+    client = redis.Redis.from_url(place.redis_url, socket_timeout=1, socket_connect_timeout=1)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        fail(f"cannot listen on {host}:{port}: {error.strerror}", "choose another with --port", code=1)
+    address = base_url or f"http://{host}:{listener.getsockname()[1]}"
+    app_ = create_app(
+        place.database_url,
+        place.secret,
+        secure_cookies=address.startswith("https:"),
+        base_url=address,
+        metrics_token=os.environ.get("EARMARK_METRICS_TOKEN", ""),
+        redis_ping=client.ping,
+    )
+    if announce:
+        announce.write_text(address)
+    log.info("console ready", address=address)
+    settings = uvicorn.Config(
+        app_, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5, proxy_headers=False
+    )
+    with process.Presence(Ledger(place.database_url, name="earmark-console", pool=2), "console"):
+        uvicorn.Server(settings).run(sockets=[listener])
+
+
+@app.command()
+def up(
+    folder: Folder = Path("config"),
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = max(1, min(4, os.cpu_count() or 1)),
+    host: str = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PORT")] = 8080,
+) -> None:
+    """Run everything on your configuration: scheduler, workers and console, restarted when one ends.
+
+    DATABASE_URL and REDIS_URL are used when set; otherwise PostgreSQL and Valkey run here, with their data under var/.
+    """
+    configured(folder)
+    place = where()
+    with ledger().begin() as connection:
+        first = not users.everybody(connection)
+    if first:
+        say('nobody can log in yet: run "earmark users add you@example.org --role admin"')
+    with Fleet(place.embedded) as fleet:
+        fleet.add("scheduler", ["scheduler", "--config", str(folder)])
+        for n in range(workers):
+            fleet.add(f"worker-{n + 1}", ["worker"])
+        fleet.add("console", ["console", "--host", host, "--port", str(port)])
+        say(f"console: http://{host}:{port}   (Ctrl-C stops everything)")
+        stop = threading.Event()
+        process.on_signals(stop)
+        while not stop.wait(0.5):
+            fleet.mend()
+
+
+class Fleet:
+    """Child processes, each in a session of its own, restarted when they end, stopped together within ten seconds."""
+
+    def __init__(self, embedded_services: bool, log: Path | None = None, data: Path = DATA) -> None:
+        self.embedded = embedded_services
+        self.env = dict(os.environ)
+        self.log = log
+        self.data = data
+        self.commands: dict[str, list[str]] = {}
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self.started: dict[str, float] = {}
+
+    def __enter__(self) -> "Fleet":
+        return self
+
+    def add(self, name: str, args: list[str], program: list[str] | None = None) -> subprocess.Popen[bytes]:
+        self.commands[name] = [*(program or [sys.executable, "-m", "console.cli.main"]), *args]
+        return self._spawn(name)
+
+    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+        output = open(self.log, "ab") if self.log else None  # noqa: SIM115 the child owns it from here
+        child = subprocess.Popen(
+            self.commands[name], env=self.env, stdout=output, stderr=output, start_new_session=True
+        )
+        if output:
+            output.close()
+        self.children[name], self.started[name] = child, time.monotonic()
+        return child
+
+    def mend(self) -> None:
+        """Start again what ended, at most once a second each; embedded services too."""
+        if self.embedded:
+            down = [one["name"] for one in services.status(self.data) if not one["running"]]
+            if down:
+                say(f"restarting {', '.join(map(str, down))}")
+                services.start(self.data)
+        for name, child in list(self.children.items()):
+            if child.poll() is not None and time.monotonic() - self.started[name] > 1:
+                say(f"{name} ended with {child.returncode}; starting it again")
+                self._spawn(name)
+
+    def __exit__(self, *_: object) -> None:
+        for child in self.children.values():
+            if child.poll() is None:
+                child.terminate()
+        until = time.monotonic() + 10
+        for child in self.children.values():
+            try:
+                child.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        if self.embedded:
+            services.stop(self.data)
+
+
+@embedded.command("start")
+def services_start(as_json: Json = False) -> None:
+    """Start (or find) the embedded PostgreSQL and Valkey under var/."""
+    try:
+        services.start(DATA)
+    except services.ServiceError as error:
+        fail(str(error))
+    _services(as_json)
+
+
+@embedded.command("stop")
+def services_stop(as_json: Json = False) -> None:
+    """Stop them. Data of PostgreSQL stays; Valkey holds nothing that matters."""
+    stopped = services.stop(DATA)
+    if as_json:
+        show_json({"stopped": stopped})
+    else:
+        say("stopped " + (", ".join(stopped) if stopped else "nothing: none was running"))
+
+
+@embedded.command("status")
+def services_status(as_json: Json = False) -> None:
+    """Say what runs where. Exit code 1 when one does not run."""
+    _services(as_json)
+
+
+def _services(as_json: bool) -> None:
+    found = services.status(DATA)
+    if as_json:
+        show_json(found)
+    else:
+        columns = ("name", "running", "pid", "port", "version", "uptime", "folder")
+        show_table("", columns, [[one.get(column) for column in columns] for one in found])
+    if not all(one["running"] for one in found):
+        raise typer.Exit(1)
