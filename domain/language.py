@@ -7,6 +7,7 @@ from typing import Protocol
 Detector = Callable[[str], tuple[str, float]]
 UNDETERMINED = ("und", 0.0)  # https://datatracker.ietf.org/doc/html/rfc5646#section-4.1
 SURE = 0.9
+LIKELY = 0.4
 ENOUGH = 4_000  # characters looked at
 LEAST_LETTERS = 12  # of the Latin script; below, a classifier guesses
 
@@ -24,8 +25,16 @@ class Classifier(Protocol):
     def classify(self, text: str) -> tuple[str, float]: ...
 
 
-def detector(classifier: Classifier) -> Detector:
-    """A detector of prose: handles, links and numbers are left out; what is too short to tell is undetermined."""
+def detector(classifier: Classifier | None, language: str = "auto") -> Detector:
+    """A detector of prose: handles, links and numbers are left out; what is too short to tell is undetermined.
+
+    Deployments that name their one `language` need no classifier and get that answer for every text.
+    """
+    if language != "auto":
+        answer = (language, 1.0)
+        return lambda text: answer
+    if classifier is None:
+        return lambda text: UNDETERMINED
 
     def detect(text: str) -> tuple[str, float]:
         prose = _NOT_PROSE.sub(" ", text[:ENOUGH])
@@ -36,12 +45,6 @@ def detector(classifier: Classifier) -> Detector:
         return str(code), float(confidence)
 
     return detect
-
-
-def fixed(code: str) -> Detector:
-    """A detector for deployments that read one language only."""
-    answer = (code, 1.0)
-    return lambda text: answer
 
 
 def primary(tag: str | None) -> str | None:
@@ -58,4 +61,4 @@ def language(text: str, hint: str | None, detect: Detector) -> tuple[str, float]
     hinted = primary(hint)
     if hinted:
         return hinted, confidence if hinted == code else 0.5
-    return (code, confidence) if confidence >= 0.5 else UNDETERMINED
+    return (code, confidence) if confidence >= LIKELY else UNDETERMINED
