@@ -49,6 +49,10 @@ class Control(Stand):
     def do_get_ledger_served(self, body: dict[str, Any], query: dict[str, str]) -> Any:
         return {"served": self.town.ledger.served(query.get("platform"))}
 
+    def do_get_ledger_posts(self, body: dict[str, Any], query: dict[str, str]) -> Any:
+        wanted = ("platform", "origin", "native_id", "title", "text", "edited", "deleted")
+        return {"posts": [{key: getattr(post, key) for key in wanted} for post in self.town.ledger.load_posts()]}
+
     def do_get_ledger_requests(self, body: dict[str, Any], query: dict[str, str]) -> Any:
         return {"requests": self.town.ledger.requests(query.get("platform"))}
 

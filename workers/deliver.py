@@ -142,6 +142,7 @@ class _Settling:
 
     def _finish(self, decision: Decision, delivered: Delivered | None, error: Exception | None = None) -> str:
         said = _said(error) or ("taking it on ended the process too often" if decision.reason == "crashed" else None)
+        status: int | None = getattr(error, "status", None)
         detail = said or (delivered.detail if delivered else None) or None
 
         def write(connection: Connection) -> bool:
@@ -154,14 +155,14 @@ class _Settling:
                 delay=decision.delay,
                 reason=decision.reason,
                 error=detail,
-                status=getattr(error, "status", None),
+                status=status,
                 remote_id=delivered.remote_id if delivered else None,
             )
             if not ours:
                 return False
             if delivered is not None and self.owed.ticket_id is not None:
                 self._link(connection, delivered)
-            self._judge(connection, decision, before, said or "")
+            self._judge(connection, decision, before, said or "", status)
             return True
 
         ours = self.ledger.run(write)
@@ -176,7 +177,7 @@ class _Settling:
         if remote and self.owed.ticket_id is not None:
             outbox.link(connection, self.owed.ticket_id, self.owed.target, remote, delivered.url)
 
-    def _judge(self, connection: Connection, decision: Decision, before: int, said: str) -> None:
+    def _judge(self, connection: Connection, decision: Decision, before: int, said: str, status: int | None) -> None:
         """What this call says about the target, for the breaker all workers share."""
         name = self.owed.target
         match decision.health:
@@ -187,7 +188,7 @@ class _Settling:
                 targets.failed(connection, name, failures, open_for, said)
             case "wait":
                 targets.wait(connection, name, decision.delay)
-            case "blocked" if targets.block(connection, name, said):
+            case "blocked" if targets.block(connection, name, said, decision.reason, status):
                 log.error("deliver.blocked", target=name, why=said, advice=f"Then: earmark resume {name}")
 
 
