@@ -1,0 +1,242 @@
+"""What to do about a mention: a ticket, a look, or nothing, always with the reasons and a receipt. Decides; does nothing.
+
+In order: deleted upstream, written by one of our own accounts, a repost; then the rules, first that holds; else there is nothing
+to do. `suppose` judges under one supposition ("if the word were absent"); domain/explain.py finds the smallest that changes the
+outcome, on demand, since it judges many times.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from domain import sentiment as feelings
+from domain.care import DEFAULT_INTENTS, DEFAULT_RULES
+from domain.conditions import Condition, Facts, conditions, feels, wants
+from domain.intent import NOTHING_HEARD, Heard, Listener
+from domain.language import Detector, language
+from domain.nouns import Mention, Outcome, Priority, Rating, Sentiment, Stored, Verdict
+from domain.rules import Judgement, Rule
+from domain.sentiment import Scorer
+from domain.words import Finder, Reading
+
+JUDGE_VERSION = "1"
+THRESHOLDS = {
+    "positive": feelings.POSITIVE,
+    "negative": feelings.NEGATIVE,
+    "bad_rating": feelings.BAD_RATING,
+    "good_rating": feelings.GOOD_RATING,
+}
+Supposition = Mapping[str, Any]
+
+
+def judge(
+    stored: Stored, judgement: Judgement, scorer: Scorer, detect: Detector, suppose: Supposition | None = None
+) -> Verdict:
+    """The verdict on one version of a mention."""
+    bench = _bench(judgement)
+    mention = stored.mention if suppose is None else supposed_mention(stored.mention, suppose)
+    reason, sentence = bench.dismissed(mention, suppose)
+    if reason:
+        facts = _unheard(stored, mention, scorer)
+        return _verdict(stored, bench, facts, "ignore", reason, (sentence,), None)
+    facts = bench.facts(stored, mention, scorer, detect)
+    if suppose is not None:
+        facts = supposed_facts(facts, suppose)
+    without = suppose.get("without_rule") if suppose else None
+    for line in bench.lines:
+        if line.holds(facts) and line.rule.name != without:
+            return _verdict(
+                stored, bench, facts, line.rule.then.outcome, f"rule:{line.rule.name}", line.reasons(facts), line.rule
+            )
+    sentences = (
+        "No rule holds, so there is nothing to do.",
+        _sentence(wants(facts.intent)),
+        _sentence(feels(facts.sentiment)),
+    )
+    return _verdict(stored, bench, facts, "ignore", "nothing-to-do", sentences, None)
+
+
+def judge_many(many: Sequence[Stored], judgement: Judgement, scorer: Scorer, detect: Detector) -> list[Verdict]:
+    """The verdicts, in order."""
+    return [judge(stored, judgement, scorer, detect) for stored in many]
+
+
+class Line:
+    """A rule, ready to be held against facts."""
+
+    __slots__ = ("conditions", "rule")
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.conditions: tuple[Condition, ...] = conditions(rule.when)
+
+    def holds(self, facts: Facts) -> bool:
+        return all(condition.holds(facts) for condition in self.conditions)
+
+    def reasons(self, facts: Facts) -> tuple[str, ...]:
+        why = (self.rule.why,) if self.rule.why else ()
+        held = tuple(_sentence(condition.say(facts)) for condition in self.conditions)
+        return (*why, *(held or (f"The rule “{self.rule.name}” has no conditions.",)))
+
+
+class Bench:
+    """A judgement compiled: who we are, what we listen for, the rules in order."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        self.judgement = judgement
+        self.ours = {
+            (account.platform.lower(), key)
+            for account in judgement.own_accounts
+            for key in (_handle(account.handle), account.native_id and f"id:{account.native_id}")
+            if key
+        }
+        self.listener = Listener(judgement.intents or DEFAULT_INTENTS)
+        self.lines = tuple(Line(rule) for rule in judgement.rules or DEFAULT_RULES)
+        words = [word for line in self.lines for word in line.rule.when.words]
+        self.finder = Finder(words) if words else None
+        self.versions = {"rules": judgement.version, "judge": JUDGE_VERSION}
+
+    def dismissed(self, mention: Mention, suppose: Supposition | None) -> tuple[str, str]:
+        """Why the text needs no reading, if so: (reason, sentence)."""
+        ignored = suppose.get("not") if suppose else None
+        if mention.deleted:
+            return "deleted", "The author or the platform deleted this post."
+        who = mention.attributed_to
+        if who and self.ours and ignored != "own-account":
+            platform = mention.platform.lower()
+            if (platform, _handle(who.handle)) in self.ours or (platform, f"id:{who.native_id}") in self.ours:
+                return "own-account", f"{who.handle or who.native_id} is one of our own accounts."
+        if mention.repost_of and ignored != "repost":
+            return "repost", "This repeats another post, which is judged itself."
+        return "", ""
+
+    def facts(self, stored: Stored, mention: Mention, scorer: Scorer, detect: Detector) -> Facts:
+        text, rating = mention.text, mention.rating
+        reading = Reading(text)
+        code, _ = language(text, mention.language, detect)
+        return Facts(
+            mention.platform,
+            stored.topics,
+            code,
+            self.listener.listen(reading),
+            feelings.feeling(scorer, text, code, rating),
+            frozenset(self.finder.find(reading)) if self.finder else frozenset(),
+            1 + 4 * rating.share if rating else None,
+            mention.attributed_to.followers if mention.attributed_to else None,
+        )
+
+
+def supposed_mention(mention: Mention, suppose: Supposition) -> Mention:
+    """The mention with a word or phrase taken out of its text, or put at its end."""
+    if word := suppose.get("without_word"):
+        pattern = absent(str(word))
+        return replace(mention, name=pattern.sub(" ", mention.name), content=pattern.sub(" ", mention.content))
+    if word := suppose.get("with_word"):
+        return replace(mention, content=f"{mention.content} {word}")
+    if "stars" in suppose:
+        return replace(mention, rating=Rating(float(suppose["stars"])))
+    return mention
+
+
+def absent(word: str) -> re.Pattern[str]:
+    """What to take out of a text so that a word or phrase is no longer found in it."""
+    parts = re.findall(r"[\w']+", word)
+    if not parts:
+        return re.compile(re.escape(word))
+    phrase = r"\W+".join(re.escape(part).replace("'", r"\W?") for part in parts)
+    return re.compile(rf"(?<!\w)[@#]?{phrase}(?!\w)", re.IGNORECASE)
+
+
+def supposed_facts(facts: Facts, suppose: Supposition) -> Facts:
+    """The facts with one of them changed. A supposed compound brings the label it would have."""
+    if "compound" in suppose:
+        compound = float(suppose["compound"])
+        fixed = facts.sentiment.reason.startswith("rating")
+        label = facts.sentiment.label if fixed else feelings.label(compound)
+        return replace(facts, sentiment=replace(facts.sentiment, compound=compound, label=label))
+    if "sentiment" in suppose:
+        return replace(facts, sentiment=replace(facts.sentiment, label=suppose["sentiment"]))
+    if "intent" in suppose:
+        return replace(facts, intent=Heard(suppose["intent"], 1.0))
+    if "topic" in suppose:
+        return replace(facts, topics=(*facts.topics, suppose["topic"]))
+    if "without_topics" in suppose:
+        return replace(facts, topics=tuple(topic for topic in facts.topics if topic not in suppose["without_topics"]))
+    plain = {name: suppose[name] for name in ("language", "platform", "followers") if name in suppose}
+    return replace(facts, **plain) if plain else facts
+
+
+@dataclass(slots=True)
+class _Memo:
+    """The benches of the judgements in use; a judgement is compiled once, however many mentions it judges."""
+
+    benches: dict[int, Bench]
+
+
+_MEMO = _Memo({})
+
+
+def _bench(judgement: Judgement) -> Bench:
+    found = _MEMO.benches.get(id(judgement))
+    if found is None or found.judgement is not judgement:
+        if len(_MEMO.benches) >= 8:
+            _MEMO.benches.clear()
+        found = _MEMO.benches[id(judgement)] = Bench(judgement)
+    return found
+
+
+def bench(judgement: Judgement) -> Bench:
+    """The compiled judgement."""
+    return _bench(judgement)
+
+
+def _unheard(stored: Stored, mention: Mention, scorer: Scorer) -> Facts:
+    """The facts of a mention whose text nobody read."""
+    unread = Sentiment("unscored", None, scorer.name, scorer.version, scorer.lexicon_hash, (), "not-read")
+    who = mention.attributed_to
+    return Facts(
+        mention.platform, stored.topics, "und", NOTHING_HEARD, unread, frozenset(), None, who.followers if who else None
+    )
+
+
+def _verdict(
+    stored: Stored,
+    bench: Bench,
+    facts: Facts,
+    outcome: Outcome,
+    reason: str,
+    reasons: tuple[str, ...],
+    rule: Rule | None,
+) -> Verdict:
+    then, found, heard = rule.then if rule else None, facts.sentiment, facts.intent
+    priority: Priority = then.priority if then else "low"
+    receipt = {
+        "rule": rule.name if rule else None,
+        "tokens": [*heard.words, *(word for word in sorted(facts.words) if word not in heard.words)],
+        "topics": list(stored.topics),
+        "language": facts.language,
+        "sentiment": {
+            "label": found.label,
+            "compound": found.compound,
+            "scorer": found.scorer,
+            "version": found.version,
+            "lexicon": found.lexicon,
+            "words": [list(pair) for pair in found.words],
+            "reason": found.reason,
+        },
+        "intent": {"name": heard.name, "confidence": heard.confidence, "words": list(heard.words)},
+        "facts": {"platform": facts.platform, "stars": facts.stars, "followers": facts.followers},
+        "thresholds": THRESHOLDS,
+        "versions": bench.versions,
+    }
+    team = (then.team if then else "") or bench.judgement.default_team
+    return Verdict(outcome, reason, heard.name, priority, team, facts.language, found, reasons, receipt)
+
+
+def _handle(handle: str) -> str:
+    return handle.removeprefix("u/").lstrip("@").lower()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
