@@ -32,7 +32,7 @@ def _cron_problem(cron: str, zone: ZoneInfo) -> str:
     if re.search(r"\d", re.sub(r"/\d+|#\d+", "", fields[4])):
         # cron counts Sunday as 0, APScheduler Monday: https://apscheduler.readthedocs.io/en/3.x/modules/triggers/cron.html
         return f"write the weekday by name ({_DAYS}): numbers mean different days to different programs"
-    from apscheduler.triggers.cron import CronTrigger  # only a configuration with a cron line pays for the import
+    from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]  # only a configuration with a cron line pays for the import
 
     try:
         trigger = CronTrigger.from_crontab(cron, timezone=zone)

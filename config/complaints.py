@@ -10,7 +10,10 @@ _SECRET = re.compile(
     r"(^|_)(token|passw(or)?d|passphrase|secret|api_?key|(private|access|signing|account|auth)_key|bearer|authorization|cookie|credentials?)$"
 )
 _LIKELY = ("token", "password", "secret", "api_key", "client_secret", "authorization", "access_token", "private_key")
-_PAIR = re.compile(r"""(?P<key>["']?[\w.-]+["']?)\s*:\s*(?P<value>\S.*)$""")
+_PAIR = re.compile(
+    r"""(?P<key>[\w.-]+["']?)\s*:\s*(?=(?P<value>\S.*)$)"""
+)  # the value is looked at only: pairs may follow in it
+VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,126}")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _SIGNING = re.compile(r"whsec_\S+")
 
@@ -23,13 +26,14 @@ def is_secret(key: str) -> bool:
 def masked(line: str) -> str:
     """The line as it may be shown: what follows a secret's key (or a misspelt one) is not."""
     line = _SIGNING.sub("whsec_****", _USERINFO.sub("****@", line))
-    for start in range(len(line)):
-        pair = _PAIR.match(line, start)
-        if pair and (start == 0 or not (line[start - 1].isalnum() or line[start - 1] in "_-.\"'")):
-            key = pair["key"].strip("\"'").lower()
-            near = not key.endswith("_env") and get_close_matches(key, _LIKELY, 1, 0.75)
-            if is_secret(key) or near:
-                return line[: pair.start("value")] + "****"
+    for pair in _PAIR.finditer(line):
+        key = pair["key"].strip("\"'").lower()
+        if key.endswith("_env"):
+            hides = not VARIABLE.fullmatch(re.split(r"[\s,}#\]]", pair["value"].strip("\"'"))[0].strip("\"'"))
+        else:
+            hides = is_secret(key) or bool(get_close_matches(key, _LIKELY, 1, 0.75))
+        if hides:
+            return line[: pair.start("value")] + "****"
     return line
 
 

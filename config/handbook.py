@@ -57,8 +57,8 @@ def _connected(name: str, whole: dict[str, Any]) -> list[str]:
         if key in ("name", "kind", "enabled", "topics", "every", "cron", "timezone", "max_pages", "when")
     ]
     first = next(iter(parts.values()))
-    shared = {"properties": {key: first["properties"][key] for key in ours}, "required": ["name", "kind"]}
-    shared["properties"]["kind"] = {"description": f"One of {', '.join(parts)}."}
+    keys = {key: first["properties"][key] for key in ours} | {"kind": {"description": f"One of {', '.join(parts)}."}}
+    shared = {"properties": keys, "required": ["name", "kind"]}
     lines = ["Every entry has these keys, and those of its kind beside them.", "", *_table(shared, whole)]
     if "when" in ours:
         lines += ["`when` takes:", "", *_table(_resolved(first["properties"]["when"], whole), whole)]

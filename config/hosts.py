@@ -4,6 +4,8 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+from connectors.guard import normal_host, permitted
+
 _LOCAL_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
@@ -31,29 +33,27 @@ def problem(key: str, value: str, allowed: frozenset[str]) -> str:
 
 
 def _host_problem(host: str, allowed: frozenset[str]) -> str:
-    host = host.strip("[]").rstrip(".").lower()
-    if host in {name.strip("[]").rstrip(".").lower() for name in allowed}:
+    host = normal_host(host)
+    named = host in {normal_host(name) for name in allowed}
+    address = _address(host)
+    if permitted(address, named) if address else named or not _local(host):
         return ""
-    if not _private(host):
-        return ""
+    if named:
+        return f'"{host[:80]}" is no address that a server can have; allow_hosts does not change that'
     return f'"{host[:80]}" is a private or loopback host; if that is meant, name it in settings: allow_hosts: ["{host[:80]}"]'
 
 
-def _private(host: str) -> bool:
-    address = _address(host)
-    if address is not None:
-        return not address.is_global or address.is_multicast
-    return host == "localhost" or "." not in host or host.endswith(_LOCAL_ENDINGS)
+def _local(name: str) -> bool:
+    return "." not in name or name.endswith(_LOCAL_ENDINGS)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address a host is, in the spellings resolvers also take: 127.1, 0x7f.0.0.1, 2130706433, ::ffff:127.0.0.1."""
+    """The address a host is, in the spellings resolvers also take: 127.1, 0x7f.0.0.1, 2130706433."""
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        return ipaddress.ip_address(host)
     except ValueError:
-        try:
-            return ipaddress.IPv4Address(socket.inet_aton(host)) if host and host[0].isdigit() else None
-        except (OSError, ValueError):
-            return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host)) if host[:1].isdigit() else None
+    except (OSError, ValueError):
+        return None

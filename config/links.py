@@ -3,16 +3,14 @@
 import re
 from collections.abc import Iterable
 
-import connectors.inbound
 from config import hosts
 from config.book import Book
 from config.clock import cron_problem
-from config.complaints import Complaint, is_secret, nearest
-from config.shapes import Entries
+from config.complaints import VARIABLE, Complaint, is_secret, nearest
+from config.shapes import Entries, kinds, module
 from config.source import Node
 from domain.nouns import INTENTS
 
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,126}")
 _NAME = re.compile(r"[^\W_][\w.-]{0,62}")
 _NAMED = ("topics", "intents", "rules", "teams", "channels", "escalations")
 _TARGETS = ("desks", "alerts")
@@ -116,7 +114,7 @@ def _secret(book: Book, key: Node, value: str, prefix: str) -> None:
         book.complain(
             key, f"a secret does not belong in a file: put it in the environment and write {key.value}_env: {name}"
         )
-    elif key.value.endswith("_env") and value and not _VARIABLE.fullmatch(value):
+    elif key.value.endswith("_env") and value and not VARIABLE.fullmatch(value):
         book.complain(
             key, f"{key.value} names an environment variable (capital letters, digits, _), it does not hold the secret"
         )
@@ -128,8 +126,8 @@ def _numbers(book: Book) -> None:
         for item in _items(book, section):
             _range(book, item, path, low, high)
     for word, _ in book.sections["lexicon"].pairs if "lexicon" in book.sections else ():
-        if not word.value.strip() or len(word.value.split()) > 1:  # the scorer looks words up one by one
-            book.complain(word, f'"{word.value[:60]}": the lexicon takes single words')
+        if not word.value.strip():
+            book.complain(word, "an empty word has no valence")
     for item in _items(book, "alerts"):
         if item.key("when") is not None:
             book.complain(
@@ -208,9 +206,9 @@ def _platform_references(book: Book) -> None:
 
 def _platforms() -> list[str]:
     found = set()
-    for kind in connectors.inbound.kinds():
+    for kind in kinds("channels"):
         try:
-            found.add(str(connectors.inbound.load(kind).PLATFORM))
+            found.add(str(module("channels", kind).PLATFORM))
         except Exception:  # a connector that cannot be loaded is complained about where a channel uses it
             found.add(str(kind))
     return sorted(found)
@@ -236,7 +234,7 @@ def _hosts(book: Book, entries: Entries) -> None:
 
 def _hosts_of(book: Book, key: str, node: Node, allowed: frozenset[str]) -> None:
     for value in node.items if node.kind == "list" else [node]:
-        if value.kind == "scalar" and isinstance(value.value, str):
+        if value.kind == "scalar" and isinstance(value.value, str) and "${" not in value.value:
             problem = hosts.problem(key, value.value, allowed)
             if problem:
                 book.complain(value, problem)

@@ -75,13 +75,17 @@ def _files(folder: Path) -> tuple[list[tuple[str, bytes]], list[Complaint]]:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith("."))
     except OSError as error:
         return [], [Complaint(str(folder), 0, 0, f"cannot be read as a folder: {error.strerror}")]
-    for name in (name for name in names if name.endswith((".yaml", ".yml"))):
+    for name in names:
         path = folder / name
+        if name.endswith(".yml"):
+            complaints.append(Complaint(str(path), 0, 0, "is not read; name it .yaml", severity="warning"))
+        if not name.endswith(".yaml"):
+            continue
         try:
             texts.append((str(path), path.read_bytes()))
         except OSError as error:
             complaints.append(Complaint(str(path), 0, 0, f"cannot be read: {error.strerror}"))
-    if not texts and not complaints:
+    if not texts and all(one.severity == "warning" for one in complaints):
         complaints.append(Complaint(str(folder), 0, 0, "holds no *.yaml file"))
     return texts, complaints
 
@@ -157,9 +161,8 @@ def _config(book: Book, vendors: bool) -> Config | None:
     links.check(book, entries, vendors)
     if book.errors:
         return None
-    return Config(
-        **{
-            name: tuple(model for _, model in found) if isinstance(found, list) else found
-            for name, found in entries.items()
-        }
-    )
+    whole: dict[str, Any] = {
+        name: tuple(model for _, model in found) if isinstance(found, list) else found
+        for name, found in entries.items()
+    }
+    return Config(**whole)

@@ -50,7 +50,7 @@ class Team(Model):
     """Who works on tickets."""
 
     name: str = Field(description="The name rules and desks use.")
-    label: str = Field("", description="What people read on the page.")
+    label: str = Field(default="", description="What people read on the page.")
 
 
 class Channel(Model):
@@ -58,17 +58,17 @@ class Channel(Model):
 
     name: str = Field(description="Unique. The ledger keeps the position under it: a new name starts the channel anew.")
     kind: str = Field(description="The connector.")
-    enabled: bool = Field(True, description="false keeps the channel in the file and does not poll it.")
-    topics: Names = Field((), description="Whose mentions it feeds; empty: all topics.")
+    enabled: bool = Field(default=True, description="false keeps the channel in the file and does not poll it.")
+    topics: Names = Field(default=(), description="Whose mentions it feeds; empty: all topics.")
     every: Annotated[str, AfterValidator(_interval)] = Field(
-        "", description="How often to poll: 60s, 15m, 1h30m, 1d. At least 5s. Without every and cron: 5m."
+        default="", description="How often to poll: 60s, 15m, 1h30m, 1d. At least 5s. Without every and cron: 5m."
     )
     cron: str = Field(
-        "", description='Instead of every: five fields, such as "0 6 * * mon-fri". Days of the week by name.'
+        default="", description='Instead of every: five fields, such as "0 6 * * mon-fri". Days of the week by name.'
     )
-    timezone: str = Field("UTC", description="The zone cron is read in, such as Europe/Berlin.")
+    timezone: str = Field(default="UTC", description="The zone cron is read in, such as Europe/Berlin.")
     max_pages: int = Field(
-        10, ge=1, le=1000, description="Pages per run; the rest of a long walk goes on at the next run."
+        default=10, ge=1, le=1000, description="Pages per run; the rest of a long walk goes on at the next run."
     )
     settings: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"inline": True})
 
@@ -88,9 +88,9 @@ class Channel(Model):
 class Filter(Model):
     """Which tickets a desk is served; an empty list is no condition."""
 
-    teams: Names = Field((), description="Only tickets of these teams.")
+    teams: Names = Field(default=(), description="Only tickets of these teams.")
     priorities: tuple[Priority, ...] = Field(
-        (), description="Only tickets of these priorities: low, normal, high, urgent."
+        default=(), description="Only tickets of these priorities: low, normal, high, urgent."
     )
 
 
@@ -99,7 +99,7 @@ class Target(Model):
 
     name: str = Field(description="Unique among desks and alerts; the outbox keeps what is owed under it.")
     kind: str = Field(description="The connector.")
-    enabled: bool = Field(True, description="false keeps it in the file and sends nothing.")
+    enabled: bool = Field(default=True, description="false keeps it in the file and sends nothing.")
     when: Filter = Field(default_factory=Filter, description="Which tickets it receives (desks only); without it, all.")
     settings: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"inline": True})
 
@@ -107,27 +107,27 @@ class Target(Model):
 class Retention(Model):
     """How long what is only kept for looking things up is kept. Mentions and tickets stay until a person is erased."""
 
-    payload_days: int = Field(30, ge=1, le=3650, description="Raw payloads as the platform sent them.")
-    attempt_days: int = Field(90, ge=1, le=3650, description="The record of each attempt at a delivery.")
+    payload_days: int = Field(default=30, ge=1, le=3650, description="Raw payloads as the platform sent them.")
+    attempt_days: int = Field(default=90, ge=1, le=3650, description="The record of each attempt at a delivery.")
 
 
 class Settings(Model):
     """What holds for the whole deployment."""
 
-    scorer: str = Field("vader", description="What scores sentiment.")
+    scorer: str = Field(default="vader", description="What scores sentiment.")
     language: str = Field(
-        "auto",
+        default="auto",
         pattern=r"^(auto|[a-z]{2,3})$",
         description="auto detects each mention's language; a code such as en takes all as that.",
     )
     console_url: str = Field(
-        "", description="Where people reach the console; links in desk tickets and alerts begin with it."
+        default="", description="Where people reach the console; links in desk tickets and alerts begin with it."
     )
     allow_hosts: Names = Field(
-        (), description="Private or loopback hosts that connectors may speak to, by name or address."
+        default=(), description="Private or loopback hosts that connectors may speak to, by name or address."
     )
     on_error: Literal["stop", "skip"] = Field(
-        "stop",
+        default="stop",
         description="When a secret is missing: stop refuses the configuration, skip runs without the channel or desk.",
     )
     retention: Retention = Field(
@@ -138,24 +138,28 @@ class Settings(Model):
 class Config(Model):
     """Everything an operator decides. Made by `config.load` and `config.load_document` only: they also check names across."""
 
-    topics: tuple[Topic, ...] = Field((), description="What is talked about: brands and products with their queries.")
-    own_accounts: tuple[Account, ...] = Field(
-        (), description="Our own accounts: what they post is stored and opens no ticket."
+    topics: tuple[Topic, ...] = Field(
+        default=(), description="What is talked about: brands and products with their queries."
     )
-    channels: tuple[Channel, ...] = Field((), description="What is monitored.")
-    intents: tuple[Intent, ...] = Field((), description="Words that betray what an author wants.")
-    rules: tuple[Rule, ...] = Field((), description="Triage, in order; the first rule whose conditions hold decides.")
+    own_accounts: tuple[Account, ...] = Field(
+        default=(), description="Our own accounts: what they post is stored and opens no ticket."
+    )
+    channels: tuple[Channel, ...] = Field(default=(), description="What is monitored.")
+    intents: tuple[Intent, ...] = Field(default=(), description="Words that betray what an author wants.")
+    rules: tuple[Rule, ...] = Field(
+        default=(), description="Triage, in order; the first rule whose conditions hold decides."
+    )
     lexicon: dict[str, Annotated[float, Field(ge=-4, le=4)]] = Field(
         default_factory=dict, description="Words and their valence (-4 to 4), over those the scorer knows."
     )
     service_levels: tuple[ServiceLevel, ...] = Field(
-        (), description="Minutes to the first answer and to the resolution, by priority."
+        default=(), description="Minutes to the first answer and to the resolution, by priority."
     )
-    escalations: tuple[SpikeRule, ...] = Field((), description="When a series raises a flag.")
-    teams: tuple[Team, ...] = Field((), description="Who works on tickets.")
-    default_team: str = Field("", description="The team of a ticket whose rule names none.")
-    desks: tuple[Target, ...] = Field((), description="Who receives tickets besides our own inbox.")
-    alerts: tuple[Target, ...] = Field((), description="Where flags are sent.")
+    escalations: tuple[SpikeRule, ...] = Field(default=(), description="When a series raises a flag.")
+    teams: tuple[Team, ...] = Field(default=(), description="Who works on tickets.")
+    default_team: str = Field(default="", description="The team of a ticket whose rule names none.")
+    desks: tuple[Target, ...] = Field(default=(), description="Who receives tickets besides our own inbox.")
+    alerts: tuple[Target, ...] = Field(default=(), description="Where flags are sent.")
     settings: Settings = Field(default_factory=Settings, description="What holds for the whole deployment.")
 
     def document(self) -> dict[str, Any]:
@@ -163,6 +167,8 @@ class Config(Model):
         data = self.model_dump(mode="json")
         for section in ("channels", "desks", "alerts"):
             data[section] = [{**item.pop("settings"), **item} for item in data[section]]
+        for alert in data["alerts"]:
+            del alert["when"]  # chooses tickets, which only desks receive
         return data
 
     @property

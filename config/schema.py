@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from config.models import Channel, Config, Target
-from config.shapes import REGISTRIES
+from config.shapes import kinds, module
 
 _REF = "#/definitions/{model}"
 _HELP = {
@@ -92,21 +92,21 @@ def schema() -> dict[str, Any]:
 
 def connectors_of(section: str) -> dict[str, Any]:
     """Kind to module, for every connector that can be loaded."""
-    found = {}
-    for kind in REGISTRIES[section].kinds():
+    modules = {}
+    for kind in kinds(section):
         try:
-            found[kind] = REGISTRIES[section].load(kind)
+            modules[kind] = module(section, kind)
         except Exception:  # noqa: S112 - another's broken module must not take the schema of the others away
             continue
-    return found
+    return modules
 
 
 def _connected(section: str, definitions: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
     """An entry whose further keys depend on its kind: if this kind, then these."""
     modules = connectors_of(section)
     cases = []
-    for kind, module in modules.items():
-        theirs = module.Settings.model_json_schema(ref_template=f"#/definitions/{section}.{kind}.{{model}}")
+    for kind, found in modules.items():
+        theirs = found.Settings.model_json_schema(ref_template=f"#/definitions/{section}.{kind}.{{model}}")
         for name, part in theirs.pop("$defs", {}).items():
             definitions[f"{section}.{kind}.{name}"] = part
         merged = deepcopy(ours)
@@ -116,7 +116,7 @@ def _connected(section: str, definitions: dict[str, Any], ours: dict[str, Any]) 
         merged["properties"]["kind"] = {"const": kind, "description": "The connector."}
         merged["properties"] |= theirs.get("properties", {})
         merged["required"] = ["name", "kind", *theirs.get("required", [])]
-        merged["description"] = (module.Settings.__doc__ or "").strip()
+        merged["description"] = (found.Settings.__doc__ or "").strip()
         definitions[f"{section}.{kind}"] = merged
         cases.append(
             {

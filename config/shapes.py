@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -36,6 +37,18 @@ _WANTED = {
 
 
 Entries = dict[str, Any]
+
+
+@cache
+def kinds(section: str) -> tuple[str, ...]:
+    """The kinds that a section's entries may have; found once, since asking for entry points reads every installed package."""
+    return tuple(REGISTRIES[section].kinds())
+
+
+@cache
+def module(section: str, kind: str) -> Any:
+    """A connector's module."""
+    return REGISTRIES[section].load(kind)
 
 
 def read(book: Book, vendors: bool) -> Entries:
@@ -85,11 +98,10 @@ def _part(item: Node, pairs: list[tuple[Node, Node]]) -> Node:
 
 
 def _settings(book: Book, item: Node, rest: Node, section: str) -> dict[str, Any] | None:
-    registry = REGISTRIES[section]
     kind = item.get("kind")
     if kind is None or not isinstance(kind.value, str):
         return None  # our own model has said so
-    known = list(registry.kinds())
+    known = kinds(section)
     if kind.value not in known:
         word = "channel" if section == "channels" else section.removesuffix("s")
         book.complain(
@@ -97,7 +109,7 @@ def _settings(book: Book, item: Node, rest: Node, section: str) -> dict[str, Any
         )
         return None
     try:
-        model = registry.load(kind.value).Settings
+        model = module(section, kind.value).Settings
     except Exception as error:  # another's module: it may fail in any way, and must not take the check down
         book.complain(kind, f'the connector "{kind.value}" cannot be loaded ({type(error).__name__}: {error})')
         return None
@@ -106,7 +118,7 @@ def _settings(book: Book, item: Node, rest: Node, section: str) -> dict[str, Any
     fitted = _fit(book, rest, model, section, extra=set(ours.model_fields))
     if fitted is None:
         return None
-    settings: dict[str, Any] = json.loads(fitted.model_dump_json(exclude_unset=True, by_alias=True))
+    settings: dict[str, Any] = json.loads(fitted.model_dump_json(exclude_none=True, by_alias=True))
     return settings
 
 

@@ -115,7 +115,7 @@ def _decoded(text: str | bytes) -> str:
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = text[: error.start].count(b"\n") + 1
+            line = error.object[: error.start].count(b"\n") + 1
             raise Refused(f"not UTF-8 (byte {error.start}); save the file as UTF-8", line, 1) from None
     return text.removeprefix("\ufeff")
 
@@ -170,9 +170,9 @@ class _Composer:
             raise Refused(f"nested deeper than {MAX_DEPTH} levels", line, column)
         if event.tag not in _PLAIN_TAGS:
             self.source.complain(f"tags such as {event.tag[:60]} are not read; write the value itself", line, column)
-        end = event.end_mark
+        begin, end = event.start_mark, event.end_mark
         if isinstance(event, yaml.ScalarEvent):
-            width = end.column - event.start_mark.column if end.line == event.start_mark.line else 1
+            width = end.column - begin.column if end.line == begin.line else 1
             value = None if event.style is None and event.value in _NOTHING else event.value
             if _CONTROL.search(event.value):
                 self.source.complain("a control character in a value", line, column)
@@ -228,4 +228,5 @@ class _Composer:
 
 
 def _place(event: Any) -> tuple[int, int]:
-    return int(event.start_mark.line) + 1, int(event.start_mark.column) + 1
+    mark: Any = event.start_mark
+    return mark.line + 1, mark.column + 1

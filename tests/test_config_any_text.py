@@ -1,5 +1,6 @@
 """Whatever stands in a file, the loader answers with a Config or with Complaints, and never with anything else."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 import config
 from config.load import examine_texts
-from config.models import Channel, Config, Model, Target
+from config.models import Channel, Config, Target
 
 _KEYS = sorted(
     {
@@ -114,9 +115,5 @@ def test_any_text(text: str | bytes) -> None:
 @given(st.one_of(_SECTIONED, _TREE))
 def test_any_tree(tree: Any) -> None:
     answers(json.dumps(tree))
-    try:
-        found = config.load_document(tree)
-    except config.Complaints as complaints:
-        assert str(complaints)
-    else:
-        assert isinstance(found, Model)
+    with contextlib.suppress(config.Complaints):
+        assert config.load_document(tree).hash

@@ -20,7 +20,7 @@ channels:
   - name: news
     kind: feed
     every: 1h30m
-    urls: [https://example.com/news.rss]
+    url: https://example.com/news.rss
 rules:
   - name: angry
     when: {sentiment: [negative], compound_at_most: -0.5, followers_at_least: 10}
@@ -82,12 +82,13 @@ channels:
     kind: feeed
   - name: b
     kind: feed
-    urls: [https://example.com/x]
+    url: https://example.com/x
     every: 3s
     topics: [nrthbank]
   - name: b
     kind: feed
-    urls: https://example.com/y
+    url: https://example.com/y
+    topics: northbank
     enabled: maybe
 rules:
   - name: r
@@ -105,16 +106,16 @@ escalations:
         (11, 12): "",
         (12, 14): "northbank",
         (13, 11): "",
-        (15, 11): "",
-        (16, 14): "",
-        (19, 23): "negative",
-        (19, 42): "complaint",
-        (20, 21): "ticket",
-        (20, 28): "priority",
-        (20, 49): "",
-        (21, 1): "rules",
-        (23, 25): "",
-        (23, 37): "",
+        (16, 13): "",
+        (17, 14): "",
+        (20, 23): "negative",
+        (20, 42): "complaint",
+        (21, 21): "ticket",
+        (21, 28): "priority",
+        (21, 49): "",
+        (22, 1): "rules",
+        (24, 25): "",
+        (24, 37): "",
     }
     assert {place: complaint.suggestion for place, complaint in found.items()} == wanted
     assert found[7, 11].line_text == "    kind: feeed"
@@ -123,7 +124,7 @@ escalations:
         "    7 |     kind: feeed",
         '      |           ^^^^^ did you mean "feed"?',
     ]
-    assert "takes a list: write [https://example.com/y]" in found[15, 11].message
+    assert "takes a list: write [northbank]" in found[16, 13].message
     assert "shortest interval is 5s" in found[11, 12].message
 
 
@@ -147,7 +148,11 @@ escalations:
         ("settings: {language: klingon}\n", "language", (1, 22)),
         ("service_levels: [{priority: high, first: 60, resolve: 30}]\n", "before the first answer", (1, 55)),
         ("lexicon: {outage: .inf}\n", "number", (1, 19)),
-        ("lexicon: {overdraft fee: -1}\n", "single words", (1, 11)),
+        ("lexicon: {' ': -1}\n", "empty word", (1, 11)),
+        ("lexicon: {outage: -5}\n", "greater than or equal to -4", (1, 19)),
+        ("alerts: [{name: a, kind: stdout, when: {teams: []}}]\n", "chooses tickets for a desk", (1, 34)),
+        ("topics: [{name: a, any: x}]\n", "takes a list: write [x]", (1, 25)),
+        ("own_accounts: [{platform: x}]\n", "handle or its native_id", (1, 16)),
         ("intents: [{name: a, words: [b], weight: nan}]\n", "weight", (1, 41)),
         ("settings: {console_url: '${NOPE}'}\n", "nothing fills ${NOPE}", (1, 25)),
     ],
@@ -180,7 +185,7 @@ def test_a_file_too_large_or_not_utf8_is_refused() -> None:
 
 def test_cron_and_time_zones_are_judged_before_the_scheduler_meets_them() -> None:
     def cron(line: str, zone: str = "UTC") -> str:
-        return said(f"channels: [{{name: a, kind: feed, urls: [https://e.com/x], cron: '{line}', timezone: '{zone}'}}]")
+        return said(f"channels: [{{name: a, kind: feed, url: https://e.com/x, cron: '{line}', timezone: '{zone}'}}]")
 
     assert cron("0 6 * * mon-fri") == ""
     assert cron("*/5 * * * *", "Europe/Berlin") == ""
@@ -193,7 +198,7 @@ def test_cron_and_time_zones_are_judged_before_the_scheduler_meets_them() -> Non
     assert "unknown time zone" in cron("0 6 * * *", "../../etc/passwd")
     assert "does not exist" in cron("30 2 * * *", "Europe/Berlin")
     assert "not both" in said(
-        "channels: [{name: a, kind: feed, urls: [https://e.com/x], cron: '0 6 * * *', every: 5m}]"
+        "channels: [{name: a, kind: feed, url: https://e.com/x, cron: '0 6 * * *', every: 5m}]"
     )
 
 
@@ -235,7 +240,7 @@ def test_files_join_lists_in_name_order_and_a_scalar_may_stand_once(tmp_path: Pa
 
 def test_a_file_that_cannot_be_read_takes_no_names_of_others_down(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("topics: [\n")
-    (tmp_path / "b.yaml").write_text("channels: [{name: n, kind: feed, urls: [https://e.com/x], topics: [one]}]\n")
+    (tmp_path / "b.yaml").write_text("channels: [{name: n, kind: feed, url: https://e.com/x, topics: [one]}]\n")
     found = examine(tmp_path)
     assert len(found.complaints) == 1
     assert found.complaints[0].file.endswith("a.yaml")
