@@ -11,17 +11,10 @@ from collections import Counter
 import pytest
 import requests
 
+from tests.support import wait_until
 from town.accounts import ACCOUNTS
 from town.server import Town
 from town.tale import Teller
-
-
-def until(condition, timeout=20.0):
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-    return found
 
 
 class Process:
@@ -70,13 +63,13 @@ def test_the_tale_is_seeded_and_has_what_an_outage_has():
 
 def test_a_story_goes_on_where_it_stopped(tmp_path):
     first = Process(tmp_path, "--story", "outage", "--speed", "30", "--seed", "3")
-    until(lambda: first.control("GET", "/story")["next"] > 100)
+    wait_until(lambda: first.control("GET", "/story")["next"] > 100)
     assert first.end() == 0
     second = Process(tmp_path, "--story", "outage", "--speed", "60", "--seed", "3")
     try:
         assert second.urls == first.urls == json.loads(second.ports.read_text())
         assert second.control("GET", "/story")["next"] > 100
-        until(lambda: second.control("GET", "/story")["state"] == "done")
+        wait_until(lambda: second.control("GET", "/story")["state"] == "done", 20)
         expected = len([e for e in Teller(3).outage() if e.act == "post"]) + len(Teller(4).quiet())
         edits_on_x = len([e for e in Teller(3).outage() if e.act == "edit" and e.platform == "x"])
         posts = second.control("GET", "/ledger/summary")["posts"]
@@ -87,10 +80,10 @@ def test_a_story_goes_on_where_it_stopped(tmp_path):
 
 def test_a_killed_story_repeats_and_skips_nothing(tmp_path):
     first = Process(tmp_path, "--story", "outage", "--speed", "30")
-    until(lambda: first.control("GET", "/story")["next"] > 50)
+    wait_until(lambda: first.control("GET", "/story")["next"] > 50)
     first.end(signal.SIGKILL)
     with Town(tmp_path / "town.sqlite", seed=1, story="outage", speed=100) as town:
-        until(lambda: town.story.progress()["state"] == "done")
+        wait_until(lambda: town.story.progress()["state"] == "done", 20)
         keys = Counter(p.extra["story"] for s in town.platforms.values() for p in s.posts.values() if not p.edited
                        or p.platform != "x")
         wanted = [e.key for e in Teller(1).outage() + Teller(2).quiet() if e.act == "post"]
@@ -101,17 +94,17 @@ def test_pause_holds_the_story(tmp_path):
     with Town(seed=2, story="outage", speed=30) as town:
         control = town.urls["control"]
         assert requests.post(control + "/story/pause", json={"paused": True}, timeout=5).json()["state"] == "paused"
-        held = until(lambda: requests.get(control + "/story", timeout=5).json())["next"]
+        held = wait_until(lambda: requests.get(control + "/story", timeout=5).json())["next"]
         time.sleep(0.3)  # the thing under test is that nothing happens
         assert requests.get(control + "/story", timeout=5).json()["next"] <= held + 1
         requests.post(control + "/story/pause", json={"paused": False}, timeout=5)
-        until(lambda: requests.get(control + "/story", timeout=5).json()["next"] > held + 20)
+        wait_until(lambda: requests.get(control + "/story", timeout=5).json()["next"] > held + 20)
 
 
 def test_the_whole_story_can_be_read(tmp_path):
     """At the end every match is found by a reader who asks X for everything, and the truncated page is not counted."""
     with Town(seed=1, story="outage", speed=200) as town:
-        until(lambda: town.story.progress()["state"] == "done")
+        wait_until(lambda: town.story.progress()["state"] == "done", 20)
         head = {"Authorization": f"Bearer {ACCOUNTS['x']['bearer']}"}
         params = {"query": 'northbank OR "north bank"', "max_results": 100}
         seen, token = [], None

@@ -1,6 +1,7 @@
 """The Zendesk stand-in against documented answers, with plain requests: no client library takes a loopback address."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -182,3 +183,17 @@ def test_ids_go_on_over_a_restart(tmp_path):
         call(town, "POST", "/tickets", TICKET)
         assert [t["id"] for t in town.ledger.tickets()] == [1, 2]
         assert town.ledger.tickets()[0]["at"] < time.time()
+
+
+def test_twenty_at_once_with_one_key_make_one_ticket(town):
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: call(town, "POST", "/tickets", TICKET, **{"Idempotency-Key": "k1"}), range(20)))
+    assert {a.status_code for a in answers} == {201}
+    assert sorted(a.headers["x-idempotency-lookup"] for a in answers) == ["hit"] * 19 + ["miss"]
+    assert len(town.ledger.tickets()) == 1
+
+
+def test_a_long_comment_is_cut_in_silence(town):
+    ticket = call(town, "POST", "/tickets", {"ticket": TICKET["ticket"] | {"comment": {"body": "é" * 40_000}}})
+    assert ticket.status_code == 201
+    assert len(town.ledger.comments()[0]["body"].encode()) == 64 * 1024

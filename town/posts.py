@@ -37,7 +37,7 @@ class Post:
     @property
     def root(self) -> str:
         """The id that stays the same over edits; only X gives an edit a new one."""
-        return self.extra.get("history", [self.native_id])[0]
+        return str(self.extra.get("history", [self.native_id])[0])
 
     @property
     def key(self) -> Key:

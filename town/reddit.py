@@ -19,9 +19,9 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs
 
+from town import reddit_forms as forms
 from town.faults import Fault
 from town.http import JSON, Request, Response, Stand, answer
-from town.ledger import ServedKey
 from town.posts import Key, Post, Timeline
 from town.query import BadQuery, Parser
 
@@ -30,14 +30,6 @@ LISTING = re.compile(r"/r/([A-Za-z0-9_+]+)/(new|comments|search)")
 # the search for subreddits. Asked for alone; in a multireddit they are left out in silence.
 CLOSED = {"private_sub": 403, "banned_sub": 404, "no_such_sub": 302}
 AGES = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400, "all": 1e12}
-
-
-def base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, rest = divmod(number, 36)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
-    return digits or "0"
 
 
 class Reddit(Stand):
@@ -56,7 +48,7 @@ class Reddit(Stand):
     def make(self, text: str, *, seq: int, created: float, visible_from: float, title: str = "", author: str = "someone",
              origin: str = "northbank", kind: str = "t3", parent: str | None = None, lang: str | None = None,
              malformed: str = "", **extra: Any) -> Post:
-        native_id = f"{kind}_{base36(60_000_000_000 + seq)}"
+        native_id = f"{kind}_{forms.base36(60_000_000_000 + seq)}"
         above = self.posts.get(parent or "")
         thread = native_id if kind == "t3" else (above.thread if above else parent)
         return Post("reddit", origin, native_id, kind, author, title or ("" if kind == "t1" else text[:80]), text,
@@ -102,7 +94,7 @@ class Reddit(Stand):
         if not self._authorised(request.headers.get("Authorization", "")):
             return self.refuse(401)
         limit, used, left, _ = self.spend()
-        headers = _limits(limit, used, left)
+        headers = forms.limits(limit, used, left)
         if used > limit:
             response = self.refuse(429)
         elif request.method != "GET":
@@ -128,7 +120,7 @@ class Reddit(Stand):
 
     def reset_headers(self, seconds: int) -> dict[str, str]:
         limit = self.town.rates["reddit"][0]
-        return _limits(limit, limit, seconds)
+        return forms.limits(limit, limit, seconds)
 
     def _token(self, request: Request) -> Response:
         """[oauth] application only: grant_type=client_credentials with the app's id and secret by Basic."""
@@ -246,7 +238,7 @@ class Reddit(Stand):
             mode = bad.options.get("mode", "missing_id") if bad and i == spoilt else post.malformed
             text = self.render(post, plain, mode)
             children.append(text)
-            items.append(_key(post, mode, text))
+            items.append(forms.key(post, mode, text))
         after = json.dumps(last.native_id if last else None)
         body = f'{{"kind":"Listing","data":{{"after":{after},"dist":{len(posts)},"modhash":null,"geo_filter":"",' \
                f'"children":[{",".join(children)}],"before":null}}}}'
@@ -264,62 +256,8 @@ class Reddit(Stand):
         mode = post.malformed if mode is None else mode
         found = post.cache.get((plain, mode))
         if found is None:
-            found = json.dumps({"kind": post.kind, "data": _spoil(_data(post), mode)}, separators=(",", ":"))
+            found = json.dumps({"kind": post.kind, "data": forms.spoil(forms.data(post), mode)}, separators=(",", ":"))
             if not plain:
                 found = found.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             post.cache[(plain, mode)] = found
         return found
-
-
-def _limits(limit: int, used: int, left: int) -> dict[str, str]:
-    """Remaining is a float in a string, reset is seconds to go and no epoch (seen in prawcore's cassettes)."""
-    return {"x-ratelimit-remaining": f"{max(0, limit - used):.1f}", "x-ratelimit-used": str(min(used, limit)),
-            "x-ratelimit-reset": str(left)}
-
-
-def _key(post: Post, mode: str, text: str) -> ServedKey:
-    if mode == "missing_id":
-        lost = "malformed:" + hashlib.sha256(text.encode()).hexdigest()[:16]
-        return ("reddit", post.origin, lost, lost, 1)
-    return ("reddit", post.origin, post.native_id, post.native_id, int(bool(mode)))
-
-
-def _data(post: Post) -> dict[str, Any]:
-    """The fields of a t1 or t3 that recordings agree on."""
-    created = float(int(post.created))  # whole seconds, as a float: ties within a second are the rule
-    short = post.native_id[3:]
-    rng = random.Random(post.native_id)
-    data: dict[str, Any] = {
-        "subreddit": post.origin, "subreddit_name_prefixed": f"r/{post.origin}", "subreddit_id": "t5_2qh1i",
-        "id": short, "name": post.native_id, "author": post.author, "score": rng.randrange(1, 90), "gilded": 0,
-        "created": created, "created_utc": created, "edited": float(int(post.edited)) if post.edited else False,
-        "locked": False, "stickied": False, "archived": False, "distinguished": None, "saved": False,
-        "author_fullname": "t2_" + hashlib.sha256(str(post.author).encode()).hexdigest()[:7],
-    }
-    if post.kind == "t3":
-        link = f"/r/{post.origin}/comments/{short}/{re.sub(r'[^a-z0-9]+', '_', post.title.lower())[:40].strip('_')}/"
-        data |= {"title": post.title, "selftext": post.text, "is_self": True, "domain": f"self.{post.origin}",
-                 "permalink": link, "url": f"https://www.reddit.com{link}", "num_comments": rng.randrange(9),
-                 "upvote_ratio": 0.93, "over_18": False, "removed_by_category": None}
-    else:
-        thread = (post.thread or "t3_1")[3:]
-        data |= {"body": post.text, "link_id": post.thread or "t3_1", "parent_id": post.parent or "t3_1",
-                 "permalink": f"/r/{post.origin}/comments/{thread}/comment/{short}/", "is_submitter": False,
-                 "link_title": post.title, "controversiality": 0, "replies": ""}
-    if post.deleted:  # author and text become [deleted], the title stays, author_fullname goes (seen in recordings)
-        data["author"] = "[deleted]"
-        data["body" if post.kind == "t1" else "selftext"] = "[deleted]"
-        del data["author_fullname"]
-    return data
-
-
-def _spoil(data: dict[str, Any], mode: str) -> dict[str, Any]:
-    """The malformed shapes of CONNECTORS.md finding 3, and worse."""
-    if mode == "missing_id":
-        del data["id"], data["name"]
-    elif mode == "wrong_types":
-        data |= {"created_utc": "yesterday", "body" if "body" in data else "selftext": 42, "edited": "no"}
-    elif mode == "null_author":
-        data["author"] = None
-        del data["author_fullname"]
-    return data

@@ -114,13 +114,14 @@ class Town:
               **about: Any) -> Post:
         written = now if created is None else float(created)
         visible = now + visible_in if visible_in else min(written, now)
-        return self.platforms[platform].make(text, seq=self.next_seq(), created=written, visible_from=visible, **about)
+        make: Callable[..., Post] = self.platforms[platform].make
+        return make(text, seq=self.next_seq(), created=written, visible_from=visible, **about)
 
     def edit(self, platform: str, native_id: str, text: str, *, meta: dict[str, Any] | None = None) -> str:
         with self.lock:
             changed = self.platforms[platform].edit(native_id, text, time.time())
             self.ledger.save_posts(changed, meta=meta)
-            return changed[-1].native_id
+            return str(changed[-1].native_id)
 
     def delete(self, platform: str, native_id: str, *, shown: bool = False, meta: dict[str, Any] | None = None) -> None:
         with self.lock:

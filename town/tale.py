@@ -78,7 +78,8 @@ class Teller:
         again = mood in COMPLAINTS and known and self.rng.random() < 0.22
         number = self.rng.choice(known)[1] if again else self.rng.randrange(400)
         if platform == "x" and mood in COMPLAINTS and self.threads["x"] and self.rng.random() < 0.15:
-            return self.post(at, "x", number, "", retweet_of=self.rng.choice(self.threads["x"][-12:])[0])
+            self.post(at, "x", number, "", retweet_of=self.rng.choice(self.threads["x"][-12:])[0])
+            return
         brand = self.brand(platform)
         text = say(self.rng, mood, brand)
         about: dict[str, Any] = {"lang": mood if mood in LANGUAGES else "en"}

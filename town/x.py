@@ -14,17 +14,17 @@ import json
 import random
 import re
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from town import x_forms as forms
 from town.faults import Fault
 from town.http import JSON, Request, Response, Stand, answer
-from town.ledger import ServedKey
 from town.posts import Post, Timeline
 from town.query import BadQuery, Match, Parser
+from town.x_forms import moment, snowflake, stamp, user_id
 
 WEEK = 7 * 86400
-EPOCH_MS = 1288834974657  # snowflake: milliseconds since this moment, shifted by 22 bits
 TWEET_FIELDS = {
     "article", "attachments", "author_id", "card_uri", "context_annotations", "conversation_id", "created_at",
     "display_text_range", "edit_controls", "edit_history_tweet_ids", "entities", "geo", "id", "in_reply_to_user_id",
@@ -46,23 +46,6 @@ PARAMETERS = {
 }
 
 
-def snowflake(at: float, seq: int) -> str:
-    return str(((int(at * 1000) - EPOCH_MS) << 22) | (seq & 0x3FFFFF))
-
-
-def moment(native_id: int) -> float:
-    return ((native_id >> 22) + EPOCH_MS) / 1000
-
-
-def stamp(at: float) -> str:
-    """Times come with a fraction that is always zero."""
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def user_id(handle: str) -> str:
-    return str(int(hashlib.sha256(handle.lower().encode()).hexdigest()[:14], 16) + 10**9)
-
-
 class Invalid(Exception):
     """A 400; carries the parameter and what is wrong with it."""
 
@@ -81,6 +64,7 @@ class X(Stand):
         self.line = Timeline()
         self.names: dict[str, str] = {}
         self.queries: dict[str, Match] = {}
+        self.users: dict[tuple[str, frozenset[str]], str] = {}
         self.pages = 0
 
     # -- what people do -----------------------------------------------------------------------------------------
@@ -226,7 +210,7 @@ class X(Stand):
             raise Invalid("query", text, f"Query too long: {len(text)} characters; the maximum is 512")
         if text not in self.queries:
             try:
-                parser = Parser(text, OPERATORS)
+                parser = Parser(text, forms.OPERATORS)
                 match = parser.parse()
             except BadQuery as bad:
                 raise Invalid("query", text, f"There were errors processing your request: {bad}") from bad
@@ -329,7 +313,7 @@ class X(Stand):
             mode = bad.options.get("mode", "missing_id") if bad and i == spoilt else post.malformed
             text = self._render(post, wanted, mode)
             texts.append(text)
-            items.append(_key(post, mode, text))
+            items.append(forms.key(post, mode, text))
         errors = list(errors or [])
         users = dict.fromkeys(p.author for p in posts if p.author) if "author_id" in expand else {}
         if users and request.fault("partial"):  # an author that cannot be shown: an error beside the data
@@ -366,98 +350,20 @@ class X(Stand):
             extra = frozenset(filter(None, fields.split(",")))
             parts.append(f'"users":[{",".join(self._user(u, extra) for u in users)}]')
         if "referenced_tweets.id" in expand:
-            ids = dict.fromkeys(r["id"] for p in posts for r in _references(p))
+            ids = dict.fromkeys(r["id"] for p in posts for r in forms.references(p))
             whole = [self._render(p, wanted, "") for i in ids if (p := self.posts.get(i)) and not p.deleted]
             if whole:
                 parts.append(f'"tweets":[{",".join(whole)}]')
         return "{" + ",".join(parts) + "}" if parts else ""
 
     def _user(self, handle: str, fields: frozenset[str]) -> str:
-        """Defaults are id, name and username."""
-        cache = self.__dict__.setdefault("_users", {})
-        if (handle, fields) not in cache:
-            rng = random.Random(handle)
-            data = {"id": user_id(handle), "name": self.names.get(handle, handle.replace("_", " ").title()),
-                    "username": handle}
-            followers = int(10 ** rng.uniform(0.5, 4.2))
-            more = {
-                "created_at": stamp(1_300_000_000 + rng.randrange(400_000_000)), "verified": rng.random() < 0.03,
-                "protected": False, "description": "", "public_metrics": {
-                    "followers_count": followers, "following_count": rng.randrange(900),
-                    "tweet_count": rng.randrange(20_000), "listed_count": rng.randrange(20)}}
-            cache[(handle, fields)] = json.dumps(data | {k: v for k, v in more.items() if k in fields})
-        return str(cache[(handle, fields)])
+        if (handle, fields) not in self.users:
+            self.users[(handle, fields)] = forms.user(handle, self.names.get(handle), fields)
+        return self.users[(handle, fields)]
 
     def _render(self, post: Post, wanted: frozenset[str], mode: str) -> str:
         found = post.cache.get((wanted, mode))
         if found is None:
-            found = post.cache[(wanted, mode)] = json.dumps(_spoil(_data(post, wanted, self.posts), mode))
+            found = post.cache[(wanted, mode)] = json.dumps(
+                forms.spoil(forms.tweet(post, wanted, self.posts), mode))
         return found
-
-
-def _references(post: Post) -> list[dict[str, str]]:
-    kinds = {"retweeted": post.extra.get("retweet_of"), "quoted": post.extra.get("quote_of"), "replied_to": post.parent}
-    return [{"type": kind, "id": native_id} for kind, native_id in kinds.items() if native_id]
-
-
-def _data(post: Post, wanted: frozenset[str], posts: dict[str, Post]) -> dict[str, Any]:
-    """[fields] id, text and edit_history_tweet_ids always; the rest when asked for; null is left out."""
-    rng = random.Random(post.native_id)
-    above = posts.get(post.parent or "")
-    every = {
-        "author_id": user_id(post.author) if post.author else None, "created_at": stamp(post.created),
-        "lang": post.lang or "und", "conversation_id": post.thread, "referenced_tweets": _references(post) or None,
-        "in_reply_to_user_id": user_id(above.author) if above and above.author else None,
-        "possibly_sensitive": False, "reply_settings": "everyone",
-        "public_metrics": {"retweet_count": rng.randrange(9), "reply_count": rng.randrange(6), "quote_count": 0,
-                           "like_count": rng.randrange(40), "bookmark_count": 0,
-                           "impression_count": rng.randrange(5000)},
-    }
-    data = {"id": post.native_id, "text": post.text, "edit_history_tweet_ids": post.extra["history"]}
-    return data | {k: v for k, v in every.items() if k in wanted and v is not None}
-
-
-def _key(post: Post, mode: str, text: str) -> ServedKey:
-    if mode == "missing_id":
-        lost = "malformed:" + hashlib.sha256(text.encode()).hexdigest()[:16]
-        return ("x", "", lost, lost, 1)
-    return ("x", "", post.native_id, post.root, int(bool(mode)))
-
-
-def _spoil(data: dict[str, Any], mode: str) -> dict[str, Any]:
-    if mode == "missing_id":
-        del data["id"], data["edit_history_tweet_ids"]
-    elif mode == "wrong_types":
-        data |= {"text": ["not", "a", "text"], "created_at": 17}
-    elif mode == "null_author":
-        data["author_id"] = None
-    return data
-
-
-def _has(value: str) -> Match:
-    """has:links, has:hashtags, has:mentions, read off the text."""
-    marks = {"links": "http", "hashtags": "#", "mentions": "@"}
-    if value not in marks:
-        raise BadQuery(f"Reference to invalid operator 'has:{value}'")
-    return lambda post: marks[value] in post.text
-
-
-def _is(value: str) -> Match:
-    kinds: dict[str, Match] = {
-        "retweet": lambda post: bool(post.extra.get("retweet_of")), "reply": lambda post: bool(post.parent),
-        "quote": lambda post: bool(post.extra.get("quote_of")), "verified": lambda post: False,
-        "nullcast": lambda post: False,
-    }
-    if value not in kinds:
-        raise BadQuery(f"Reference to invalid operator 'is:{value}'")
-    return kinds[value]
-
-
-OPERATORS = {
-    "from": lambda value: lambda post: (post.author or "").lower() == value.lstrip("@"),
-    "to": lambda value: lambda post: post.text.lower().startswith("@" + value.lstrip("@")),
-    "lang": lambda value: lambda post: (post.lang or "und") == value,
-    "conversation_id": lambda value: lambda post: post.thread == value,
-    "url": lambda value: lambda post: value in post.text.lower(),
-    "has": _has, "is": _is,
-}
