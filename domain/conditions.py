@@ -9,7 +9,7 @@ from domain.nouns import Sentiment
 from domain.rules import When
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Facts:
     """Everything a rule may ask about. `stars` is the rating on a scale of one to five, whatever the platform's is."""
 

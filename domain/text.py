@@ -25,6 +25,7 @@ _ODD = str.maketrans(
         "\ufeff": "",
     }
 )
+_ODD_ONE = re.compile(r"[\u2018\u2019\u02bc\u201c\u201d\u00ad\u200b\ufeff]")
 
 
 def clean(value: object, limit: int = LIMIT) -> tuple[str, bool]:
@@ -59,7 +60,9 @@ def fold(text: str) -> str:
     """The form in which words are compared: case folded, typographic quotes straight, invisible characters gone."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFKC", text[:LIMIT]).translate(_ODD).casefold()
+    if _ODD_ONE.search(text):
+        text = text.translate(_ODD)
+    return unicodedata.normalize("NFKC", text[:LIMIT]).casefold()
 
 
 def safe_url(url: object, base: str | None = None) -> str | None:

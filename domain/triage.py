@@ -45,10 +45,13 @@ def judge(
         facts = supposed_facts(facts, suppose)
     without = suppose.get("without_rule") if suppose else None
     for line in bench.lines:
-        if line.holds(facts) and line.rule.name != without:
-            return _verdict(
-                stored, bench, facts, line.rule.then.outcome, f"rule:{line.rule.name}", line.reasons(facts), line.rule
-            )
+        for holds in line.tests:
+            if not holds(facts):
+                break
+        else:
+            rule = line.rule
+            if rule.name != without:
+                return _verdict(stored, bench, facts, rule.then.outcome, f"rule:{rule.name}", line.reasons(facts), rule)
     sentences = (
         "No rule holds, so there is nothing to do.",
         _sentence(wants(facts.intent)),
@@ -65,14 +68,12 @@ def judge_many(many: Sequence[Stored], judgement: Judgement, scorer: Scorer, det
 class Line:
     """A rule, ready to be held against facts."""
 
-    __slots__ = ("conditions", "rule")
+    __slots__ = ("conditions", "rule", "tests")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.conditions: tuple[Condition, ...] = conditions(rule.when)
-
-    def holds(self, facts: Facts) -> bool:
-        return all(condition.holds(facts) for condition in self.conditions)
+        self.tests = tuple(condition.holds for condition in self.conditions)
 
     def reasons(self, facts: Facts) -> tuple[str, ...]:
         why = (self.rule.why,) if self.rule.why else ()

@@ -1,8 +1,8 @@
 """Finding many words and phrases in one text at once, at word borders, whatever the case. Pure; knows no intent or topic."""
 
 import re
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from domain.text import fold
 
@@ -15,27 +15,33 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 class Reading:
     """A text as the finders read it; made once, read by many."""
 
+    __slots__ = ("folded", "text", "words")
+
     def __init__(self, text: str) -> None:
         self.text = text
+        self.folded = fold(text)
+        self.words: list[str] = _WORD.findall(self.folded)
 
-    @cached_property
-    def folded(self) -> str:
-        return fold(self.text)
 
-    @cached_property
-    def words(self) -> list[str]:
-        return _WORD.findall(self.folded)
+class _Phrase(NamedTuple):
+    """One form of a term: its words, which of them it is looked up by, and the exact form where words are not enough."""
+
+    anchor: int
+    words: list[str]
+    term: str
+    exact: re.Pattern[str] | None
 
 
 class Finder:
     """Which of the terms stand in a text, in the order they occur.
 
     A term is a word or a phrase. Between its words any punctuation or space may stand; an apostrophe may be missing. What
-    else it is made of (`@`, `#`, `.`, `&`) must be there as written.
+    else it is made of (`@`, `#`, `.`, `&`) must be there as written. A phrase is looked up by its longest word, which is
+    likely its rarest.
     """
 
     def __init__(self, terms: Iterable[str]) -> None:
-        self._starts: dict[str, list[tuple[tuple[str, ...], str, re.Pattern[str] | None]]] = {}
+        self._phrases: dict[str, list[_Phrase]] = {}
         self._loose: list[tuple[str, str]] = []
         for term in dict.fromkeys(terms):
             folded = fold(term).strip()
@@ -44,36 +50,46 @@ class Finder:
                 continue
             for form in dict.fromkeys((folded, folded.replace("'", ""))):
                 self._add(form, term)
-        for candidates in self._starts.values():
-            candidates.sort(key=lambda candidate: -len(candidate[0]))
+        self._single = {
+            word: phrases[0].term
+            for word, phrases in self._phrases.items()
+            if len(phrases) == 1 and len(phrases[0].words) == 1 and phrases[0].exact is None
+        }
 
     def _add(self, form: str, term: str) -> None:
-        words = tuple(_WORD.findall(form))
+        words = _WORD.findall(form)
         if words:
+            anchor = max(range(len(words)), key=lambda at: len(words[at]))
             exact = None if _PLAIN.fullmatch(form) else _exact(form)
-            self._starts.setdefault(words[0], []).append((words[1:], term, exact))
+            self._phrases.setdefault(words[anchor], []).append(_Phrase(anchor, words, term, exact))
         elif form:
             self._loose.append((form, term))
 
     def find(self, reading: Reading) -> list[str]:
         """The terms found, each once."""
         found: dict[str, None] = {}
-        words, starts = reading.words, self._starts
-        for at, word in enumerate(words):
-            if word in starts:
-                for rest, term, exact in starts[word]:
-                    if rest and not _follows(words, at + 1, rest):
-                        continue
-                    if exact is None or exact.search(reading.folded):
-                        found[term] = None
+        words = reading.words
+        if not self._phrases.keys().isdisjoint(words):
+            for at, word in enumerate(words):
+                if word in self._single:
+                    found[self._single[word]] = None
+                elif word in self._phrases:
+                    self._look(reading, at, self._phrases[word], found)
         for form, term in self._loose:
             if form in reading.folded:
                 found[term] = None
         return list(found)
 
-
-def _follows(words: Sequence[str], at: int, rest: tuple[str, ...]) -> bool:
-    return len(words) - at >= len(rest) and all(words[at + step] == word for step, word in enumerate(rest))
+    def _look(self, reading: Reading, at: int, phrases: list[_Phrase], found: dict[str, None]) -> None:
+        words = reading.words
+        for anchor, phrase, term, exact in phrases:
+            start = at - anchor
+            if (
+                start >= 0
+                and words[start : start + len(phrase)] == phrase
+                and (exact is None or exact.search(reading.folded))
+            ):
+                found[term] = None
 
 
 def _exact(form: str) -> re.Pattern[str]:
