@@ -3,57 +3,82 @@
 Nothing here guesses: a proposal from likeness is another page's work and a person's decision.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.nouns import Author
 from storage import bulk
 from storage.ledger import rows
 
+Key = tuple[str, str, str]  # platform, origin, native id
 
-def match(
-    connection: Connection, authors: Mapping[int, tuple[str, str, Author]], *, linkable: frozenset[str]
-) -> dict[int, tuple[int, str]]:
-    """Authors (identity id → platform, origin, author) who are known customers: identity id → (customer id, evidence).
 
-    An exact e-mail address first (platforms whose ids are addresses), then a handle the customer declared. On a platform whose policy
-    forbids linking (not in `linkable`), only a customer who is known on that platform alone.
+@dataclass(frozen=True, slots=True)
+class Who:
+    """An author to look up. `link` is the platform's policy: may the account be matched with identifiers from elsewhere."""
+
+    platform: str
+    origin: str
+    native_id: str
+    handle: str = ""
+    link: bool = True
+
+    @property
+    def key(self) -> Key:
+        return self.platform, self.origin, self.native_id
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A customer this author certainly is, and how we know."""
+
+    customer_id: int
+    evidence: str
+    confidence: float = 1.0
+
+
+def match(connection: Connection, authors: Iterable[Who]) -> dict[Key, Match]:
+    """Authors who are known customers. Where policy forbids linking, only a customer known on that platform alone is one.
+
+    Exact account first, then an exact e-mail address (platforms whose ids are addresses), then a handle the customer declared.
     """
     asked = [
         {
-            "identity": identity,
-            "p": platform,
-            "o": origin,
-            "n": author.native_id.lower(),
-            "h": author.handle.removeprefix("@").lower(),
-            "l": platform in linkable,
+            "p": who.platform,
+            "o": who.origin,
+            "n": who.native_id,
+            "h": who.handle.removeprefix("@").lower(),
+            "l": who.link,
         }
-        for identity, (platform, origin, author) in authors.items()
+        for who in {who.key: who for who in authors}.values()
     ]
-    found: dict[int, tuple[int, str]] = {}
+    found: dict[Key, Match] = {}
     for row in bulk.execute(connection, _MATCH, asked):
-        found.setdefault(row.identity, (row.customer_id, row.evidence))
+        found.setdefault((row.p, row.o, row.n), Match(row.customer_id, row.evidence))
     return found
 
 
 # A declared handle is an identity without a native id ("@handle"); its origin is empty unless the import knew it.
 _MATCH = """
 WITH asked AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(identity bigint, p text, o text, n text, h text, l boolean)
+    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(p text, o text, n text, h text, l boolean)
 ), hits AS (
-    SELECT a.*, i.id, 1 AS rank, 'the same e-mail address' AS evidence FROM asked a JOIN identities i
-        ON i.kind = 'email' AND i.platform = '' AND i.origin = '' AND i.native_id = a.n AND a.n LIKE '%@%'
+    SELECT a.*, i.id, 1 AS rank, 'known account' AS evidence FROM asked a JOIN identities i
+        ON i.kind = 'account' AND i.platform = a.p AND i.origin = a.o AND i.native_id = a.n
     UNION ALL
-    SELECT a.*, i.id, 2, 'a handle on the customer list' FROM asked a JOIN identities i
+    SELECT a.*, i.id, 2, 'exact e-mail address' FROM asked a JOIN identities i
+        ON i.kind = 'email' AND i.platform = '' AND i.origin = '' AND i.native_id = lower(a.n) AND a.n LIKE '%@%'
+    UNION ALL
+    SELECT a.*, i.id, 3, 'declared handle' FROM asked a JOIN identities i
         ON i.kind = 'account' AND i.platform = a.p AND i.origin IN ('', a.o) AND i.native_id = '@' || a.h AND a.h <> ''
 )
-SELECT h.identity, c.customer_id, h.evidence FROM hits h JOIN customer_identities c ON c.identity_id = h.id
-WHERE h.l OR NOT EXISTS (
+SELECT h.p, h.o, h.n, c.customer_id, h.evidence FROM hits h JOIN customer_identities c ON c.identity_id = h.id
+WHERE h.rank = 1 OR h.l OR NOT EXISTS (
     SELECT 1 FROM customer_identities x JOIN identities y ON y.id = x.identity_id
     WHERE x.customer_id = c.customer_id AND NOT (y.kind = 'account' AND y.platform = h.p))
-ORDER BY h.identity, h.rank, h.id
+ORDER BY h.p, h.o, h.n, h.rank, h.id
 """
 
 
