@@ -182,3 +182,13 @@ def test_preload_is_quick_to_take_and_to_serve():
         assert seen == ids[:-5001:-1]
         print(f"taken {taken:.2f} s, {1000 * (time.process_time() - began) / pages:.2f} ms per page, client included")
         assert taken < 20
+
+
+def test_a_taken_port_is_left_to_its_owner():
+    with Town() as first:
+        ports = {name: server.server_address[1] for name, server in first.servers.items()}
+        with Town(ports=ports) as second:
+            assert not set(first.urls.values()) & set(second.urls.values())
+        assert requests.get(first.urls["feeds"] + "/news.rss", timeout=5).status_code == 200
+    with Town(ports=ports) as third:
+        assert third.urls == {**first.urls}
