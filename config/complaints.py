@@ -39,7 +39,9 @@ def masked(line: str) -> str:
 
 def nearest(word: str, names: Iterable[str]) -> str:
     """The name most like the word, or nothing."""
-    known = {str(name).lower(): str(name) for name in names}
+    known: dict[str, str] = {}
+    for name in names:
+        known.setdefault(str(name).lower(), str(name))
     found = get_close_matches(str(word).lower(), list(known), 1, 0.6)
     return known[found[0]] if found else ""
 

@@ -108,14 +108,14 @@ escalations:
         (13, 11): "",
         (16, 13): "",
         (17, 14): "",
-        (20, 23): "negative",
-        (20, 42): "complaint",
+        (20, 24): "negative",
+        (20, 43): "complaint",
         (21, 21): "ticket",
         (21, 28): "priority",
         (21, 49): "",
         (22, 1): "rules",
-        (24, 25): "",
-        (24, 37): "",
+        (24, 26): "",
+        (24, 38): "",
     }
     assert {place: complaint.suggestion for place, complaint in found.items()} == wanted
     assert found[7, 11].line_text == "    kind: feeed"
@@ -197,9 +197,7 @@ def test_cron_and_time_zones_are_judged_before_the_scheduler_meets_them() -> Non
     assert 'did you mean "Europe/Berlin"' in cron("0 6 * * *", "Europe/Berln")
     assert "unknown time zone" in cron("0 6 * * *", "../../etc/passwd")
     assert "does not exist" in cron("30 2 * * *", "Europe/Berlin")
-    assert "not both" in said(
-        "channels: [{name: a, kind: feed, url: https://e.com/x, cron: '0 6 * * *', every: 5m}]"
-    )
+    assert "not both" in said("channels: [{name: a, kind: feed, url: https://e.com/x, cron: '0 6 * * *', every: 5m}]")
 
 
 def test_private_hosts_need_to_be_allowed_by_name() -> None:
