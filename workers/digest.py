@@ -362,13 +362,22 @@ def _effect(
     return outbox.Effect(target, "ticket.create", f"em-{number}-{target}-create", body, ticket)
 
 
+TROUBLE = frozenset({"risk", "cancel", "complaint", "service"})
+
+
+def negative(verdict: Verdict) -> bool:
+    """What a negative spike is made of: a bad mood, or trouble told in words no lexicon scores ("the app is down")."""
+    label = verdict.sentiment.label
+    return label == "negative" or (label in ("neutral", "unscored") and verdict.intent in TROUBLE)
+
+
 def counted(stored: Stored, verdict: Verdict) -> list[list[str]]:
     """What a verdict adds to the per-minute counts: [topic, measure, minute]. Our own posts and deletions add nothing."""
     if verdict.reason == "own-account" or stored.mention.deleted:
         return []
     minute = stored.mention.published.astimezone(UTC).replace(second=0, microsecond=0).isoformat()
     measures = ["reposts"] if verdict.reason == "repost" else ["all"]
-    if measures == ["all"] and verdict.sentiment.label == "negative":
+    if measures == ["all"] and negative(verdict):
         measures.append("negative")
     return [[topic, measure, minute] for topic in stored.topics for measure in measures]
 
