@@ -314,4 +314,4 @@ def drop_dead(connection: Connection, id_: int, by: str = "command") -> int:
         )
         SELECT (SELECT count(*) FROM letters) + (SELECT count(*) FROM closed)"""
     )
-    return connection.execute(held, {"id": id_, "by": by}).scalar_one()
+    return int(connection.execute(held, {"id": id_, "by": by}).scalar_one())

@@ -1,9 +1,12 @@
 """Desks and alert routes as the ledger knows them: switched on or off, blocked, and the breaker all workers share."""
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 
 from sqlalchemy import Connection, text
+
+from storage import audit
 
 
 def sync_targets(connection: Connection, targets: Iterable[tuple[str, str, bool]]) -> None:
@@ -60,13 +63,16 @@ def wait(connection: Connection, target: str, delay: timedelta) -> None:
     connection.execute(statement, {"target": target, "delay": delay})
 
 
-def block(connection: Connection, target: str, why: str) -> bool:
+def block(connection: Connection, target: str, why: str, code: str = "", status: int | None = None) -> bool:
     """A person must act before the target is called again. True when it was not blocked before: tell them once."""
     statement = text("UPDATE targets SET blocked = :why, error = :why WHERE name = :target AND blocked IS NULL")
-    return connection.execute(statement, {"target": target, "why": why}).rowcount == 1
+    if not connection.execute(statement, {"target": target, "why": why}).rowcount:
+        return False
+    audit.append(connection, "worker", "target.blocked", _object(target), {"reason": code, "status": status})
+    return True
 
 
-def resume(connection: Connection, target: str) -> int:
+def resume(connection: Connection, target: str, by: str = "command") -> int:
     """A person acted: unblock, close the breaker, and let what was blocked go out. Returns how many rows were."""
     values = {"target": target}
     connection.execute(
@@ -76,5 +82,11 @@ def resume(connection: Connection, target: str) -> int:
     freed = connection.execute(
         text("UPDATE outbox SET state = 'retry', due = now() WHERE target = :target AND state = 'blocked'"), values
     ).rowcount
+    audit.append(connection, by, "target.resumed", _object(target), {"rows": freed})
     connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
     return freed
+
+
+def _object(target: str) -> str:
+    """The audit takes codes only; a name with anything else in it is written with dots."""
+    return "target:" + re.sub(r"[^A-Za-z0-9_.:/|-]", ".", target)[:70]

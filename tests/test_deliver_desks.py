@@ -159,6 +159,17 @@ def test_a_flag_is_nothing_for_zendesk(zendesk):
         zendesk.render(Notice("flag.open", "em-f1", {}), None)
 
 
+def test_an_edit_tells_what_happened_and_what_the_post_says_now(zendesk):
+    mention = {"platform": "x", "author": "ann", "text": "It works again", "url": "https://example.org/2"}
+    request = zendesk.render(
+        Notice("ticket.comment", "em-e9-z", {"text": "The author edited the post.", "mention": mention}), "7"
+    )
+    assert json.loads(request)["ticket"]["comment"] == {
+        "body": "The author edited the post.\n\nIt works again\n\nx · ann · https://example.org/2\n\nref em-e9-z",
+        "public": False,
+    }
+
+
 def test_rendering_is_pure(zendesk):
     notice = Notice("ticket.create", "em-1-z-create", ticket_body(1))
     assert zendesk.render(notice, None) == zendesk.render(notice, None)

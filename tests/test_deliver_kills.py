@@ -94,6 +94,24 @@ def test_told_to_stop_an_in_flight_delivery_stays_leased_then_unknown_then_found
     assert len(town.ledger.tickets()) == 1
 
 
+def test_a_relay_that_slept_past_its_lease_right_before_its_call_doubles_no_ticket(
+    ledger, town, database_url, tmp_path
+):
+    """The one window no lease can close: awake again, it calls. Zendesk's key makes that call a replay, the fence its end."""
+    target, log = name(ledger, "zendesk"), tmp_path / "failpoints"
+    settings = zendesk_settings(town.urls["zendesk"])
+    owe_tickets(ledger, target, 1)
+    sleep = {"EARMARK_FAIL": f"deliver-before-call:sleep={LEASE + 3}", "EARMARK_FAIL_LOG": str(log)}
+    with relay(database_url, target, "zendesk", settings, **sleep) as sleeper:
+        wait_until(log.exists, 20)
+        with relay(database_url, target, "zendesk", settings):
+            wait_until(lambda: states(ledger, target) == {"done": 1}, 20)
+        sleeper.wait_for_log("outcome=lost", 20)
+    posts = [r for r in town.ledger.requests("zendesk") if r["method"] == "POST"]
+    assert len(posts) == 2
+    assert len(town.ledger.tickets()) == 1
+
+
 @pytest.mark.timeout(150)
 def test_30_percent_accepted_then_silent_two_relays_and_kills(ledger, town, database_url, tmp_path, rng: random.Random):
     """RELIABILITY: naive retry made 187 tickets of 120 in this setting."""

@@ -15,6 +15,9 @@ from tests import delivering
 from tests.delivering import attempts, desk, go, name, owe_tickets, row, states, target_row
 from tests.support import wait_until
 
+PAGES = sorted((Path(__file__).parent.parent / "docs").glob("guarantees*.md"))
+GUARANTEES = " ".join(" ".join(page.read_text() for page in PAGES).split())
+
 
 @pytest.fixture(scope="module")
 def ledger(database_url: str):
@@ -38,22 +41,23 @@ def test_every_kind_loads_and_says_what_it_guarantees():
         module = load(kind)
         assert module.GUARANTEE
         assert module.LABEL
+        assert module.GUARANTEE in GUARANTEES, f"docs/guarantees do not say what {kind} promises"
         assert module.Settings.model_config["extra"] == "forbid"
         assert all(f.description for f in module.Settings.model_fields.values()), kind
 
 
 def test_owed_once_per_key_and_counted_by_the_client(ledger):
     target = name(ledger, "stdout")
-    effect = Effect(target, "ticket.create", f"em-1-{target}-create", {"number": 1}, ticket_id=7)
+    effect = Effect(target, "ticket.create", f"em-1-{target}-create", {"number": 1}, ticket_id=7, entry_id=11)
     with ledger.begin() as c:
         run = runs.start(c, "digest")
         first = outbox.owe_many(c, run, [effect, effect])
         again = outbox.owe_many(c, run, [effect])
         runs.finish(c, run)
-        kept = rows(c, "SELECT id, ticket_id FROM outbox WHERE run_id = :r", r=run.id)
+        kept = rows(c, "SELECT id, ticket_id, entry_id FROM outbox WHERE run_id = :r", r=run.id)
     assert len(first) == 1
     assert again == []
-    assert (run.outbox, run.outbox_sum) == (1, sum(r["id"] + r["ticket_id"] for r in kept))
+    assert (run.outbox, run.outbox_sum) == (1, sum(r["id"] + r["ticket_id"] + r["entry_id"] for r in kept))
 
 
 def test_tickets_go_before_their_comments_and_comments_in_order(ledger, path):
@@ -173,6 +177,8 @@ def test_a_blocked_target_keeps_its_rows_until_it_is_resumed(ledger, path, tmp_p
         assert target not in outbox.due_targets(c)
         assert [(r["state"], r["n"]) for r in outbox.backlog(c) if r["target"] == target] == [("blocked", 3)]
         assert targets.resume(c, target) == 1
+        noted = rows(c, "SELECT action FROM audit WHERE object = :o ORDER BY id", o=f"target:{target}")
+    assert [n["action"] for n in noted] == ["target.blocked", "target.resumed"]
     assert go(ledger, target, desk("stdout", {"path": str(path)})).settled == 3
 
 

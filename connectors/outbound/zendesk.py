@@ -244,9 +244,10 @@ def _description(notice: Notice) -> str:
 
 def _note(notice: Notice) -> str:
     mention: Mapping[str, Any] = notice.body.get("mention") or {}
-    text = clean(str(notice.body.get("text") or mention.get("text") or "")) or "(no text)"
+    said, post = (clean(str(holder.get("text") or "")) for holder in (notice.body, mention))
     source = " · ".join(str(mention[k]) for k in ("platform", "author", "published", "url") if mention.get(k))
-    return _whole(notice, f"{text}\n\n{clean(source)}" if source else text)
+    parts = [said, post if post != said else "", clean(source)]  # an edit says so first, then what the post says now
+    return _whole(notice, "\n\n".join(part for part in parts if part.strip()) or "(no text)")
 
 
 def _whole(notice: Notice, text: str) -> str:
