@@ -28,10 +28,15 @@ def upgrade(database_url: str) -> None:
     engine.dispose()
 
 
+def wanted() -> str | None:
+    """The schema this code was written for."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
 def current(database_url: str) -> tuple[str | None, str | None]:
     """(revision the database is at, revision this code wants)."""
     engine = create_engine(database_url)
     with engine.connect() as connection:
         at = MigrationContext.configure(connection).get_current_revision()
     engine.dispose()
-    return at, ScriptDirectory.from_config(_config()).get_current_head()
+    return at, wanted()

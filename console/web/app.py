@@ -1,0 +1,110 @@
+"""The web process: the one place that chooses. It knows the ledger and nothing of workers or the broker."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from urllib.parse import urlencode
+
+import structlog
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from console.web import api, channels, customers, flags, inbox, login, ops, review, ticket
+from console.web.armour import BodyLimit, Headers
+from console.web.guard import SAFE, LoginNeeded, guard
+from console.web.house import House
+from console.web.pages import page
+from storage.ledger import Ledger
+
+log = structlog.get_logger()
+TITLES = {
+    403: "Not allowed",
+    404: "Not here",
+    405: "Not like this",
+    422: "Not understood",
+    429: "Too fast",
+    503: "Not now",
+}
+
+
+def create_app(
+    database_url: str,
+    secret: bytes,
+    *,
+    secure_cookies: bool,
+    base_url: str,
+    metrics_token: str = "",
+    redis_ping: Callable[[], bool] | None = None,
+) -> FastAPI:
+    """The console. `secret` keys login throttles and forms; `redis_ping` only feeds /readyz."""
+    if len(secret) < 16:
+        raise ValueError("the secret has at least 16 bytes")
+    ledger = Ledger(database_url, name="earmark-console")
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        ledger.close()
+
+    app = FastAPI(
+        title="Earmark",
+        version=version("earmark"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=life,
+        dependencies=[Depends(guard)],
+    )
+    app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
+    for module in (login, inbox, ticket, review, customers, flags, channels, ops, api):
+        app.include_router(module.router)
+    app.add_exception_handler(LoginNeeded, _login_needed)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    for error in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(error, _no_database)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Headers, secure=secure_cookies)
+    return app
+
+
+def _api(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/metrics"))
+
+
+def _login_needed(request: Request, _: Exception) -> Response:
+    if _api(request):
+        return JSONResponse({"detail": "Log in first."}, 401)
+    if request.method not in SAFE or request.url.path == "/":
+        return RedirectResponse("/login", 303)
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?{urlencode({'next': wanted})}", 303)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(request, error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+def _not_understood(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    where = ", ".join(sorted({".".join(str(part) for part in e["loc"][1:]) or "body" for e in error.errors()}))
+    return _error(request, 422, f"The request could not be read: {where[:200]}.")
+
+
+def _no_database(request: Request, error: Exception) -> Response:
+    """Lost, restarting, busy or too slow an answer. The log names the kind of trouble; neither shows a query's values."""
+    log.warning("database_trouble", path=request.scope.get("path"), error=type(error).__name__)
+    return JSONResponse({"detail": "The database does not answer."}, 503, {"retry-after": "5"})
+
+
+def _error(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    if _api(request) or status == 413:
+        return JSONResponse({"detail": detail}, status, headers)
+    answer = page(request, "error.html", code=status, title=TITLES.get(status, "Not possible"), detail=detail)
+    answer.headers.update(headers or {})
+    return answer

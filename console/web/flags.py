@@ -1,0 +1,83 @@
+"""Escalation flags: the list, and one flag with its series against what is usual."""
+
+import csv
+import io
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, HTTPException
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from console.web import charts
+from console.web.house import house
+from console.web.pages import PageNumber, page
+from console.web.words import iso
+from storage import views_flags
+from storage.views_flags import Flag, Series
+
+router = APIRouter(include_in_schema=False)
+STATES = ("open", "closed")
+
+
+@router.get("/flags")
+def flags(request: Request, number: PageNumber, state: str = "") -> Response:
+    state = state if state in STATES else ""
+    with house(request).ledger.read() as connection:
+        found = views_flags.flags(connection, state, number)
+    return page(request, "flags.html", found=found, state=state)
+
+
+@router.get("/flags/{flag_id}")
+def flag(request: Request, flag_id: int) -> Response:
+    with house(request).ledger.read() as connection:
+        found, series = _load(connection, flag_id)
+        samples = views_flags.samples(connection, found)
+    return page(request, "flag.html", flag=found, series=series, samples=samples, chart=draw(found, series))
+
+
+@router.get("/flags/{flag_id}/series.csv")
+def series_csv(request: Request, flag_id: int) -> Response:
+    """The chart's figures."""
+    with house(request).ledger.read() as connection:
+        _, series = _load(connection, flag_id)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["at", "mentions", "usual_low", "usual", "usual_high"])
+    for b in series.buckets:
+        writer.writerow([iso(b.at), b.n, *("" if v is None else round(v, 2) for v in (b.low, b.usual, b.high))])
+    name = f'attachment; filename="flag-{flag_id}.csv"'
+    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers={"content-disposition": name})
+
+
+def _load(connection: Connection, flag_id: int) -> tuple[Flag, Series]:
+    found = views_flags.flag(connection, flag_id) if 0 < flag_id < 2**63 else None
+    if found is None:
+        raise HTTPException(404, "There is no such flag.")
+    return found, views_flags.series(connection, found, datetime.now(UTC))
+
+
+def draw(flag: Flag, series: Series) -> str:
+    """The series as a picture: counts, the usual band, gaps hatched, the flag's window marked."""
+    points = [charts.Point(b.at, b.n, b.low, b.usual, b.high) for b in series.buckets]
+    gaps = [charts.Span(hole.since, hole.until, f"{hole.channel}: {hole.reason}") for hole in series.holes]
+    mark = charts.Span(flag.window_start, flag.closed_at or series.end, "flag open")
+    highest = max(points, key=lambda p: p.n, default=None)
+    about = (
+        f"Line chart of {series.measure} mentions of {series.topic or 'all topics'} per {int(series.step.total_seconds() // 60)} min"
+        + (f". Highest: {highest.n} at {highest.at:%H:%M} UTC" if highest else "")
+        + (
+            f". {len(gaps)} gap{'s' if len(gaps) != 1 else ''} in collection, hatched."
+            if gaps
+            else ". No gaps in collection."
+        )
+    )
+    return charts.line(
+        f"flag-{flag.id}",
+        f"{series.measure.capitalize()} mentions, {series.topic}",
+        about,
+        points,
+        gaps,
+        mark,
+        series.step,
+    )

@@ -1,0 +1,72 @@
+"""The guard at every door: a route's roles, the session behind the cookie, and proof that the browser meant it."""
+
+import hashlib
+import hmac
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from console.web.house import House, house
+from console.web.roles import PUBLIC, allowed
+from storage import users
+from storage.users import Session
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class LoginNeeded(Exception):
+    """Nobody is logged in; pages lead to the login, the API answers 401."""
+
+
+async def guard(request: Request) -> None:
+    """Let a request in, or raise. Runs before every route (app.py), so a new route is closed until roles.py names it."""
+    roles = allowed(request.method, request.scope["route"].path)
+    if not roles:
+        raise HTTPException(403, "This door is not in the table of roles.")
+    here = house(request)
+    if request.method not in SAFE:
+        check_origin(request, here)
+    if PUBLIC in roles:
+        return
+    session = await run_in_threadpool(_session, here, request.cookies.get(here.session_cookie, ""))
+    if session is None:
+        raise LoginNeeded
+    request.state.session = session
+    if session.user.role not in roles:
+        raise HTTPException(403, f"Your role, {session.user.role}, may not do this.")
+    if request.method not in SAFE:
+        sent = request.headers.get("x-csrf-token") or str((await request.form()).get("csrf", ""))
+        if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
+            raise HTTPException(403, "This form was not made for your session. Load the page again.")
+
+
+def _session(here: House, cookie: str) -> Session | None:
+    if not cookie:
+        return None
+    return here.ledger.run(lambda connection: users.session(connection, cookie), patience=0)
+
+
+def check_origin(request: Request, here: House) -> None:
+    """Refuse what another site made the browser send (https://owasp.org/www-community/attacks/csrf).
+
+    A client that sends neither header is no browser; it still needs the token.
+    """
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    ours = {here.origin, f"{request.url.scheme}://{request.headers.get('host', '')}".lower()}
+    if site not in ("same-origin", "none") or (origin is not None and origin.lower() not in ours):
+        raise HTTPException(403, "This request came from another site.")
+
+
+def login_proof(here: House, cookie: str) -> str:
+    """What the login form must carry for this browser: there is no session to bind a token to yet."""
+    return hmac.new(here.secret, f"login-form|{cookie}".encode(), hashlib.sha256).hexdigest()
+
+
+def safe_next(wanted: str) -> str:
+    """A path on this host to go on to after login; anything else leads to the inbox."""
+    parts = urlsplit(wanted)
+    plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    return wanted if plain and wanted.isprintable() and "\\" not in wanted else "/inbox"

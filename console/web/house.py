@@ -1,0 +1,54 @@
+"""What every route of the web process needs, chosen once in app.py."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from storage.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    ledger: Ledger
+    secret: bytes
+    secure_cookies: bool
+    base_url: str
+    metrics_token: str = ""
+    redis_ping: Callable[[], bool] | None = None
+
+    @property
+    def session_cookie(self) -> str:
+        """`__Host-` binds a cookie to this host and to TLS; browsers refuse the prefix on plain http."""
+        return "__Host-earmark" if self.secure_cookies else "earmark"
+
+    @property
+    def login_cookie(self) -> str:
+        return "__Host-earmark-login" if self.secure_cookies else "earmark-login"
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def house(request: Request) -> House:
+    found: House = request.app.state.house
+    return found
+
+
+def address(request: Request) -> str:
+    """Where a request comes from, as the server saw it."""
+    return request.client.host if request.client else ""
+
+
+def loopback(request: Request) -> bool:
+    """From this machine itself, and not through a proxy on it: what a proxy forwards comes from anywhere."""
+    if any(name in request.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip")):
+        return False
+    try:
+        return ipaddress.ip_address(address(request)).is_loopback
+    except ValueError:
+        return False

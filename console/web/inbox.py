@@ -1,0 +1,101 @@
+"""The inbox: everything it shows is in its address, so a copied address shows another person the same list."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from console.web.house import house
+from console.web.pages import page, page_number
+from console.web.words import typed
+from storage import users, views
+from storage.views import SORTS, STATUSES, VIEWS, Filter
+
+router = APIRouter(include_in_schema=False)
+MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee")
+MOST = 20  # values of one field; more is no filter a person made
+
+
+def read_filter(request: Request) -> Filter:
+    """The address as a filter. Unknown views, sorts and broken numbers fall back to the default instead of failing."""
+    query = request.query_params
+    many = {name: tuple(typed(v)[:200] for v in query.getlist(name) if v)[:MOST] for name in MANY}
+    view, sort = query.get("view", "open"), query.get("sort", "due")
+    return Filter(
+        view=view if view in VIEWS else "open",
+        q=typed(query.get("q", "")).strip()[:200],
+        sort=sort if sort in SORTS else "due",
+        page=page_number(request),
+        **many,
+    )
+
+
+Wanted = Annotated[Filter, Depends(read_filter)]
+
+
+def link(filter: Filter, **changes: object) -> str:
+    """The inbox's address with some fields changed; defaults are left out. A change of filter goes back to page 1."""
+    values: dict[str, object] = (
+        {name: getattr(filter, name) for name in ("view", "q", *MANY, "sort")} | {"page": 1} | changes
+    )
+    pairs: list[tuple[str, str]] = []
+    for name, value in values.items():
+        items = value if isinstance(value, tuple | list) else (value,)
+        pairs += [(name, str(v)) for v in items if str(v) and (name, str(v)) not in DEFAULTS]
+    return "/inbox" + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+DEFAULTS = {("view", "open"), ("sort", "due"), ("page", "1")}
+
+
+@router.get("/")
+def home() -> Response:
+    return RedirectResponse("/inbox", 303)
+
+
+@router.get("/inbox")
+def inbox(request: Request, wanted: Wanted) -> Response:
+    me = request.state.session.user
+    with house(request).ledger.read() as connection:
+        found = views.tickets(connection, wanted, me.id)
+        context = {
+            "view_counts": views.view_counts(connection, me.id),
+            "fields": _fields(views.choices(connection), users.everybody(connection)),
+            "last_resolved": None if found.total else views.last_resolved(connection),
+            "silent": 0 if found.total else views.silent_channels(connection),
+        }
+    return page(
+        request,
+        "inbox.html",
+        wanted=wanted,
+        found=found,
+        views=VIEWS,
+        sorts=SORTS,
+        link=lambda **changes: link(wanted, **changes),
+        filtered=bool(wanted.q or any(getattr(wanted, name) for name in MANY)),
+        **context,
+    )
+
+
+def _fields(
+    choices: Mapping[str, list[tuple[str, str]]], people: list[users.User]
+) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """(name, label, options) per filter."""
+    owners = [
+        ("me", "Me"),
+        ("none", "Nobody"),
+        *((str(user.id), user.name) for user in people if user.role != "viewer"),
+    ]
+    return [
+        ("status", "Status", [(s, s.capitalize()) for s in STATUSES]),
+        ("priority", "Priority", [(p, p.capitalize()) for p in ("urgent", "high", "normal", "low")]),
+        ("sentiment", "Sentiment", [(s, s.capitalize()) for s in ("negative", "neutral", "positive", "unscored")]),
+        ("platform", "Platform", choices["platform"]),
+        ("topic", "Topic", choices["topic"]),
+        ("intent", "Intent", choices["intent"]),
+        ("team", "Team", choices["team"]),
+        ("assignee", "Owner", owners),
+    ]

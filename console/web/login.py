@@ -1,0 +1,100 @@
+"""The front door: login and logout."""
+
+import hmac
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from console.web.guard import login_proof, safe_next
+from console.web.house import House, address, house
+from console.web.pages import page
+from storage import audit, users
+from storage.users import User
+
+router = APIRouter(include_in_schema=False)
+WRONG = "That e-mail address and password do not go together."
+
+
+class LoginForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    email: Annotated[str, Form(max_length=254)]
+    password: Annotated[str, Form(max_length=1024)]
+    proof: str = ""
+    next: str = "/inbox"
+
+
+@router.get("/login")
+def login_page(request: Request, next: str = "/inbox") -> Response:
+    return _form(request, next=safe_next(next))
+
+
+@router.post("/login")
+def login(request: Request, form: Annotated[LoginForm, Form()]) -> Response:
+    """Check the pair and open a fresh session. An unknown address gets the same answer, as slowly."""
+    here = house(request)
+    cookie = request.cookies.get(here.login_cookie, "")
+    if not cookie or not hmac.compare_digest(form.proof.encode(), login_proof(here, cookie).encode()):
+        return _form(
+            request, status=403, error="The login page was too old. Try again.", email=form.email, next=form.next
+        )
+    email = form.email.replace("\x00", "")
+    with here.ledger.begin() as connection:  # its own transaction: a failed login stays counted
+        wait = users.too_many(connection, here.secret, email, address(request))
+    if wait:
+        answer = _form(
+            request, status=429, error=f"Too many attempts. Wait {-(-wait // 60)} min and try again.", email=email
+        )
+        answer.headers["retry-after"] = str(wait)
+        return answer
+    user = _verified(here, email, form.password)
+    if user is None:
+        return _form(request, status=401, error=WRONG, email=email, next=form.next)
+    with here.ledger.begin() as connection:
+        users.forgive(connection, here.secret, email)
+        value = users.begin_session(connection, user.id, replaces=request.cookies.get(here.session_cookie, ""))
+        audit.append(connection, user.actor, "login", f"user:{user.id}", {})
+    answer = RedirectResponse(safe_next(form.next), 303)
+    _set_cookie(answer, here, here.session_cookie, value)
+    answer.delete_cookie(here.login_cookie, path="/", secure=here.secure_cookies, httponly=True, samesite="lax")
+    return answer
+
+
+@router.post("/logout")
+def logout(request: Request) -> Response:
+    here = house(request)
+    with here.ledger.begin() as connection:
+        users.end_session(connection, request.cookies.get(here.session_cookie, ""))
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(here.session_cookie, path="/", secure=here.secure_cookies, httponly=True, samesite="lax")
+    answer.headers["clear-site-data"] = '"cache"'
+    return answer
+
+
+def _verified(here: House, email: str, password: str) -> User | None:
+    with here.ledger.begin() as connection:
+        return users.verify(connection, email, password)
+
+
+def _form(request: Request, *, status: int = 200, error: str = "", email: str = "", next: str = "/inbox") -> Response:
+    here = house(request)
+    cookie = request.cookies.get(here.login_cookie) or secrets.token_urlsafe(16)
+    answer = page(
+        request,
+        "login.html",
+        code=status,
+        error=error,
+        email=email,
+        next=safe_next(next),
+        proof=login_proof(here, cookie),
+    )
+    _set_cookie(answer, here, here.login_cookie, cookie)
+    return answer
+
+
+def _set_cookie(answer: Response, here: House, name: str, value: str) -> None:
+    """Ends with the browser; the server ends it earlier. Lax, so that a link out of a helpdesk finds its reader logged in."""
+    answer.set_cookie(name, value, path="/", secure=here.secure_cookies, httponly=True, samesite="lax")

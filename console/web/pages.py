@@ -1,0 +1,107 @@
+"""Rendering: the Jinja environment (autoescape on, no exceptions), hashed static files, and one function for every page."""
+
+import hashlib
+import mimetypes
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from console.web import words
+from console.web.house import house
+from console.web.roles import may
+from storage import views
+
+HERE = Path(__file__).parent
+NAV = (
+    ("inbox", "/inbox", "Inbox", "i"),
+    ("review", "/review", "Review", "q"),
+    ("customers", "/customers", "Customers", "c"),
+    ("flags", "/flags", "Flags", "e"),
+    ("channels", "/channels", "Channels", "o"),
+    ("status", "/status", "Status", "s"),
+)
+
+
+@cache
+def static_files() -> dict[str, tuple[bytes, str]]:
+    """Hashed name → (content, type), read once: a changed file has a new name and may be cached for ever."""
+    files = {}
+    for path in sorted((HERE / "static").iterdir()):
+        body = path.read_bytes()
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        files[f"{path.stem}.{hashlib.sha256(body).hexdigest()[:10]}{path.suffix}"] = (body, kind)
+    return files
+
+
+@cache
+def static(name: str) -> str:
+    """The address of a static file by its plain name."""
+    stem, _, suffix = name.rpartition(".")
+    return "/static/" + next(
+        n for n in static_files() if n.rpartition(".")[0].rpartition(".")[0] == stem and n.endswith(suffix)
+    )
+
+
+@cache
+def environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals.update(
+        static=static, nav=NAV, SENTIMENTS=words.SENTIMENTS, ENTRY=words.ENTRY, STATES=words.CHANNEL_STATES
+    )
+    env.filters.update(
+        platform=words.platform,
+        web_link=words.web_link,
+        iso=words.iso,
+        exact=words.exact,
+        amount=words.amount,
+        span=words.span,
+    )
+    return env
+
+
+def page_number(request: Request) -> int:
+    """`page` of the address; what is no number is page 1."""
+    number = request.query_params.get("page", "1")
+    return int(number) if number.isdecimal() and len(number) < 8 else 1
+
+
+PageNumber = Annotated[int, Depends(page_number)]
+
+
+def page(request: Request, template: str, *, code: int = 200, **values: Any) -> HTMLResponse:
+    """One page as HTML. `said` in the address names one of our own sentences; nobody else's text is shown from there."""
+    now = datetime.now(UTC)
+    session = getattr(request.state, "session", None)
+    counts: dict[str, int] = {}
+    if session is not None:
+        with house(request).ledger.begin() as connection:
+            counts = views.sidebar(connection)
+    context = {
+        "request": request,
+        "session": session,
+        "user": session.user if session else None,
+        "csrf": session.csrf if session else "",
+        "counts": counts,
+        "path": request.url.path,
+        "now": now,
+        "ago": lambda moment: words.ago(moment, now),
+        "countdown": lambda due, due_for: words.countdown(due, due_for, now),
+        "pressure": lambda due: words.pressure(due, now),
+        "may": lambda method, path: session is not None and may(session.user.role, method, path),
+        "said": words.SAID.get(request.query_params.get("said", ""), ""),
+        "error": "",
+        **values,
+    }
+    return HTMLResponse(environment().get_template(template).render(context), status_code=code)

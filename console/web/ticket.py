@@ -1,0 +1,111 @@
+"""The ticket page: what was said and done, why it was opened, who it is about; and the two forms that work on it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException
+from pydantic import BaseModel
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from console.web.house import house
+from console.web.pages import page
+from console.web.words import typed
+from storage import casework, users, views, views_people, views_ticket
+from storage.casework import Change, Refused
+from storage.views import STATUSES
+
+router = APIRouter(include_in_schema=False)
+
+
+class ChangeForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    seen: int | None = None
+    status: str | None = None
+    priority: str | None = None
+    team: str | None = None
+    assignee: int | None = None
+
+
+class NoteForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    body: str = ""
+
+
+@router.get("/tickets/{number}")
+def ticket(request: Request, number: int) -> Response:
+    return _show(request, number)
+
+
+@router.post("/tickets/{number}/change")
+def change(request: Request, number: int, form: Annotated[ChangeForm, Form()]) -> Response:
+    wanted = Change(
+        status=form.status,
+        priority=form.priority,
+        team=None if form.team is None else typed(form.team)[:100],
+        assignee=form.assignee,
+    )
+    user = request.state.session.user
+    try:
+        changed = house(request).ledger.run(lambda c: casework.change(c, user, number, wanted, form.seen), patience=5)
+    except Refused as refused:
+        return _show(request, number, status=409, error=str(refused))
+    except LookupError:
+        raise HTTPException(404, "There is no such ticket.") from None
+    return RedirectResponse(f"/tickets/{number}?said={'saved' if changed else 'same'}", 303)
+
+
+@router.post("/tickets/{number}/notes")
+def note(request: Request, number: int, form: Annotated[NoteForm, Form()]) -> Response:
+    user, body = request.state.session.user, typed(form.body)
+    try:
+        entry = house(request).ledger.run(lambda c: casework.note(c, user, number, body), patience=5)
+    except Refused as refused:
+        return _show(request, number, status=422, error=str(refused), draft=body)
+    except LookupError:
+        raise HTTPException(404, "There is no such ticket.") from None
+    return RedirectResponse(f"/tickets/{number}?said=noted#entry-{entry}", 303)
+
+
+def load(connection: Connection, number: int) -> dict[str, object]:
+    """Everything the page shows, in one snapshot."""
+    found = views_ticket.ticket(connection, number)
+    if found is None:
+        raise HTTPException(404, "There is no such ticket.")
+    history = views_ticket.history(connection, found.id)
+    mentions = sorted({entry.post.id for entry in history if entry.post})
+    customer = views_people.customer(connection, found.customer_id) if found.customer_id else None
+    return {
+        "ticket": found,
+        "history": history,
+        "reasons": [r for r in views_ticket.reasons(connection, mentions) if r.outcome == "ticket"],
+        "deliveries": views_ticket.deliveries(connection, found.id),
+        "customer": customer,
+        "timeline": views_people.timeline(connection, customer.id, 12) if customer else [],
+        "others": [t for t in views_people.tickets_of(connection, customer.id, 8) if t.number != number]
+        if customer
+        else [],
+    }
+
+
+def _show(request: Request, number: int, *, status: int = 200, error: str = "", draft: str = "") -> Response:
+    if not 0 < number < 2**63:
+        raise HTTPException(404, "There is no such ticket.")
+    with house(request).ledger.read() as connection:
+        values = load(connection, number)
+        people = [user for user in users.everybody(connection) if user.role in ("agent", "lead", "admin")]
+        teams = views.teams(connection)
+    return page(
+        request,
+        "ticket.html",
+        code=status,
+        error=error,
+        draft=draft,
+        people=people,
+        teams=teams,
+        statuses=STATUSES,
+        priorities=casework.PRIORITIES,
+        **values,
+    )

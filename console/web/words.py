@@ -1,0 +1,104 @@
+"""How times, platforms and states are said on a page. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+PLATFORMS = {"reddit": "Reddit", "x": "X", "feeds": "Feed", "feed": "Feed", "rss": "Feed", "zendesk": "Zendesk"}
+SENTIMENTS = {"negative": "▼", "neutral": "●", "positive": "▲", "unscored": "○"}
+ENTRY = {
+    "note": "Internal note",
+    "reply": "Reply",
+    "status": "Change",
+    "system": "System",
+    "deleted": "Deleted",
+    "edit": "Edited",
+}
+CHANNEL_STATES = {  # word -> (what it says, tone)
+    "reading": ("Reading", "good"),
+    "polling": ("Polling now", "good"),
+    "new": ("Not read yet", "calm"),
+    "waiting": ("Asked to wait", "calm"),
+    "late": ("Late", "warn"),
+    "failing": ("Failing", "bad"),
+    "paused": ("Paused", "calm"),
+    "off": ("Off", "calm"),
+}
+SAID = {
+    "saved": "Saved.",
+    "same": "Nothing to change.",
+    "noted": "Note added.",
+    "ticket": "Queued: the ticket opens in a moment.",
+    "ignore": "Ignored, with your name in the audit.",
+    "late": "Somebody was quicker, or the post has changed: this one was decided already.",
+    "polling": "Asked for a poll. It starts within a second or two.",
+    "paused": "Paused. Nothing is read until you resume; the time in between is caught up or listed as a gap.",
+    "resumed": "Resumed.",
+    "unknown": "There is no such channel, or it is switched off.",
+}
+
+
+def span(length: timedelta) -> str:
+    """A length in its largest useful unit: `40 s`, `12 min`, `3 h`, `9 d`."""
+    seconds = abs(length.total_seconds())
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 48 * 3600:
+        hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)
+        return f"{hours} h {minutes} min" if hours < 3 and minutes else f"{hours} h"
+    return f"{int(seconds // 86400)} d"
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    if moment > now + timedelta(seconds=1):
+        return f"in {span(moment - now)}"
+    return "now" if now - moment < timedelta(seconds=1) else f"{span(now - moment)} ago"
+
+
+def countdown(due: datetime | None, due_for: str, now: datetime) -> str:
+    """The clock of a ticket, in words: `answer in 12 min`, `resolve 3 h late`."""
+    if due is None:
+        return ""
+    return f"{due_for} {span(now - due)} late" if due < now else f"{due_for} in {span(due - now)}"
+
+
+def pressure(due: datetime | None, now: datetime) -> str:
+    """How loudly a clock is shown: late, soon (under half an hour), calm."""
+    if due is None:
+        return "calm"
+    return "late" if due < now else "soon" if due - now < timedelta(minutes=30) else "calm"
+
+
+def exact(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%a %-d %b %Y, %H:%M:%S UTC")
+
+
+def iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def platform(name: str) -> str:
+    return PLATFORMS.get(name, name.replace("_", " ").capitalize())
+
+
+def web_link(url: str | None) -> str:
+    """The address, if a page may link to it: http and https only."""
+    if not url or any(ord(c) < 33 for c in url):
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.hostname else ""
+
+
+def amount(n: int, one: str, many: str = "") -> str:
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def typed(value: str) -> str:
+    """Text from a form or an address as the database takes it: PostgreSQL has no NUL, people send none."""
+    return value.replace("\x00", "")

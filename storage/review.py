@@ -1,0 +1,109 @@
+"""Mentions the rules left to a person: the list, and the decision. The verdict stays as it was; the decision stands beside it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from storage import audit
+from storage.ledger import one, rows
+from storage.users import User
+from storage.views import PAGE
+from storage.views_ticket import LATEST, POST, Post, Reason, reasons
+
+OUTCOMES = ("ticket", "ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A mention in review, with what the rules thought."""
+
+    post: Post
+    version: int
+    intent: str
+    priority: str
+    topic: str
+    decided_at: datetime
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPage:
+    items: list[Waiting]
+    total: int
+    page: int
+    pages: int
+
+
+def waiting(connection: Connection, page: int = 1) -> ReviewPage:
+    """What waits for a decision, oldest first."""
+    total = one(connection, "SELECT count(*) FROM verdicts WHERE outcome = 'review' AND corrected IS NULL")
+    pages = max(1, -(-total // PAGE))
+    page = min(max(1, page), pages)
+    found = rows(
+        connection,
+        """SELECT mention_id, version, intent, priority, topic, decided_at FROM verdicts
+        WHERE outcome = 'review' AND corrected IS NULL ORDER BY decided_at, mention_id LIMIT :limit OFFSET :offset""",
+        limit=PAGE,
+        offset=(page - 1) * PAGE,
+    )
+    ids = [row["mention_id"] for row in found]
+    posts = {
+        row["id"]: Post(**row)
+        for row in rows(connection, f"SELECT {POST} FROM mentions m {LATEST} WHERE m.id = ANY(:ids)", ids=ids)  # noqa: S608
+    }
+    why = {(reason.mention_id, reason.version): reason for reason in reasons(connection, ids)}
+    items = [
+        Waiting(
+            post=posts[row["mention_id"]],
+            version=row["version"],
+            intent=row["intent"],
+            priority=row["priority"],
+            topic=row["topic"],
+            decided_at=row["decided_at"],
+            reason=why.get((row["mention_id"], row["version"])),
+        )
+        for row in found
+        if row["mention_id"] in posts
+    ]
+    return ReviewPage(items, total, page, pages)
+
+
+def decide(connection: Connection, user: User, mention_id: int, version: int, outcome: str) -> bool:
+    """Put a person's outcome beside the verdict; False when somebody was first or the post was edited meanwhile.
+
+    "ticket" queues the mention as a new version: the same filing step opens the ticket and honours the decision.
+    """
+    if outcome not in OUTCOMES:
+        raise ValueError(f"a review ends as {' or '.join(OUTCOMES)}")
+    current = connection.execute(
+        text("SELECT version FROM mentions WHERE id = :id FOR UPDATE"), {"id": mention_id}
+    ).scalar()
+    if current != version:
+        return False
+    taken = connection.execute(
+        text(
+            "UPDATE verdicts SET corrected = :outcome WHERE mention_id = :id AND version = :version "
+            "AND outcome = 'review' AND corrected IS NULL"
+        ),
+        {"outcome": outcome, "id": mention_id, "version": version},
+    ).rowcount
+    if not taken:
+        return False
+    if outcome == "ticket":
+        _file_again(connection, mention_id)
+    audit.append(connection, user.actor, f"review.{outcome}", f"mention:{mention_id}", {"version": version})
+    return True
+
+
+def _file_again(connection: Connection, mention_id: int) -> None:
+    connection.execute(
+        text(
+            "WITH bumped AS (UPDATE mentions SET version = version + 1 WHERE id = :id RETURNING id, version) "
+            "INSERT INTO digests (mention_id, version) SELECT id, version FROM bumped "
+            "ON CONFLICT (mention_id) DO UPDATE SET version = EXCLUDED.version, attempts = 0, due = now(), lease = NULL, "
+            "lease_until = NULL, worker = NULL, error = NULL"
+        ),
+        {"id": mention_id},
+    )
+    connection.execute(text("SELECT pg_notify('earmark', 'digest')"))

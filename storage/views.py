@@ -1,0 +1,209 @@
+"""The inbox as it is read: tickets by filter, their counts per view, and what the filters offer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from storage.ledger import one, rows
+
+PAGE = 30
+OPEN = "t.status NOT IN ('resolved', 'closed')"
+DUE = "(CASE WHEN t.first_at IS NULL THEN t.first_due ELSE t.resolve_due END)"
+STATUSES = ("new", "open", "pending", "hold", "resolved", "closed")
+
+VIEWS = {  # name -> (label, condition)
+    "open": ("Open", OPEN),
+    "mine": ("Mine", f"{OPEN} AND t.assignee_id = :me"),
+    "unassigned": ("Unassigned", f"{OPEN} AND t.assignee_id IS NULL"),
+    "late": ("Late", f"{OPEN} AND {DUE} < now()"),
+    "done": ("Done", "t.status IN ('resolved', 'closed')"),
+    "all": ("All", "true"),
+}
+SORTS = {
+    "due": ("Due first", f"{DUE} ASC NULLS LAST, t.id"),
+    "newest": ("Newest", "t.opened_at DESC, t.id DESC"),
+    "oldest": ("Oldest", "t.opened_at, t.id"),
+    "updated": ("Last change", "t.updated_at DESC, t.id DESC"),
+    "priority": (
+        "Priority",
+        f"array_position(ARRAY['urgent','high','normal','low'], t.priority), {DUE} ASC NULLS LAST, t.id",
+    ),
+}
+COLUMNS = {
+    "status": "t.status",
+    "priority": "t.priority",
+    "team": "t.team",
+    "platform": "t.platform",
+    "topic": "t.topic",
+    "sentiment": "t.label",
+    "intent": "t.intent",
+}
+# 'simple' neither stems nor drops words: customers write in every language
+SEARCH = """(to_tsvector('simple', t.subject) @@ websearch_to_tsquery('simple', :q) OR t.id IN (
+    SELECT e.ticket_id FROM entries e
+    WHERE e.body <> '' AND to_tsvector('simple', e.body) @@ websearch_to_tsquery('simple', :q)
+    UNION ALL SELECT tm.ticket_id FROM ticket_mentions tm JOIN mentions m ON m.id = tm.mention_id
+    WHERE to_tsvector('simple', m.name || ' ' || m.content) @@ websearch_to_tsquery('simple', :q)))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What the address of the inbox says. Several values of one field mean any of them."""
+
+    view: str = "open"
+    q: str = ""
+    status: tuple[str, ...] = ()
+    priority: tuple[str, ...] = ()
+    team: tuple[str, ...] = ()
+    platform: tuple[str, ...] = ()
+    topic: tuple[str, ...] = ()
+    sentiment: tuple[str, ...] = ()
+    intent: tuple[str, ...] = ()
+    assignee: tuple[str, ...] = ()  # user ids, "me" or "none"
+    sort: str = "due"
+    page: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRow:
+    """One line of the inbox. `due` is the clock that runs now: the first answer's until it is given, then the resolution's."""
+
+    number: int
+    subject: str
+    status: str
+    priority: str
+    team: str
+    assignee: str | None
+    customer_id: int | None
+    customer: str | None
+    platform: str
+    topic: str
+    sentiment: str
+    intent: str
+    mentions: int
+    opened_at: datetime
+    updated_at: datetime
+    due: datetime | None
+    due_for: str
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketPage:
+    tickets: list[TicketRow]
+    total: int
+    page: int
+    pages: int
+
+
+def _where(filter: Filter, me: int) -> tuple[str, dict[str, Any]]:
+    """Conditions out of a fixed set; what the reader typed travels as values only."""
+    parts, values = [VIEWS[filter.view][1]], {"me": me}
+    for name, column in COLUMNS.items():
+        if chosen := getattr(filter, name):
+            parts.append(f"{column} = ANY(:{name})")
+            values[name] = list(chosen)
+    if filter.assignee:
+        ids = [int(a) for a in filter.assignee if a.isdecimal() and len(a) < 19] + (
+            [me] if "me" in filter.assignee else []
+        )
+        values["assignees"] = ids
+        none = " OR t.assignee_id IS NULL" if "none" in filter.assignee else ""
+        parts.append(f"(t.assignee_id = ANY(CAST(:assignees AS bigint[])){none})")
+    if filter.q:
+        values["q"] = filter.q
+        number = filter.q.lstrip("#")
+        if number.isdecimal() and len(number) < 19:
+            values["number"] = int(number)
+            parts.append(f"(t.number = :number OR {SEARCH})")
+        else:
+            parts.append(SEARCH)
+    return " AND ".join(parts), values
+
+
+def tickets(connection: Connection, filter: Filter, me: int = 0) -> TicketPage:
+    """One page of the inbox and how many tickets the same filter has in all."""
+    where, values = _where(filter, me)
+    total = one(connection, f"SELECT count(*) FROM tickets t WHERE {where}", **values)  # noqa: S608
+    pages = max(1, -(-total // PAGE))
+    page = min(max(1, filter.page), pages)
+    found = rows(
+        connection,
+        f"""SELECT t.number, t.subject, t.status, t.priority, t.team, u.name AS assignee, t.customer_id, c.name AS customer,
+            t.platform, t.topic, t.label AS sentiment, t.intent, t.opened_at, t.updated_at, t.resolved_at,
+            {DUE} AS due, CASE WHEN t.first_at IS NULL THEN 'answer' ELSE 'resolve' END AS due_for,
+            (SELECT count(*) FROM ticket_mentions tm WHERE tm.ticket_id = t.id) AS mentions
+        FROM (SELECT * FROM tickets t WHERE {where} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit OFFSET :offset) t
+        LEFT JOIN users u ON u.id = t.assignee_id LEFT JOIN customers c ON c.id = t.customer_id
+        ORDER BY {SORTS[filter.sort][1]}""",  # noqa: S608 every part comes from the tables above
+        **values,
+        limit=PAGE,
+        offset=(page - 1) * PAGE,
+    )
+    return TicketPage([TicketRow(**row) for row in found], total, page, pages)
+
+
+def view_counts(connection: Connection, me: int) -> dict[str, int]:
+    """How many tickets each view holds, by the views' own conditions."""
+    parts = ", ".join(f"count(*) FILTER (WHERE {condition}) AS {name}" for name, (_, condition) in VIEWS.items())
+    return dict(rows(connection, f"SELECT {parts} FROM tickets t", me=me)[0])  # noqa: S608 constants above
+
+
+def sidebar(connection: Connection) -> dict[str, int]:
+    """What waits behind each door."""
+    return dict(
+        rows(
+            connection,
+            f"""SELECT (SELECT count(*) FROM tickets t WHERE {OPEN}) AS inbox,
+                (SELECT count(*) FROM verdicts v WHERE v.outcome = 'review' AND v.corrected IS NULL) AS review,
+                (SELECT count(*) FROM escalations WHERE state = 'open') AS flags,
+                (SELECT count(*) FROM channels WHERE enabled AND error IS NOT NULL) AS channels,
+                (SELECT count(*) FROM dead_letters WHERE state = 'open') AS status""",  # noqa: S608
+        )[0]
+    )
+
+
+def choices(connection: Connection) -> dict[str, list[tuple[str, str]]]:
+    """What the inbox can be filtered by: (value, label) per field, from what tickets have."""
+    found = rows(
+        connection,
+        """SELECT 'platform' AS field, platform AS value FROM tickets GROUP BY platform
+        UNION ALL SELECT 'topic', topic FROM tickets GROUP BY topic
+        UNION ALL SELECT 'intent', intent FROM tickets GROUP BY intent ORDER BY 1, 2""",
+    )
+    fields: dict[str, list[tuple[str, str]]] = {"platform": [], "topic": [], "intent": []}
+    for row in found:
+        if row["value"]:
+            fields[row["field"]].append((row["value"], row["value"]))
+    fields["team"] = teams(connection)
+    return fields
+
+
+def teams(connection: Connection) -> list[tuple[str, str]]:
+    """Teams of the configuration in force, then any that tickets still name."""
+    found = rows(
+        connection,
+        """SELECT team ->> 'name' AS name, coalesce(nullif(team ->> 'label', ''), team ->> 'name') AS label FROM (
+            SELECT jsonb_path_query(document, '$.teams[*]') AS team FROM (
+                SELECT document FROM configurations WHERE complaints IS NULL ORDER BY id DESC LIMIT 1) c) x
+        UNION ALL SELECT team, team FROM tickets WHERE team <> '' GROUP BY team""",
+    )
+    labels: dict[str, str] = {}
+    for row in found:
+        labels.setdefault(row["name"], row["label"])
+    return list(labels.items())
+
+
+def last_resolved(connection: Connection) -> datetime | None:
+    """When the last ticket was finished; said on an empty inbox."""
+    moment: datetime | None = one(connection, "SELECT max(resolved_at) FROM tickets")
+    return moment
+
+
+def silent_channels(connection: Connection) -> int:
+    """Channels that do not read: an empty inbox may be theirs."""
+    return int(
+        one(connection, "SELECT count(*) FROM channels WHERE enabled AND (error IS NOT NULL OR paused_at IS NOT NULL)")
+    )

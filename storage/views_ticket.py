@@ -1,0 +1,248 @@
+"""One ticket as its page shows it: what was said, what was done, why it was opened, who it is about, what desks know of it."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from storage.ledger import rows
+from storage.views import DUE
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    id: int
+    number: int
+    subject: str
+    status: str
+    priority: str
+    team: str
+    assignee_id: int | None
+    assignee: str | None
+    customer_id: int | None
+    customer: str | None
+    platform: str
+    topic: str
+    intent: str
+    sentiment: str
+    opened_at: datetime
+    updated_at: datetime
+    due: datetime | None
+    due_for: str
+    first_due: datetime | None
+    resolve_due: datetime | None
+    first_at: datetime | None
+    resolved_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A mention as people read it."""
+
+    id: int
+    platform: str
+    origin: str
+    kind: str
+    url: str | None
+    name: str
+    content: str
+    author: str
+    author_url: str | None
+    followers: int | None
+    rating: float | None
+    rating_best: float | None
+    published: datetime
+    updated: datetime | None
+    first_seen: datetime
+    deleted_at: datetime | None
+    version: int
+    sentiment: str | None
+    compound: float | None
+    language: str | None
+    ticket: int | None = None
+    outcome: str | None = None
+    reason: str | None = None
+
+
+POST = """m.id, m.platform, m.origin, m.kind, m.url, m.name, m.content, m.author_url, m.followers, m.rating, m.rating_best,
+    coalesce(nullif(m.author_handle, ''), nullif(m.author_name, ''), '') AS author, m.published, m.updated, m.first_seen,
+    m.deleted_at, m.version, v.label AS sentiment, v.compound, v.language"""
+LATEST = (
+    "LEFT JOIN LATERAL (SELECT * FROM verdicts v WHERE v.mention_id = m.id ORDER BY v.version DESC LIMIT 1) v ON true"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a ticket's history; `post` is set where it is about a mention, `before` where an edit replaced a text."""
+
+    id: int
+    kind: str
+    body: str
+    at: datetime
+    user: str | None
+    version: int | None
+    post: Post | None = None
+    parent: Post | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one mention was filed: sentences, and the values behind them."""
+
+    mention_id: int
+    version: int
+    outcome: str
+    code: str
+    decided_at: datetime
+    sentences: list[str] = field(default_factory=list)
+    rule: str = ""
+    words: list[tuple[str, float]] = field(default_factory=list)
+    compound: float | None = None
+    scorer: str = ""
+    counterfactual: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One effect owed to a desk or alert route, and each try."""
+
+    id: int
+    target: str
+    kind: str
+    state: str
+    attempts: int
+    remote_id: str | None
+    url: str | None
+    error: str | None
+    created_at: datetime
+    done_at: datetime | None
+    tries: list[dict[str, Any]] = field(default_factory=list)
+
+
+def ticket(connection: Connection, number: int) -> Ticket | None:
+    found = rows(
+        connection,
+        f"""SELECT t.id, t.number, t.subject, t.status, t.priority, t.team, t.assignee_id, u.name AS assignee, t.customer_id,
+            c.name AS customer, t.platform, t.topic, t.intent, t.label AS sentiment, t.opened_at, t.updated_at,
+            {DUE} AS due, CASE WHEN t.first_at IS NULL THEN 'answer' ELSE 'resolve' END AS due_for, t.first_due,
+            t.resolve_due, t.first_at, t.resolved_at, t.version
+        FROM tickets t LEFT JOIN users u ON u.id = t.assignee_id LEFT JOIN customers c ON c.id = t.customer_id
+        WHERE t.number = :number""",  # noqa: S608 a constant
+        number=number,
+    )
+    return Ticket(**found[0]) if found else None
+
+
+def history(connection: Connection, ticket_id: int) -> list[Entry]:
+    """Entries in the order things happened: a post counts from its publication."""
+    found = rows(
+        connection,
+        """SELECT e.id, e.kind, e.body, e.at, e.version, e.mention_id, u.name AS user
+        FROM entries e LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = :id ORDER BY e.at, e.id""",
+        id=ticket_id,
+    )
+    ids = sorted({row["mention_id"] for row in found if row["mention_id"]})
+    posts = {post.id: post for post in _posts(connection, ids)}
+    parents = _parents(connection, ids)
+    before = {
+        (row["mention_id"], row["version"]): row["text"]
+        for row in rows(
+            connection,
+            "SELECT mention_id, version, concat_ws(E'\n', nullif(name, ''), nullif(content, '')) AS text FROM versions "
+            "WHERE mention_id = ANY(:ids)",
+            ids=ids,
+        )
+    }
+    entries = []
+    for row in found:
+        post = posts.get(row["mention_id"])
+        entries.append(
+            Entry(
+                id=row["id"],
+                kind=row["kind"],
+                body=row["body"],
+                at=post.published if post and row["kind"] == "mention" else row["at"],
+                user=row["user"],
+                version=row["version"],
+                post=post,
+                parent=parents.get(row["mention_id"]) if row["kind"] == "mention" else None,
+                before=before.get((row["mention_id"], (row["version"] or 0) - 1)) if row["kind"] == "edit" else None,
+            )
+        )
+    return sorted(entries, key=lambda entry: (entry.at, entry.id))
+
+
+def _posts(connection: Connection, ids: list[int]) -> list[Post]:
+    return [
+        Post(**row)
+        for row in rows(connection, f"SELECT {POST} FROM mentions m {LATEST} WHERE m.id = ANY(:ids)", ids=ids)
+    ]  # noqa: S608
+
+
+def _parents(connection: Connection, ids: list[int]) -> dict[int, Post]:
+    """The post each of these answers, where we hold it and it is not itself in the list."""
+    found = rows(
+        connection,
+        f"""SELECT child.id AS child, {POST} FROM mentions child
+        JOIN mentions m ON m.platform = child.platform AND m.origin = child.origin AND m.native_id = child.in_reply_to
+        {LATEST} WHERE child.id = ANY(:ids) AND NOT m.id = ANY(:ids)""",  # noqa: S608 constants
+        ids=ids,
+    )
+    parents = {}
+    for row in found:
+        values = dict(row)
+        parents[values.pop("child")] = Post(**values)
+    return parents
+
+
+def reasons(connection: Connection, mention_ids: list[int]) -> list[Reason]:
+    """The receipts of these mentions, newest version of each first decided."""
+    found = rows(
+        connection,
+        """SELECT v.mention_id, v.version, v.outcome, v.reason, v.decided_at, v.compound, v.scorer, r.body
+        FROM verdicts v LEFT JOIN receipts r ON r.mention_id = v.mention_id AND r.version = v.version
+        WHERE v.mention_id = ANY(:ids) ORDER BY v.decided_at, v.mention_id, v.version""",
+        ids=mention_ids,
+    )
+    return [_reason(row) for row in found]
+
+
+def _reason(row: Any) -> Reason:
+    receipt = json.loads(row["body"]) if row["body"] else {}
+    sentiment = receipt.get("sentiment") or {}
+    rule = receipt.get("rule") or ""
+    return Reason(
+        mention_id=row["mention_id"],
+        version=row["version"],
+        outcome=row["outcome"],
+        code=row["reason"],
+        decided_at=row["decided_at"],
+        sentences=[str(sentence) for sentence in receipt.get("reasons") or ()],
+        rule=str(rule.get("name", "") if isinstance(rule, dict) else rule),
+        words=[(str(word), float(share)) for word, share in sentiment.get("words") or ()],
+        compound=row["compound"],
+        scorer=row["scorer"],
+        counterfactual=str((receipt.get("counterfactual") or {}).get("text", "")),
+        versions={str(k): str(v) for k, v in (receipt.get("versions") or {}).items()},
+    )
+
+
+def deliveries(connection: Connection, ticket_id: int) -> list[Delivery]:
+    """What desks are owed for this ticket, with every attempt."""
+    found = rows(
+        connection,
+        """SELECT o.id, o.target, o.kind, o.state, o.attempts, coalesce(o.remote_id, l.remote_id) AS remote_id, l.url,
+            o.error, o.created_at, o.done_at,
+            coalesce((SELECT json_agg(json_build_object('n', a.n, 'at', a.at, 'outcome', a.outcome, 'status', a.status,
+                'detail', a.detail) ORDER BY a.n) FROM attempts a WHERE a.outbox_id = o.id), '[]') AS tries
+        FROM outbox o LEFT JOIN desk_links l ON l.ticket_id = o.ticket_id AND l.target = o.target
+        WHERE o.ticket_id = :id ORDER BY o.created_at, o.id""",
+        id=ticket_id,
+    )
+    return [Delivery(**row) for row in found]
