@@ -166,15 +166,17 @@ _CLAIM = text(
 
 
 def _abandon(connection: Connection, target: str, quiet: timedelta) -> None:
-    """Whoever held these is gone. Without a stored request no call was made; otherwise nobody knows."""
+    """Whoever held these is gone. Without a stored request (now or before an erasure) no call was made; else nobody knows."""
     statement = text(
         f"""
         WITH left_behind AS (
-            SELECT o.id FROM outbox o WHERE o.target = :target AND {_ABANDONED} FOR UPDATE SKIP LOCKED
+            SELECT o.id, o.request IS NULL AND NOT EXISTS (
+                SELECT 1 FROM attempts a WHERE a.outbox_id = o.id AND a.outcome = 'unknown') AS unsent
+            FROM outbox o WHERE o.target = :target AND {_ABANDONED} FOR UPDATE SKIP LOCKED
         ), freed AS (
             UPDATE outbox o SET lease = NULL, lease_until = NULL, error = :gone,
-                state = CASE WHEN o.request IS NULL THEN 'retry' ELSE 'unknown' END,
-                due = CASE WHEN o.request IS NULL THEN now() ELSE now() + :quiet END
+                state = CASE WHEN unsent THEN 'retry' ELSE 'unknown' END,
+                due = CASE WHEN unsent THEN now() ELSE now() + :quiet END
             FROM left_behind WHERE o.id = left_behind.id RETURNING o.id, o.state
         )
         UPDATE attempts a SET outcome = freed.state, detail = :gone, ended_at = now()
@@ -278,13 +280,14 @@ def backlog(connection: Connection) -> list[dict[str, Any]]:
 
 
 def retry_dead(connection: Connection, id_: int, by: str = "command") -> bool:
-    """Try a dead letter again. Its request is rendered anew unless it may have arrived: then it is looked up first."""
+    """Try an open dead letter again (what was erased or dropped stays so). Its request is rendered anew unless it may have arrived: then it is looked up first."""
     statement = text(
         """WITH last AS (SELECT outcome FROM attempts WHERE outbox_id = :id ORDER BY id DESC LIMIT 1)
         UPDATE outbox SET due = now(), error = NULL,
             state = CASE WHEN (SELECT outcome FROM last) = 'unknown' THEN 'unknown' ELSE 'retry' END,
             request = CASE WHEN (SELECT outcome FROM last) = 'unknown' THEN request END
-        WHERE id = :id AND state = 'dead'"""
+        WHERE id = :id AND state = 'dead' AND EXISTS (
+            SELECT 1 FROM dead_letters WHERE kind = 'outbox' AND ref_id = :id AND state = 'open')"""
     )
     if not connection.execute(statement, {"id": id_}).rowcount:
         return False

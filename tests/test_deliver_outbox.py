@@ -155,6 +155,32 @@ def test_left_behind_before_a_request_was_kept_means_no_call_was_made(ledger):
     assert again.crashes == 1
 
 
+def test_doubt_outlives_an_erased_request_and_a_crash(ledger):
+    target = name(ledger, "stdout")
+    owe_tickets(ledger, target, 1)
+    with ledger.begin() as c:
+        (owed,) = outbox.claim(c, target, "w", 60)
+        outbox.rendered(c, owed, "{}", 60)
+        outbox.finish(c, owed, state="unknown", outcome="unknown")
+        c.execute(text("UPDATE outbox SET request = NULL WHERE target = :t"), {"t": target})  # as an erasure does
+    with ledger.begin() as c:
+        assert outbox.claim(c, target, "w", -1)[0].doubt
+    with ledger.begin() as c:
+        (again,) = outbox.claim(c, target, "w", 60)
+    assert again.doubt
+
+
+def test_what_was_erased_cannot_be_revived(ledger):
+    target = name(ledger, "stdout")
+    owe_tickets(ledger, target, 1)
+    with ledger.begin() as c:
+        id_ = one(c, "UPDATE outbox SET state = 'dead', notice = '{}' WHERE target = :t RETURNING id", t=target)
+        letter = "INSERT INTO dead_letters (kind, ref_id, reason, state) VALUES ('outbox', :i, 'erased', 'dropped')"
+        c.execute(text(letter), {"i": id_})
+        assert not outbox.retry_dead(c, id_)
+    assert states(ledger, target) == {"dead": 1}
+
+
 def test_not_more_calls_at_once_than_allowed_and_one_while_half_open(ledger):
     target = name(ledger, "stdout")
     owe_tickets(ledger, target, 5)

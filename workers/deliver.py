@@ -167,6 +167,8 @@ class _Settling:
 
         ours = self.ledger.run(write)
         outcome = decision.outcome if ours else "lost"
+        if not ours and delivered is not None:  # taken over, or erased meanwhile: nobody else will tell where it went
+            log.warning("deliver.late", target=self.owed.target, key=self.owed.key, remote=delivered.remote_id)
         log.info(
             "deliver", target=self.owed.target, key=self.owed.key, outcome=outcome, n=self.owed.attempts, error=said
         )
