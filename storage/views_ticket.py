@@ -181,8 +181,8 @@ def history(connection: Connection, ticket_id: int) -> list[Entry]:
 def _posts(connection: Connection, ids: list[int]) -> list[Post]:
     return [
         Post(**row)
-        for row in rows(connection, f"SELECT {POST} FROM mentions m {LATEST} WHERE m.id = ANY(:ids)", ids=ids)
-    ]  # noqa: S608
+        for row in rows(connection, f"SELECT {POST} FROM mentions m {LATEST} WHERE m.id = ANY(:ids)", ids=ids)  # noqa: S608
+    ]
 
 
 def _parents(connection: Connection, ids: list[int]) -> dict[int, Post]:

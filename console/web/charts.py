@@ -64,9 +64,17 @@ def time_ticks(start: datetime, end: datetime, about: int = 6) -> list[datetime]
 
 
 def line(
-    id: str, title: str, about: str, points: Sequence[Point], gaps: Sequence[Span], mark: Span | None, step: timedelta
+    id: str,
+    title: str,
+    about: str,
+    points: Sequence[Point],
+    gaps: Sequence[Span],
+    mark: Span | None,
+    step: timedelta,
+    running: bool = False,
 ) -> Markup:
-    """Counts over time as a line, the usual as a band. A gap is hatched and interrupts the line."""
+    """Counts over time as a line, the usual as a band. A gap is hatched and interrupts the line. `running`: the last
+    step is not over yet, so the way to it is dashed."""
     if not points:
         return Markup()
     x = Scale(points[0].at.timestamp(), (points[-1].at + step).timestamp(), LEFT, WIDTH - RIGHT)
@@ -76,7 +84,10 @@ def line(
     if mark:
         parts.append(_rect("chart-mark", x(mark.since.timestamp()), x(mark.until.timestamp()), mark.label))
     parts += [_band(points, x, y), _usual(points, x, y)]
-    parts += [_line(run, x, y) for run in _runs(points, gaps, step)]
+    done = points[:-1] if running else points
+    parts += [_line(run, x, y) for run in _runs(done, gaps, step)]
+    if running and len(points) > 1:
+        parts.append(_line(points[-2:], x, y, "chart-line chart-running"))
     parts += [_rect("chart-gap", x(gap.since.timestamp()), x(gap.until.timestamp()), gap.label) for gap in gaps]
     return _svg(id, title, about, "".join(parts))
 
@@ -144,8 +155,8 @@ def _runs(points: Sequence[Point], gaps: Sequence[Span], step: timedelta) -> lis
     return [piece for piece in pieces if piece]
 
 
-def _line(points: Sequence[Point], x: Scale, y: Scale) -> str:
+def _line(points: Sequence[Point], x: Scale, y: Scale, kind: str = "chart-line") -> str:
     pairs = [(x(p.at.timestamp()), y(p.n)) for p in points]
     if len(pairs) == 1:
         return f'<circle class="chart-dot" cx="{pairs[0][0]:.1f}" cy="{pairs[0][1]:.1f}" r="2"/>'
-    return f'<path class="chart-line" d="{_path(pairs)}"/>'
+    return f'<path class="{kind}" d="{_path(pairs)}"/>'

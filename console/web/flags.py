@@ -80,4 +80,5 @@ def draw(flag: Flag, series: Series) -> str:
         gaps,
         mark,
         series.step,
+        running=bool(points) and points[-1].at + series.step > datetime.now(UTC),
     )

@@ -83,8 +83,8 @@ def load(connection: Connection, number: int) -> dict[str, object]:
         "reasons": [r for r in views_ticket.reasons(connection, mentions) if r.outcome == "ticket"],
         "deliveries": views_ticket.deliveries(connection, found.id),
         "customer": customer,
-        "timeline": views_people.timeline(connection, customer.id, 12) if customer else [],
-        "others": [t for t in views_people.tickets_of(connection, customer.id, 8) if t.number != number]
+        "timeline": views_people.timeline(connection, customer.id, 6) if customer else [],
+        "others": [t for t in views_people.tickets_of(connection, customer.id, 6) if t.number != number]
         if customer
         else [],
     }

@@ -18,7 +18,7 @@
     const now = Date.now();
     for (const time of document.querySelectorAll("time[data-ago]")) {
       const past = (now - Date.parse(time.dateTime)) / 1000;
-      time.textContent = past < -1 ? `in ${span(past)}` : past < 1 ? "now" : `${span(past)} ago`;
+      time.textContent = time.dataset.ago ? span(past) : past < -1 ? `in ${span(past)}` : past < 1 ? "now" : `${span(past)} ago`;
     }
     for (const time of document.querySelectorAll("time[data-due]")) {
       const left = (Date.parse(time.dateTime) - now) / 1000;
