@@ -28,3 +28,7 @@ class Book:
     @property
     def errors(self) -> list[Complaint]:
         return [one for one in self.complaints if one.severity == "error"]
+
+    def blames(self, node: Node) -> bool:
+        """Whether something is already said about this very place."""
+        return any((one.file, one.line, one.column) == (node.file, node.line, node.column) for one in self.complaints)

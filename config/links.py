@@ -1,12 +1,11 @@
-"""What no single entry can know: names across sections, equal names, secrets, hosts, and numbers that make no sense."""
+"""What no single entry can know: names across sections, equal names, times, and numbers that make no sense."""
 
 import re
 from collections.abc import Iterable
 
-from config import hosts
 from config.book import Book
 from config.clock import cron_problem
-from config.complaints import VARIABLE, Complaint, is_secret, nearest
+from config.complaints import Complaint, nearest
 from config.shapes import Entries, kinds, module
 from config.source import Node
 from domain.nouns import INTENTS
@@ -41,13 +40,10 @@ _RANGES = (
 def check(book: Book, entries: Entries, vendors: bool) -> None:
     """All of it; names are taken from the files as written, so an entry refused for another reason is still known by its name."""
     _unique(book)
-    _secrets(book)
     _numbers(book)
     _times(book)
     if book.whole:  # what stands in a file that cannot be read is not missing
         _references(book, vendors)
-    if vendors:
-        _hosts(book, entries)
     _reachable(book, entries)
 
 
@@ -97,27 +93,6 @@ def _unique_by(book: Book, items: Iterable[Node], key: str) -> None:
         first = seen.setdefault(node.value.casefold(), node)
         if first is not node:
             book.complain(node, f'the {key} "{node.value[:60]}" is already used in {first.file}:{first.line}')
-
-
-def _secrets(book: Book) -> None:
-    for section, root in book.sections.items():
-        for item in root.items if root.kind == "list" else [root]:
-            prefix = _text(item, "kind") or section
-            for key, node in item.walk():
-                if key is not None and node.kind == "scalar" and isinstance(node.value, str):
-                    _secret(book, key, node.value, prefix)
-
-
-def _secret(book: Book, key: Node, value: str, prefix: str) -> None:
-    if is_secret(key.value):
-        name = re.sub(r"[^A-Z0-9]+", "_", f"{prefix}_{key.value}".upper())
-        book.complain(
-            key, f"a secret does not belong in a file: put it in the environment and write {key.value}_env: {name}"
-        )
-    elif key.value.endswith("_env") and value and not VARIABLE.fullmatch(value):
-        book.complain(
-            key, f"{key.value} names an environment variable (capital letters, digits, _), it does not hold the secret"
-        )
 
 
 def _numbers(book: Book) -> None:
@@ -220,24 +195,6 @@ def _known(book: Book, node: Node, known: Iterable[str], word: str) -> None:
         if one.kind == "scalar" and isinstance(one.value, str) and one.value and one.value not in known:
             listed = ", ".join(list(dict.fromkeys(known))[:12]) or "none is configured"
             book.complain(one, f'unknown {word} "{one.value[:60]}"; known: {listed}', nearest(one.value, known))
-
-
-def _hosts(book: Book, entries: Entries) -> None:
-    settings = entries.get("settings")
-    allowed = frozenset(settings.allow_hosts if settings else ())
-    for section in ("channels", *_TARGETS):
-        for item in _items(book, section):
-            for key, node in item.walk():
-                if key is not None:
-                    _hosts_of(book, key.value, node, allowed)
-
-
-def _hosts_of(book: Book, key: str, node: Node, allowed: frozenset[str]) -> None:
-    for value in node.items if node.kind == "list" else [node]:
-        if value.kind == "scalar" and isinstance(value.value, str) and "${" not in value.value:
-            problem = hosts.problem(key, value.value, allowed)
-            if problem:
-                book.complain(value, problem)
 
 
 def _reachable(book: Book, entries: Entries) -> None:

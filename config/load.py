@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config import links, shapes
+from config import links, safety, shapes
 from config.book import Book
 from config.complaints import Complaint, Complaints, nearest
 from config.models import Config
@@ -159,6 +159,7 @@ def _join(book: Book, into: Node, more: Node) -> None:
 def _config(book: Book, vendors: bool) -> Config | None:
     entries = shapes.read(book, vendors)
     links.check(book, entries, vendors)
+    safety.check(book, entries, vendors)
     if book.errors:
         return None
     whole: dict[str, Any] = {

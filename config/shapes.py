@@ -19,6 +19,7 @@ REGISTRIES = {"channels": connectors.inbound, "desks": connectors.outbound, "ale
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 _EXTRA = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING = ("missing", "missing_argument")
+_TYPED = ("type", "parsing", "finite", "instance", "exact", "attributes", "from_float")
 _WANTED = {
     "list": "a list",
     "tuple": "a list",
@@ -123,15 +124,17 @@ def _settings(book: Book, item: Node, rest: Node, section: str) -> dict[str, Any
 
 
 def _as_variable(key: Node, value: Node, model: type[BaseModel]) -> tuple[Node, Node]:
-    """An inline secret as the variable it should be: links.py complains about it, the connector's model need not as well."""
+    """An inline secret as the variable it should be: safety.py complains about it, the connector's model need not as well."""
     name = f"{key.value}_env"
-    if not is_secret(key.value) or key.value in model.model_fields or name not in model.model_fields:
+    empty = value.kind == "scalar" and value.value is None
+    if empty or not is_secret(key.value) or key.value in model.model_fields or name not in model.model_fields:
         return key, value
     return replace(key, value=name), replace(value, kind="scalar", value="INLINE", items=[], pairs=[])
 
 
 def _fit(book: Book, node: Node, kind: Any, section: str, extra: set[str] | None = None) -> Any:
     adapter = _ADAPTERS.get(kind)
+    _empty(book, node, kind, [], extra or set())
     try:
         if adapter is None:
             adapter = _ADAPTERS[kind] = TypeAdapter(kind)
@@ -153,6 +156,17 @@ def _fit(book: Book, node: Node, kind: Any, section: str, extra: set[str] | None
     return None
 
 
+def _empty(book: Book, node: Node, kind: Any, trail: list[Any], extra: set[str]) -> None:
+    """Keys without a value never reach the model, which leaves their defaults; an unknown one is unknown all the same."""
+    known = {*_fields_at(kind, trail), *(() if trail else extra)} - {"settings"}
+    for key, value in node.pairs:
+        if value.kind == "scalar" and value.value is None and known and key.value not in known:
+            book.complain(key, f'unknown key "{key.value[:60]}"', nearest(key.value, known))
+        _empty(book, value, kind, [*trail, key.value], extra)
+    for index, item in enumerate(node.items):
+        _empty(book, item, kind, [*trail, index], extra)
+
+
 def _explain(book: Book, root: Node, kind: Any, error: Any, section: str, extra: set[str]) -> None:
     """One pydantic error as a sentence, at the deepest node its location leads to (unions add steps that no file holds)."""
     node, parent, trail = root, root, []
@@ -172,8 +186,9 @@ def _explain(book: Book, root: Node, kind: Any, error: Any, section: str, extra:
         book.complain(node, f'"{last}" is missing{where}')
         return
     message, suggestion = _sentence(error, node)
-    key = f"{trail[-1]}: " if trail and isinstance(trail[-1], str) and not message.startswith(f"{trail[-1]} ") else ""
-    book.complain(node, f"{key}{message}", suggestion)
+    subject = trail[-1] if trail else section
+    plain = not isinstance(subject, str) or message.startswith(f"{subject} ")
+    book.complain(node, message if plain else f"{subject}: {message}", suggestion)
 
 
 def _sentence(error: Any, node: Node) -> tuple[str, str]:
@@ -190,12 +205,12 @@ def _sentence(error: Any, node: Node) -> tuple[str, str]:
     wanted = _WANTED.get(kind.split("_")[0])
     if wanted == "a list" and node.kind == "scalar" and node.value is not None:
         return f"takes a list: write [{str(node.value)[:40]}]", ""
-    if wanted and any(
-        part in kind for part in ("type", "parsing", "finite", "instance", "exact", "attributes", "from_float")
-    ):
-        return (
-            f"takes {wanted}, not {said}" if node.kind == "scalar" and node.value is not None else f"takes {wanted}"
-        ), ""
+    if wanted and any(part in kind for part in _TYPED):
+        if node.kind == "scalar":
+            return (
+                f"takes {wanted}, not {said}" if node.value is not None else f"takes {wanted}; # and @ need quotes"
+            ), ""
+        return f"takes {wanted}", ""
     return error["msg"].replace("Input should be", "should be"), ""
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from config.complaints import Complaint, masked
+from config.slips import explained
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 30
@@ -143,24 +144,11 @@ class _Composer:
                     root = self.node(next(self.events), 0)
             return root
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-            raise Refused(self.explain(error, line), line, column) from None
+            raise Refused(*explained(error, self.source.lines)) from None
         except yaml.reader.ReaderError as error:
             raise Refused(f"a character that YAML does not allow ({error.reason})", 0, 0) from None
         except (ValueError, OverflowError, RecursionError, StopIteration, yaml.YAMLError) as error:
             raise Refused(f"cannot be read as YAML ({type(error).__name__})", 0, 0) from None
-
-    def explain(self, error: yaml.MarkedYAMLError, line: int) -> str:
-        text = self.source.lines[line - 1] if 0 < line <= len(self.source.lines) else ""
-        if "\t" in text[: len(text) - len(text.lstrip())] or text[:1] == "\t":
-            return "a tab in the indentation; YAML takes spaces only"
-        problem = error.problem or "cannot be read"
-        if "\t" in text and "cannot start any token" in problem:
-            return "a tab where a value begins; YAML takes spaces only"
-        if "mapping values are not allowed" in problem:
-            return "a second ': ' in one line; put the value in quotes"
-        return f"not YAML: {problem}{f' ({error.context})' if error.context else ''}"
 
     def node(self, event: Any, depth: int) -> Node:
         line, column = _place(event)
@@ -173,7 +161,7 @@ class _Composer:
         begin, end = event.start_mark, event.end_mark
         if isinstance(event, yaml.ScalarEvent):
             width = end.column - begin.column if end.line == begin.line else 1
-            value = None if event.style is None and event.value in _NOTHING else event.value
+            value = None if not event.style and event.value in _NOTHING else event.value
             if _CONTROL.search(event.value):
                 self.source.complain("a control character in a value", line, column)
             node = Node("scalar", value, file=self.source.file, line=line, column=column, width=max(1, width))

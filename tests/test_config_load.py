@@ -52,6 +52,16 @@ def test_good_text_is_read_as_written() -> None:
     assert found.config.rules[0].when.followers_at_least == 10
 
 
+def test_keys_and_sections_without_a_value_leave_the_default() -> None:
+    found = examine_texts(
+        [("t.yaml", "channels:\nsettings:\n  language:\n  console_url: ~\ntopics: [{name: a, label: 'null'}]\n")]
+    )
+    assert found.complaints == ()
+    assert found.config is not None
+    assert (found.config.channels, found.config.settings.language) == ((), "auto")
+    assert found.config.topics[0].label == "null"
+
+
 def test_a_document_from_the_ledger_is_the_same_configuration() -> None:
     before = examine_texts([("t.yaml", GOOD)]).config
     assert before is not None
@@ -151,6 +161,14 @@ escalations:
         ("lexicon: {' ': -1}\n", "empty word", (1, 11)),
         ("lexicon: {outage: -5}\n", "greater than or equal to -4", (1, 19)),
         ("alerts: [{name: a, kind: stdout, when: {teams: []}}]\n", "chooses tickets for a desk", (1, 34)),
+        ("topics: [{name: a, foo: }]\n", 'unknown key "foo"', (1, 20)),
+        ("settings: {retention: {payload_day: }}\n", 'unknown key "payload_day"', (1, 24)),
+        ("channels: [{name: a, kind: x, query: q, lates: }]\n", 'unknown key "lates"', (1, 41)),
+        ("topics:\n  - name: a\n    any:\n      - #tag\n", "need quotes", (4, 8)),
+        ("topics:\n  - name: a\n    any: [#tag]\n", "begins a comment", (3, 11)),
+        ("topics:\n  - name: a\n    any: [@me]\n", "begins with @ needs quotes", (3, 11)),
+        ('topics:\n  - name: "a\n  - name: b\n', "a quote that is never closed", (2, 11)),
+        ("topics:\n  - name: a\n   any: [x]\n", "the indentation", (3, 4)),
         ("topics: [{name: a, any: x}]\n", "takes a list: write [x]", (1, 25)),
         ("own_accounts: [{platform: x}]\n", "handle or its native_id", (1, 16)),
         ("intents: [{name: a, words: [b], weight: nan}]\n", "weight", (1, 41)),
