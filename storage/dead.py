@@ -1,0 +1,150 @@
+"""What stopped for good: mentions that could not be judged, effects that could not be delivered, items that could not be read.
+
+Nothing here is silently dropped: each can be looked at, tried again, or given up by somebody the audit names.
+A letter's name is its kind and number: `letter:7` for a mention or an effect, `reject:12` for an item.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from storage import audit, outbox
+from storage.ledger import one, rows
+
+Name = tuple[str, int]  # "letter" or "reject", and its id
+
+
+class CannotRetry(Exception):
+    """The work behind it is gone or done; the message says which."""
+
+
+def name(raw: str) -> Name:
+    """Read `7`, `letter:7` or `reject:12`. Raises ValueError."""
+    kind, _, number = raw.rpartition(":")
+    if kind not in ("", "letter", "reject") or not number.isdecimal():
+        raise ValueError(f"{raw!r} names no dead letter; write 7, letter:7 or reject:12")
+    return kind or "letter", int(number)
+
+
+def everything(connection: Connection, state: str = "open", limit: int = 100) -> list[dict[str, Any]]:
+    """Letters and rejects in a state, newest first. No text of a mention or payload: `show` has that."""
+    found = rows(
+        connection,
+        """SELECT * FROM (
+            SELECT 'letter:' || d.id AS name, d.kind, CASE d.kind WHEN 'digest' THEN 'mention ' || d.ref_id
+                ELSE coalesce(o.target || ' ' || o.key, 'outbox ' || d.ref_id) END AS what, d.reason, d.state, d.at
+            FROM dead_letters d LEFT JOIN outbox o ON d.kind = 'outbox' AND o.id = d.ref_id
+            UNION ALL
+            SELECT 'reject:' || r.id, 'reject', coalesce(c.name, 'channel ' || r.channel_id) || coalesce(' ' || r.native_id, ''),
+                r.reason, r.state, r.at
+            FROM rejects r LEFT JOIN channels c ON c.id = r.channel_id
+        ) q WHERE :state = 'any' OR state = :state ORDER BY at DESC, name LIMIT :limit""",
+        state=state,
+        limit=limit,
+    )
+    return [dict(row) for row in found]
+
+
+def show(connection: Connection, wanted: Name) -> dict[str, Any] | None:
+    """All that is known of one, with the mention, effect or payload behind it."""
+    kind, id_ = wanted
+    if kind == "reject":
+        found = rows(
+            connection,
+            "SELECT r.*, c.name AS channel FROM rejects r LEFT JOIN channels c ON c.id = r.channel_id WHERE r.id = :id",
+            id=id_,
+        )
+        return {**found[0], "item_hash": bytes(found[0]["item_hash"]).hex()} if found else None
+    found = rows(connection, "SELECT * FROM dead_letters WHERE id = :id", id=id_)
+    if not found:
+        return None
+    letter = dict(found[0])
+    if letter["kind"] == "digest":
+        behind = rows(
+            connection,
+            "SELECT id, platform, native_id, url, version, name, content FROM mentions WHERE id = :id",
+            id=letter["ref_id"],
+        )
+        return {**letter, "mention": dict(behind[0]) if behind else None}
+    behind = rows(
+        connection,
+        "SELECT id, target, kind, key, ticket_id, notice, request, state, attempts, error FROM outbox WHERE id = :id",
+        id=letter["ref_id"],
+    )
+    tries = rows(
+        connection,
+        "SELECT n, at, ended_at, outcome, status, detail FROM attempts WHERE outbox_id = :id ORDER BY id",
+        id=letter["ref_id"],
+    )
+    return {**letter, "effect": dict(behind[0]) if behind else None, "attempts": [dict(row) for row in tries]}
+
+
+def retry(connection: Connection, wanted: Name, actor: str) -> None:
+    """Owe the work again. Raises LookupError for a letter that is not there, CannotRetry for one that is over."""
+    kind, id_ = wanted
+    letter = _locked(connection, wanted)
+    if kind == "reject":
+        raise CannotRetry("an item is read again from its raw form, by the command that knows its connector")
+    if letter["kind"] == "digest":
+        _judge_again(connection, letter, actor)
+    else:
+        if one(connection, "SELECT error = 'erased' FROM outbox WHERE id = :id", id=letter["ref_id"]):
+            raise CannotRetry("the person it was about has been erased")
+        if not outbox.retry_dead(connection, letter["ref_id"], actor):
+            raise CannotRetry("the effect behind it is not dead any more")
+    audit.append(connection, actor, "dead.retry", f"{kind}:{id_}", {"kind": letter["kind"], "ref": letter["ref_id"]})
+
+
+def _judge_again(connection: Connection, letter: Any, actor: str) -> None:
+    version = one(connection, "SELECT version FROM mentions WHERE id = :id FOR UPDATE", id=letter["ref_id"])
+    if version is None:
+        raise CannotRetry("the mention has been erased")
+    _close(connection, letter["id"], "retried", actor)
+    if version != letter["version"]:
+        return  # an edit came meanwhile: its newer version was queued on its own
+    connection.execute(
+        text("INSERT INTO digests (mention_id, version) VALUES (:id, :version)"),
+        {"id": letter["ref_id"], "version": version},
+    )
+    connection.execute(text("SELECT pg_notify('earmark', 'digest')"))
+
+
+def drop(connection: Connection, wanted: Name, actor: str) -> None:
+    """Give it up: it stays listed as dropped and is tried no more. Raises LookupError, CannotRetry."""
+    kind, id_ = wanted
+    letter = _locked(connection, wanted)
+    if kind == "reject":
+        connection.execute(text("UPDATE rejects SET state = 'dropped' WHERE id = :id"), {"id": id_})
+    elif letter["kind"] == "outbox":
+        outbox.drop_dead(connection, letter["ref_id"], actor)
+        _close(connection, id_, "dropped", actor)
+    else:
+        _close(connection, id_, "dropped", actor)
+    ref = letter["channel_id"] if kind == "reject" else letter["ref_id"]
+    audit.append(connection, actor, "dead.drop", f"{kind}:{id_}", {"ref": ref})
+
+
+def _locked(connection: Connection, wanted: Name) -> Any:
+    kind, id_ = wanted
+    table = "rejects" if kind == "reject" else "dead_letters"
+    found = rows(connection, f"SELECT * FROM {table} WHERE id = :id FOR UPDATE", id=id_)  # noqa: S608 our own names
+    if not found:
+        raise LookupError(f"there is no {kind}:{id_}")
+    retryable = ("open", "dropped") if kind == "letter" and found[0]["kind"] == "digest" else ("open",)
+    if found[0]["state"] not in retryable or found[0].get("reason") == "erased":
+        raise CannotRetry(f"{kind}:{id_} is {found[0]['state']} already")
+    return found[0]
+
+
+def _close(connection: Connection, id_: int, state: str, actor: str) -> None:
+    connection.execute(
+        text("UPDATE dead_letters SET state = :state, closed_at = now(), closed_by = :actor WHERE id = :id"),
+        {"state": state, "actor": actor, "id": id_},
+    )
+
+
+def rejected(connection: Connection, id_: int) -> Any:
+    """An open reject with its channel, locked, for whoever reads it again. Raises LookupError, CannotRetry."""
+    found = dict(_locked(connection, ("reject", id_)))
+    channel = rows(connection, "SELECT name, kind, platform FROM channels WHERE id = :id", id=found["channel_id"])
+    return {**found, "channel": dict(channel[0]) if channel else None}

@@ -1,0 +1,55 @@
+"""Mentions out, one JSON-ready object each, in the order of their ids, so that what was stored can be held against any outside record."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+CHUNK = 1000
+
+_MENTIONS = """
+SELECT m.platform, m.origin, m.native_id, m.url, m.author_id, m.author_handle, m.author_name, m.name, m.content, m.published,
+    m.in_reply_to, m.context, m.rating, m.rating_best, m.rating_worst, v.mention_id IS NOT NULL AS judged,
+    coalesce(v.language, m.language_hint) AS language, v.label, v.compound, v.scorer,
+    coalesce(v.corrected, v.outcome) AS outcome, t.number
+FROM mentions m
+LEFT JOIN verdicts v ON v.mention_id = m.id AND v.version = m.version
+LEFT JOIN ticket_mentions l ON l.mention_id = m.id LEFT JOIN tickets t ON t.id = l.ticket_id
+WHERE m.id > :after ORDER BY m.id
+"""
+
+
+def mentions(
+    connection: Connection, withheld: frozenset[str] = frozenset(), after: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Every mention, streamed from a server-side cursor. `withheld`: platforms whose terms keep the text in."""
+    stream = connection.execute(text(_MENTIONS), {"after": after}, execution_options={"yield_per": CHUNK})
+    for row in stream:
+        yield _one(row, row.platform in withheld)
+
+
+def _one(row: Any, withhold: bool) -> dict[str, Any]:
+    said = f"{row.name}\n{row.content}" if row.name and row.content else row.name or row.content
+    author = None
+    if row.author_id is not None:
+        author = {"native_id": row.author_id, "handle": row.author_handle or "", "name": row.author_name or ""}
+    rating = None
+    if row.rating is not None:
+        rating = {"value": row.rating, "best": row.rating_best, "worst": row.rating_worst}
+    sentiment = {"label": row.label, "compound": row.compound, "scorer": row.scorer} if row.judged else None
+    return {
+        "platform": row.platform,
+        "origin": row.origin,
+        "native_id": row.native_id,
+        "url": row.url,
+        "author": author,
+        "text": None if withhold else said,
+        "published": row.published.isoformat(),
+        "in_reply_to": row.in_reply_to,
+        "context": row.context,
+        "rating": rating,
+        "language": row.language or None,
+        "sentiment": sentiment,
+        "outcome": row.outcome,
+        "ticket": row.number,
+    }
