@@ -6,6 +6,7 @@ was paused finds its session ended by the standby and steps down. Whatever a lat
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,8 @@ import psycopg
 import structlog
 
 import config
+from config import secrets
+from config.load import examine
 from storage import audit, channels, configurations, digests, outbox, targets
 from storage import workers as registry
 from storage.ledger import Ledger, raw_url
@@ -146,10 +149,8 @@ class Scheduler:
         seen = fingerprint(self.folder)
         if seen == self._seen:
             return
-        try:
-            wanted = config.load(self.folder, values=self.values)
-        except config.Complaints as complaints:
-            said = str(complaints)
+        wanted, said = read(self.folder, self.values)
+        if wanted is None:
             self.ledger.run(lambda c: configurations.refuse(c, seen, said))
             log.error("configuration refused; the last good one stays in force", complaints=said)
         else:
@@ -183,6 +184,18 @@ class Scheduler:
             self._seen = ""
         elif kind in ("digest", "deliver", "watch"):
             self.ring()
+
+
+def read(folder: Path, values: Mapping[str, str]) -> tuple[config.Config | None, str]:
+    """The configuration to put in force, or every complaint about it. A missing secret stops it, or only leaves out who needs it."""
+    found = examine(folder, values)
+    complaints = [one for one in found.complaints if one.severity == "error"]
+    if found.config is None:
+        return None, str(config.Complaints(complaints))
+    lacking = secrets.missing(found.config, found.places)
+    if any(one.severity == "error" for one in lacking):
+        return None, str(config.Complaints(lacking))
+    return secrets.runnable(found.config), ""
 
 
 def fingerprint(folder: Path) -> str:
