@@ -148,3 +148,9 @@ def rejected(connection: Connection, id_: int) -> Any:
     found = dict(_locked(connection, ("reject", id_)))
     channel = rows(connection, "SELECT name, kind, platform FROM channels WHERE id = :id", id=found["channel_id"])
     return {**found, "channel": dict(channel[0]) if channel else None}
+
+
+def stored(connection: Connection, id_: int, actor: str) -> None:
+    """The reject was read after all, in this transaction. Its row stays: its page counts it."""
+    connection.execute(text("UPDATE rejects SET state = 'stored' WHERE id = :id"), {"id": id_})
+    audit.append(connection, actor, "dead.retry", f"reject:{id_}", {"kind": "reject", "ref": id_})

@@ -269,7 +269,7 @@ def decide(connection: Connection, run: Run, verdicts: Sequence[Mapping[str, Any
         [{key: row[key] for key in ("mention_id", "version", "body", "counted")} for row in verdicts],
     )
     for row in verdicts:
-        run.wrote_verdict(row["mention_id"], row["version"], row["outcome"])
+        run.wrote_verdict(row["mention_id"], row["version"], row["outcome"], row["identity_id"])
 
 
 def counted_before(connection: Connection, mention_ids: Sequence[int]) -> dict[int, str]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 @dataclass(slots=True)
 class Run:
-    """Sums: verdict_sum of mention ids + versions; ticket_sum of ticket ids; link_sum of ticket + mention ids; entry_sum of entry +
+    """Sums: verdict_sum of mention ids + versions + identity ids; ticket_sum of ticket ids; link_sum of ticket + mention ids; entry_sum of entry +
     ticket + mention ids + versions; outbox_sum of outbox + ticket + entry + escalation ids (0 for what a row does not have)."""
 
     id: int
@@ -33,9 +33,9 @@ class Run:
     outbox_sum: int = 0
     ms: int = 0
 
-    def wrote_verdict(self, mention_id: int, version: int, outcome: str) -> None:
+    def wrote_verdict(self, mention_id: int, version: int, outcome: str, identity_id: int | None = None) -> None:
         self.verdicts += 1
-        self.verdict_sum += mention_id + version
+        self.verdict_sum += mention_id + version + (identity_id or 0)
         self.ticketed += outcome == "ticket"
         self.in_review += outcome == "review"
         self.ignored += outcome == "ignore"

@@ -31,7 +31,7 @@ COUNTED = {
     "sightings": Counted("page_id", "t.mention_id"),
     "rejects": Counted("page_id", f"t.id + {_ITEM_HASH}"),
     "gaps": Counted("page_id", "t.id"),
-    "verdicts": Counted("run_id", "t.mention_id + t.version", "'verdicts.' || t.outcome"),
+    "verdicts": Counted("run_id", "t.mention_id + t.version + coalesce(t.identity_id, 0)", "'verdicts.' || t.outcome"),
     "tickets": Counted("run_id", "t.id"),
     "ticket_mentions": Counted("run_id", "t.ticket_id + t.mention_id"),
     "entries": Counted("run_id", "t.id + t.ticket_id + coalesce(t.mention_id, 0) + coalesce(t.version, 0)"),

@@ -325,7 +325,7 @@ runs = Table(  # one row per transaction that filed something, written from what
     _int("entries"),
     _int("outbox"),
     _int("dead"),
-    _sum("verdict_sum"),  # of mention ids + versions
+    _sum("verdict_sum"),  # of mention ids + versions + identity ids
     _sum("ticket_sum"),  # of ticket ids
     _sum("link_sum"),  # of ticket ids + mention ids
     _sum("entry_sum"),  # of entry ids + ticket ids + mention ids + versions

@@ -1,0 +1,207 @@
+"""`earmark customers …` and `earmark users …`: who we know, who asked to be forgotten, who may look."""
+
+import secrets
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from console.cli.common import Json, fail, say, show_json, show_table, where
+from storage import audit, customers, roll
+from storage import erase as forget
+from storage import users as members
+from storage.ledger import Ledger
+
+app = typer.Typer(no_args_is_help=True)
+known = typer.Typer(no_args_is_help=True, help="Customers: import, show, list, erase.")
+users = typer.Typer(no_args_is_help=True, help="Who may look: add, list, disable.")
+app.add_typer(known, name="customers")
+app.add_typer(users, name="users")
+
+ACTOR = "command"
+
+
+class _DryRun(Exception):
+    """Ends a transaction that was to leave nothing."""
+
+
+@known.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(help="A CSV file, or - for standard input.")],
+    region: Annotated[str | None, typer.Option(help="Country of phone numbers without +, such as DE.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; store nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring in known customers. Columns: name, email, phone, customer_number, tier, vip, PLATFORM_handle; others are attributes."""
+    try:
+        source = sys.stdin.read() if file == "-" else open(file, encoding="utf-8-sig", newline="").read()  # noqa: SIM115
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file}: {error}", "a CSV in UTF-8 is wanted", code=2)
+    place = where()
+    ledger = Ledger(place.database_url, name="earmark-command", pool=1)
+    result: list[roll.Brought] = []
+
+    def work(connection: Connection) -> None:
+        result[:] = [
+            roll.bring(connection, place.secret, roll.read(source.splitlines(keepends=True), region and region.upper()))
+        ]
+        counts = {name: value for name, value in asdict(result[0]).items() if isinstance(value, int)}
+        if dry_run:
+            raise _DryRun
+        audit.append(connection, ACTOR, "customers.import", "customers", {**counts, "errors": len(result[0].errors)})
+
+    try:
+        ledger.run(work)
+    except _DryRun:
+        pass
+    except roll.BadRow as error:
+        fail(f"{file}: {error}", code=2)
+    done = result[0]
+    if as_json:
+        errors = [{"line": line, "reason": reason} for line, reason in done.errors]
+        show_json({**asdict(done), "errors": errors, "dry_run": dry_run})
+    else:
+        for line, reason in done.errors:
+            say(f"{file}:{line}: {reason}")
+        verb = "would be " if dry_run else ""
+        print(
+            f"{done.lines} lines: {done.created} {verb}created, {done.updated} {verb}updated, "
+            f"{done.unchanged} unchanged, {len(done.errors)} refused"
+        )
+    raise typer.Exit(1 if done.errors else 0)
+
+
+@known.command("erase")
+def erase_(
+    customer: Annotated[int, typer.Argument(help="The customer's id; see `earmark customers list`.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget a person everywhere: posts, tickets, notices, profile. Only keyed hashes stay, so that they never come back."""
+    place = where()
+    ledger = Ledger(place.database_url, name="earmark-command", pool=1)
+    if not yes:
+        found = ledger.run(lambda c: customers.show(c, customer))
+        if found is None:
+            fail(f"there is no customer {customer}", "earmark customers list")
+        if as_json or not sys.stdin.isatty():
+            fail("an erasure cannot be undone", "add --yes", code=2)
+        typer.confirm(
+            f"Erase {found['name']!r} with {len(found['tickets'])} tickets? This cannot be undone.",
+            abort=True,
+            err=True,
+        )
+    try:
+        done = ledger.run(lambda c: forget.erase(c, place.secret, customer, ACTOR))
+    except forget.Unknown as error:
+        fail(str(error), "earmark customers list")
+    if as_json:
+        show_json({**asdict(done), "remote": [{"target": t, "remote_id": r} for t, r in done.remote]})
+        return
+    print(", ".join(f"{name} {count}" for name, count in done.counts().items()))
+    for target, remote in done.remote:
+        say(f"note: {target} still has its own copy as {remote}: erase it there")
+
+
+@known.command("show")
+def show(customer: Annotated[int, typer.Argument()], as_json: Json = False) -> None:
+    """One customer with identities and tickets."""
+    found = _ledger().run(lambda c: customers.show(c, customer))
+    if found is None:
+        fail(f"there is no customer {customer}", "earmark customers list")
+    if as_json:
+        show_json(found)
+        return
+    vip = ", VIP" if found["vip"] else ""
+    print(f"{found['id']}  {found['name']}  {found['tier']}{vip}  ({found['source']})")
+    show_table("", ("identity", "platform", "is", "evidence"), [
+        (i["kind"], i["platform"], i["handle"] or i["native_id"], i["evidence"]) for i in found["identities"]
+    ])  # fmt: skip
+    show_table("", ("ticket", "status", "priority", "subject"), [
+        (t["number"], t["status"], t["priority"], t["subject"]) for t in found["tickets"]
+    ])  # fmt: skip
+
+
+@known.command("list")
+def list_(
+    wanted: Annotated[str, typer.Argument(help="Part of a name, handle or address.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    after: Annotated[int, typer.Option(help="Go on after this id.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Customers, by id."""
+    found = _ledger().run(lambda c: customers.search(c, wanted, limit, after))
+    if as_json:
+        show_json(found)
+    else:
+        columns = ("id", "name", "tier", "vip", "tickets", "identities")
+        show_table("", columns, [[row[name] for name in columns] for row in found])
+
+
+@users.command("add")
+def add(
+    email: Annotated[str, typer.Argument()],
+    role: Annotated[str, typer.Option(help=", ".join(members.ROLES))] = "agent",
+    name: Annotated[str, typer.Option()] = "",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Let somebody in. Without --password-stdin a password is made and shown once."""
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(15)
+
+    def work(connection: Connection) -> int:
+        id_ = members.add(connection, email, password, role, name)
+        audit.append(connection, ACTOR, "user.add", f"user:{id_}", {"role": role})
+        return id_
+
+    try:
+        id_ = _ledger().run(work)
+    except IntegrityError:
+        fail(f"{email} is a user already")
+    except ValueError as error:  # an unknown role, no address, a password that may not be used
+        fail(str(error), code=2)
+    made = {} if password_stdin else {"password": password}
+    if as_json:
+        show_json({"id": id_, "email": email.strip().lower(), "role": role, **made})
+    else:
+        print(f"{email}: {role}" + (f", password {password} (shown this once)" if made else ""))
+
+
+@users.command("list")
+def everybody(as_json: Json = False) -> None:
+    """Who may come in."""
+    found = [asdict(user) for user in _ledger().run(members.everybody)]
+    if as_json:
+        show_json(found)
+    else:
+        show_table("", ("id", "email", "name", "role"), [list(user.values()) for user in found])
+
+
+@users.command("disable")
+def disable(email: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+    """Shut somebody out; what they did stays under their name."""
+
+    def work(connection: Connection) -> int | None:
+        user = members.by_email(connection, email)
+        if user is None:
+            return None
+        members.disable(connection, user.id)
+        audit.append(connection, ACTOR, "user.disable", f"user:{user.id}", {})
+        return user.id
+
+    id_ = _ledger().run(work)
+    if id_ is None:
+        fail(f"there is no user {email}", "earmark users list")
+    if as_json:
+        show_json({"id": id_, "disabled": True})
+    else:
+        print(f"{email} comes in no more")
+
+
+def _ledger() -> Ledger:
+    return Ledger(where().database_url, name="earmark-command", pool=1)
