@@ -22,6 +22,7 @@ DAY = timedelta(days=1)
 HOLD = timedelta(hours=24)  # for how long `detect` answers only to what is higher still
 FOLD = 5  # minutes between two sums that are remembered
 DETAIL = timedelta(days=2)  # how far back a replay looks minute by minute
+ENOUGH = 6  # remembered sums that tell a median
 HALF = 4.3  # the raw score that is 0.5
 SHORT_HALF = 3.5  # the same while the history is short
 SEVERE = (0.75, 0.9)
@@ -140,7 +141,7 @@ class Spikes:
         """0 to 1; below the rule's floor nothing is unusual."""
         history = self.history
         if len(history) < self.mature:
-            usual = history.median if len(history) >= 6 else max(history.median, self.rule.floor / 3)
+            usual = history.median if len(history) >= ENOUGH else max(history.median, self.rule.floor / 3)
             ratio = (value + 1) / (usual + 3)
             return ratio / (ratio + SHORT_HALF) if value > usual else 0.0
         border, beyond = history.tail_of()
@@ -284,7 +285,7 @@ def detect(rows: Iterable[tuple[datetime, float]], rule: SpikeRule | None = None
             held.popleft()
         usable = math.isfinite(value)
         score, _ = spikes.step(max(0, round(value)) if usable else 0, evaluable=usable)
-        if score <= 0 or any(peak >= score for _, peak in held):
+        if score <= 0 or len(spikes.history) < ENOUGH or any(peak >= score for _, peak in held):
             yield 0.0, False
             continue
         while held and held[-1][1] <= score:
