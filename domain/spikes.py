@@ -268,7 +268,7 @@ def _sums(
 def detect(rows: Iterable[tuple[datetime, float]], rule: SpikeRule | None = None) -> Iterator[tuple[float, bool]]:
     """(score, flag) for each row of a series with any regular step from a minute to a day, in order, as it comes.
 
-    After a peak, only what is higher still scores for a day: one event is told once.
+    After a peak, only what is higher still scores for a day, and after a flag it scores half: one event is told once.
     """
     rule = rule or SpikeRule("detect", floor=1)
     spikes: Spikes | None = None
@@ -288,7 +288,8 @@ def detect(rows: Iterable[tuple[datetime, float]], rule: SpikeRule | None = None
         if score <= 0 or len(spikes.history) < ENOUGH or any(peak >= score for _, peak in held):
             yield 0.0, False
             continue
+        told = any(peak >= rule.threshold for _, peak in held)
         while held and held[-1][1] <= score:
             held.pop()
         held.append((at, score))
-        yield score, score >= rule.threshold and spikes.sum >= rule.floor
+        yield (score / 2, False) if told else (score, score >= rule.threshold and spikes.sum >= rule.floor)
