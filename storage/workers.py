@@ -95,11 +95,18 @@ def listed(connection: Connection) -> list[Any]:
 
 
 def stale_leader(connection: Connection, seconds: float) -> int | None:
-    """Backend pid of a leader that holds the lock but has been silent: a paused process, to be put out of office."""
+    """Backend pid of a leader that holds the lock but has been silent: a paused process, to be put out of office.
+
+    Only of this database (others on the server have leaders of their own), and never one whose session is younger than
+    `seconds`: it has hardly had time to give a sign.
+    """
     return one(
         connection,
-        "SELECT l.pid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted "
+        "SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+        "WHERE l.locktype = 'advisory' AND l.granted "
+        "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
         "AND (l.classid::bigint << 32) | l.objid::bigint = :key AND l.pid <> pg_backend_pid() "
+        "AND a.backend_start < now() - make_interval(secs => greatest(:seconds, 2)) "
         "AND NOT EXISTS (SELECT 1 FROM workers WHERE leader AND seen_at > now() - make_interval(secs => :seconds))",
         key=LEADER,
         seconds=seconds,
