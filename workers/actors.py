@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 
 import dramatiq
 import structlog
-from dramatiq.brokers.redis import RedisBroker
 
 from storage import digests, outbox
 from storage import workers as registry
 from storage.ledger import again
 from workers import upkeep, watch
-from workers.bell import Bell
+from workers.bell import Bell, broker
 from workers.bootstrap import House, NotReady
 from workers.deliver import deliver
 from workers.digest import drain
@@ -91,13 +90,6 @@ class Answering:
         upkeep.upkeep(self.house.ledger, self.house.config(), self.worker_id)
 
 
-def declare(broker: RedisBroker, answering: Answering) -> None:
-    """Give the broker an actor per kind."""
-    for kind in THREADS:
-        step: Callable[[str], None] = getattr(answering, kind)
-        dramatiq.actor(_answer(kind, step, answering), broker=broker, queue_name=kind, actor_name=kind)
-
-
 def _answer(kind: str, step: Callable[[str], None], answering: Answering) -> Callable[[str], None]:
     """One ring taken. What a step raises is logged: the work it left is in the ledger and the next tick rings for it."""
 
@@ -118,11 +110,16 @@ def _answer(kind: str, step: Callable[[str], None], answering: Answering) -> Cal
     return answer
 
 
-def start(broker: RedisBroker, threads: dict[str, int] | None = None) -> list[dramatiq.Worker]:
-    """Threads for each kind, prefetching no more than they can answer."""
+def start(redis_url: str, answering: Answering, threads: dict[str, int] | None = None) -> list[dramatiq.Worker]:
+    """An actor and threads of its own for each kind, on a broker of its own, prefetching no more than they can answer."""
     groups = []
     for kind, count in {**THREADS, **(threads or {})}.items():
-        worker = dramatiq.Worker(broker, queues={kind}, worker_threads=count, worker_timeout=100)
+        if count < 1:
+            continue
+        made = broker(redis_url, [kind])
+        step: Callable[[str], None] = getattr(answering, kind)
+        dramatiq.actor(_answer(kind, step, answering), broker=made, queue_name=kind, actor_name=kind)
+        worker = dramatiq.Worker(made, worker_threads=count, worker_timeout=100)
         worker.queue_prefetch = count
         worker.delay_prefetch = 1
         worker.start()

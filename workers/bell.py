@@ -18,7 +18,7 @@ KINDS = ("poll", "digest", "deliver", "watch", "upkeep")
 NAMESPACE = "earmark"
 
 
-def broker(redis_url: str) -> RedisBroker:
+def broker(redis_url: str, kinds: Iterable[str] = KINDS) -> RedisBroker:
     """The broker with what a crash needs: dead workers are looked for at each fetch, after 15 s without a sign of life.
 
     Dramatiq's own retries and dead letters are off: the ledger owns both
@@ -33,7 +33,7 @@ def broker(redis_url: str) -> RedisBroker:
         dead_message_ttl=3_600_000,
         middleware=[],
     )
-    for kind in KINDS:
+    for kind in kinds:
         made.declare_queue(kind)
     return made
 

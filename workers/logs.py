@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-_SECRET = re.compile(r"(?i)(bearer\s+|basic\s+|://[^/\s:@]*:)[^\s@\"',]+")
+_SECRET = re.compile(r"(?i)(\b(?:bearer|basic)\s+)[^\s\"',]+|(://[^/\s:@]*:)[^\s@/]+(?=@)")
 _LINE = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -50,10 +50,14 @@ def _stamp(service: str) -> structlog.typing.Processor:
     return stamp
 
 
+def _hide(found: re.Match[str]) -> str:
+    return (found[1] or found[2]) + "***"
+
+
 def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Credentials in addresses and headers never reach a line; line breaks cannot forge one; long values are cut visibly."""
     for key, value in event.items():
         if isinstance(value, str):
-            value = _SECRET.sub(r"\1***", _LINE.sub(" ", value))
+            value = _SECRET.sub(_hide, _LINE.sub(" ", value))
             event[key] = value if len(value) <= 2000 else value[:2000] + f"… ({len(value)} characters)"
     return event

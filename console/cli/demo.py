@@ -242,7 +242,7 @@ def _settle(fleet: Fleet, ledger: Ledger, town: Mapping[str, str], files: Path) 
     desks = {name: dict(row) for name, row in ours["deliveries"].items()}
     zendesk, hooks = summary["desks"]["zendesk"], summary["desks"]["webhook"]
     agree = {
-        "ids": all(not p.pop("lost") and not p.pop("invented") for p in platforms.values()),
+        "ids": not any(p["lost"] or p["invented"] for p in platforms.values()),
         "tickets": zendesk["tickets"]
         == zendesk["distinct"]
         == desks.get("helpdesk", {}).get("created", 0)

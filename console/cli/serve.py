@@ -41,11 +41,16 @@ def scheduler(folder: Folder = Path("config")) -> None:
 
 @app.command()
 def worker(
-    digest_threads: Annotated[int, typer.Option(help="Threads that judge; one per process suits one processor.")] = 1,
-    poll_threads: Annotated[int, typer.Option(help="Channels polled at the same time.")] = 8,
-    deliver_threads: Annotated[int, typer.Option(help="Deliveries under way at the same time.")] = 4,
+    digest_threads: Annotated[
+        int, typer.Option(help="Threads that judge; one per process suits one processor.", min=0)
+    ] = 1,
+    poll_threads: Annotated[int, typer.Option(help="Channels polled at the same time.", min=0)] = 8,
+    deliver_threads: Annotated[int, typer.Option(help="Deliveries under way at the same time.", min=0)] = 4,
 ) -> None:
-    """Poll, digest, watch and deliver as the bell rings. Start as many as there are processors."""
+    """Poll, digest, watch and deliver as the bell rings. Start as many as there are processors.
+
+    With 0 threads of a kind that work is left to other workers.
+    """
     from workers import actors
     from workers.bell import Bell, broker
     from workers.bootstrap import House
@@ -55,12 +60,13 @@ def worker(
     stop = threading.Event()
     process.on_signals(stop)
     house = Ledger(place.database_url, name="earmark-worker", pool=poll_threads + deliver_threads + 4)
-    made = broker(place.redis_url)
+    bell = Bell(broker(place.redis_url))
     with process.Presence(house, "worker", digest_threads=digest_threads) as presence:
-        answering = actors.Answering(House(house, place.secret, stop.is_set), Bell(made), presence.id, stop)
-        actors.declare(made, answering)
-        groups = actors.start(made, {"poll": poll_threads, "digest": digest_threads, "deliver": deliver_threads})
-        answering.bell.ring_all("digest", range(digest_threads))
+        answering = actors.Answering(House(house, place.secret, stop.is_set), bell, presence.id, stop)
+        groups = actors.start(
+            place.redis_url, answering, {"poll": poll_threads, "digest": digest_threads, "deliver": deliver_threads}
+        )
+        bell.ring_all("digest", range(digest_threads))
         log.info("worker ready", worker=presence.id)
         stop.wait()
         for one in [threading.Thread(target=group.stop, args=(int(GRACE_SECONDS * 1000),)) for group in groups]:
