@@ -64,7 +64,11 @@ def change(connection: Connection, user: User, number: int, wanted: Change, seen
     _write(connection, ticket["id"], new)
     run = runs.start(connection, "console", user.actor)
     body = "; ".join(_sentence(connection, name, ticket[name], value) for name, value in new.items())
-    filing.enter(connection, run, [{"ticket_id": ticket["id"], "kind": "status", "user_id": user.id, "body": body}])
+    [entry] = filing.enter(
+        connection, run, [{"ticket_id": ticket["id"], "kind": "status", "user_id": user.id, "body": body}]
+    )
+    if "status" in new:
+        _owe(connection, run, ticket, entry, "ticket.status", {"number": number, "status": new["status"]})
     runs.finish(connection, run)
     audit.append(connection, user.actor, "ticket.change", f"ticket:{number}", {key: new[key] for key in sorted(new)})
     return True
@@ -83,19 +87,23 @@ def note(connection: Connection, user: User, number: int, body: str) -> int:
         connection, run, [{"ticket_id": ticket["id"], "kind": "note", "user_id": user.id, "body": body}]
     )
     notice = {"number": number, "text": f"{user.name}: {body}", "public": False}
-    effects = [
-        Effect(target, "ticket.comment", f"em-e{entry}-{target}", notice, ticket_id=ticket["id"], entry_id=entry)
-        for target in ticket["targets"]
-    ]
-    outbox.owe_many(connection, run, effects)
+    _owe(connection, run, ticket, entry, "ticket.comment", notice)
     connection.execute(
         text("UPDATE tickets SET updated_at = now(), version = version + 1 WHERE id = :id"), {"id": ticket["id"]}
     )
     runs.finish(connection, run)
     audit.append(connection, user.actor, "ticket.note", f"ticket:{number}", {"entry": entry})
-    if effects:
-        connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
     return entry
+
+
+def _owe(connection: Connection, run: runs.Run, ticket: Any, entry: int, kind: str, notice: dict[str, Any]) -> None:
+    """Every desk that has the ticket is owed what happened to it; the scheduler rings once this is committed."""
+    effects = [
+        Effect(target, kind, f"em-e{entry}-{target}", notice, ticket_id=ticket["id"], entry_id=entry)
+        for target in ticket["targets"]
+    ]
+    if outbox.owe_many(connection, run, effects):
+        connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
 
 
 def _allowed(connection: Connection, wanted: Change) -> None:

@@ -197,9 +197,15 @@ def too_many(connection: Connection, secret: bytes, email: str, address: str) ->
     return wait
 
 
-def forgive(connection: Connection, secret: bytes, email: str) -> None:
-    """A login succeeded: the account starts from zero. The address does not, or one good account would open it."""
-    connection.execute(text("DELETE FROM login_attempts WHERE subject = :s"), {"s": _subject(secret, "account", email)})
+def forgive(connection: Connection, secret: bytes, email: str, address: str) -> None:
+    """A login succeeded: the account starts from zero. The address gets this one attempt back and no more: a team behind one
+    address is not locked out by its own logins, and one good account does not wash an attacker's failures away."""
+    account, place = _subject(secret, "account", email), _subject(secret, "address", address)
+    connection.execute(text("DELETE FROM login_attempts WHERE subject = :s"), {"s": account})
+    connection.execute(
+        text("DELETE FROM login_attempts WHERE id = (SELECT max(id) FROM login_attempts WHERE subject = :s)"),
+        {"s": place},
+    )
 
 
 def begin_session(connection: Connection, user_id: int, *, replaces: str = "") -> str:

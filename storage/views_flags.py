@@ -97,12 +97,10 @@ def flag(connection: Connection, flag_id: int) -> Flag | None:
 
 
 def series_names(flag: Flag) -> tuple[str, str, str]:
-    """(topic, platform, measure) of a flag: from its evidence, else from the series' own name `topic|platform|measure`."""
-    parts = [*flag.series.split("|"), "", "", ""]
-    topic = str(flag.evidence.get("topic") or parts[0])
-    platform = str(flag.evidence.get("platform") or (parts[1] if flag.series.count("|") > 1 else ""))
-    measure = str(flag.evidence.get("measure") or (parts[2] if flag.series.count("|") > 1 else parts[1]) or "negative")
-    return topic, "" if platform in ("*", "all") else platform, measure
+    """(topic, platform, measure) of a series' name: `topic/measure` over all platforms, `topic/platform/measure` for one."""
+    topic, _, rest = flag.series.partition("/")
+    platform, _, measure = rest.rpartition("/")
+    return topic, platform, measure or "negative"
 
 
 def series(connection: Connection, flag: Flag, now: datetime) -> Series:
@@ -164,7 +162,7 @@ def _holes(connection: Connection, platform: str, start: datetime, end: datetime
 
 def samples(connection: Connection, flag: Flag, limit: int = 10) -> list[Post]:
     """Posts behind the flag: those its evidence names, else the most negative of its time."""
-    named = [int(i) for i in flag.evidence.get("mentions") or flag.evidence.get("samples") or () if str(i).isdecimal()]
+    named = [int(sample["mention_id"]) for sample in flag.evidence.get("samples") or ()]
     topic, platform, _ = series_names(flag)
     select = f"""SELECT {POST}, t.number AS ticket, coalesce(v.corrected, v.outcome) AS outcome, v.reason
         FROM mentions m {LATEST} LEFT JOIN ticket_mentions tm ON tm.mention_id = m.id

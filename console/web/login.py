@@ -54,7 +54,7 @@ def login(request: Request, form: Annotated[LoginForm, Form()]) -> Response:
     if user is None:
         return _form(request, status=401, error=WRONG, email=email, next=form.next)
     with here.ledger.begin() as connection:
-        users.forgive(connection, here.secret, email)
+        users.forgive(connection, here.secret, email, address(request))
         value = users.begin_session(connection, user.id, replaces=request.cookies.get(here.session_cookie, ""))
         audit.append(connection, user.actor, "login", f"user:{user.id}", {})
     answer = RedirectResponse(safe_next(form.next), 303)
