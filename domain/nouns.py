@@ -130,12 +130,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A mention as the ledger holds it: with its id, version and the topics that matched, in configuration order."""
+    """A mention as the ledger holds it: with its id, version and the topics that matched, in configuration order.
+
+    `backfill`: it was published before any channel that found it was first read, so it tells what is usual and raises no flag.
+    """
 
     id: int
     version: int
     mention: Mention
     topics: tuple[str, ...] = ()
+    backfill: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from storage.ledger import rows
 
 
 def series(connection: Connection, topic: str, measure: str, since: datetime) -> dict[datetime, int]:
-    """minute → count over all platforms of a topic."""
+    """minute → count over all platforms of a topic, as it was said while we listened; `:before` asks for the backfill."""
     found = rows(
         connection,
         "SELECT minute, sum(n)::int AS n FROM counts WHERE topic = :topic AND measure = :measure AND minute >= :since "
@@ -19,6 +19,15 @@ def series(connection: Connection, topic: str, measure: str, since: datetime) ->
         since=since,
     )
     return {row["minute"]: row["n"] for row in found}
+
+
+def usual(connection: Connection, topic: str, measure: str, since: datetime, armed: datetime) -> dict[datetime, int]:
+    """The series with what was published before `armed` (a whole minute) filled in: from there on only what we heard live."""
+    live = series(connection, topic, measure, since)
+    for minute, n in series(connection, topic, f"{measure}:before", since).items():
+        if minute < armed:
+            live[minute] = live.get(minute, 0) + n
+    return live
 
 
 def newest(connection: Connection) -> tuple[datetime | None, int]:

@@ -95,7 +95,8 @@ def load(connection: Connection, ids: Sequence[int]) -> dict[int, Stored]:
     found = rows(
         connection,
         "SELECT m.*, ARRAY(SELECT DISTINCT unnest(s.topics) FROM sightings s WHERE s.mention_id = m.id) AS topics, "
-        "d.corrected FROM mentions m LEFT JOIN LATERAL (SELECT corrected FROM verdicts v WHERE v.mention_id = m.id "
+        "m.published < (SELECT min(c.since) FROM sightings s JOIN channels c ON c.id = s.channel_id "
+        "WHERE s.mention_id = m.id) AS backfill, d.corrected FROM mentions m LEFT JOIN LATERAL (SELECT corrected FROM verdicts v WHERE v.mention_id = m.id "
         "AND corrected IS NOT NULL ORDER BY version DESC LIMIT 1) d ON m.version > 1 WHERE m.id = ANY(:ids)",
         ids=list(ids),
     )
@@ -130,7 +131,7 @@ def stored(row: Any) -> Stored:
         repost_of=row["repost_of"],
         flags=tuple(row["flags"]),
     )
-    return Stored(row["id"], row["version"], mention, tuple(row["topics"]))
+    return Stored(row["id"], row["version"], mention, tuple(row["topics"]), bool(row["backfill"]))
 
 
 def backlog(connection: Connection) -> tuple[int, datetime | None]:

@@ -302,7 +302,7 @@ counts = Table(  # per minute of publication
     metadata,
     Column("topic", Text, primary_key=True),
     Column("platform", Text, primary_key=True),
-    Column("measure", Text, primary_key=True),  # all, negative, reposts, backfill
+    Column("measure", Text, primary_key=True),  # all, negative, reposts; :before = backfill
     Column("minute", TS, primary_key=True),
     _int("n"),
 )

@@ -379,7 +379,8 @@ def counted(stored: Stored, verdict: Verdict) -> list[list[str]]:
     measures = ["reposts"] if verdict.reason == "repost" else ["all"]
     if measures == ["all"] and negative(verdict):
         measures.append("negative")
-    return [[topic, measure, minute] for topic in stored.topics for measure in measures]
+    before = ":before" if stored.backfill else ""
+    return [[topic, measure + before, minute] for topic in stored.topics for measure in measures]
 
 
 def _verdict_row(

@@ -51,9 +51,9 @@ def look(
 ) -> set[str]:
     """One series of one rule: read the counts, let the detector run over them, act on where it stands now."""
     since = (now - timedelta(days=rule.baseline)).replace(second=0, microsecond=0)
-    seen = counts.series(connection, topic, rule.measure, since)
+    armed = (counts.armed_since(connection) or now).replace(second=0, microsecond=0)
+    seen = counts.usual(connection, topic, rule.measure, since, armed)
     gaps = counts.gaps(connection, since)
-    armed = counts.armed_since(connection)
     standing = spikes.replay(rule, seen, now, [(gap["since"], gap["until"]) for gap in gaps], armed)
     series = f"{topic}/{rule.measure}"
     last = escalations.latest(connection, rule.name, series)
