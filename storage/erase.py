@@ -7,12 +7,13 @@ suppressed. A desk's own copy is not ours to delete: its ids are handed back, so
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from storage import audit, suppress
-from storage.ledger import rows
+from storage.ledger import one, rows
 from storage.person import Person, find
 from storage.scrub import Marks, marks, scrub
 from storage.sums import take_away
@@ -54,7 +55,7 @@ def erase(connection: Connection, secret: bytes, customer_id: int, actor: str) -
     marked = _marks_of(connection, person.mentions, person.names())
     _rejects(connection, secret, person, done)
     _tickets(connection, person, actor, done, marked)
-    _samples(connection, marked)
+    _samples(connection, marked, _since(connection, person.mentions))
     _mentions(connection, person.mentions, actor, done)
     _profile(connection, person)
     audit.append(connection, actor, "customer.erase", f"customer:{customer_id}", done.counts())
@@ -185,7 +186,7 @@ def _scrub_outbox(connection: Connection, where: str, marked: Marks, **values: A
         if clean != notice:
             connection.execute(
                 text(
-                    "UPDATE outbox SET notice = :notice, request = NULL, "
+                    "UPDATE outbox SET notice = :notice, request = NULL, error = NULL, "
                     "due = CASE WHEN state = 'sending' THEN greatest(due, now() + interval '1 minute') ELSE due END, "
                     "lease = CASE WHEN state = 'sending' THEN NULL ELSE lease END, "
                     "state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END WHERE id = :id"
@@ -195,16 +196,28 @@ def _scrub_outbox(connection: Connection, where: str, marked: Marks, **values: A
             connection.execute(text("UPDATE attempts SET detail = NULL WHERE outbox_id = :id"), {"id": row["id"]})
 
 
-def _samples(connection: Connection, marked: Marks) -> None:
+def _since(connection: Connection, ids: Sequence[int]) -> datetime | None:
+    """When the first of these posts came in: no flag that was last touched before can hold one. None: there are none."""
+    return one(
+        connection, "SELECT min(first_seen) - interval '10 minutes' FROM mentions WHERE id = ANY(:ids)", ids=list(ids)
+    )
+
+
+def _samples(connection: Connection, marked: Marks, since: datetime | None) -> None:
     """Flags keep their figures and lose the samples; so do the notices about them."""
-    for row in rows(connection, "SELECT id, evidence FROM escalations ORDER BY id FOR UPDATE"):
+    if since is None:
+        return
+    flags = "SELECT id, evidence FROM escalations WHERE updated_at >= :since ORDER BY id FOR UPDATE"
+    for row in rows(connection, flags, since=since):
         clean = scrub(row["evidence"], marked)
         if clean != row["evidence"]:
             connection.execute(
                 text("UPDATE escalations SET evidence = CAST(:evidence AS jsonb) WHERE id = :id"),
                 {"id": row["id"], "evidence": json.dumps(clean)},
             )
-    _scrub_outbox(connection, "escalation_id IS NOT NULL AND ticket_id IS NULL", marked)
+    _scrub_outbox(
+        connection, "escalation_id IS NOT NULL AND ticket_id IS NULL AND created_at >= :since", marked, since=since
+    )
 
 
 def _mentions(connection: Connection, ids: Sequence[int], actor: str, done: Erased) -> None:
@@ -237,17 +250,16 @@ def forget_posts(connection: Connection, ids: Sequence[int]) -> None:
 
     Call it before anything else blanks the row: excerpts elsewhere are found by its text. Version and queue are the caller's.
     """
-    found = rows(
-        connection,
-        "SELECT author_id, author_handle, author_name FROM mentions WHERE id = ANY(:ids) ORDER BY id FOR UPDATE",
-        ids=list(ids),
-    )
-    if not found:
+    if not ids:
         return
+    rows(  # queue first, tickets later, as the digest takes them
+        connection, "SELECT 1 FROM digests WHERE mention_id = ANY(:ids) ORDER BY mention_id FOR UPDATE", ids=list(ids)
+    )
+    since = _since(connection, ids)
     marked = _marks_of(connection, ids)
     tickets = "(SELECT ticket_id FROM ticket_mentions WHERE mention_id = ANY(:ids))"
     _scrub_outbox(connection, f"ticket_id IN {tickets} AND error IS DISTINCT FROM 'erased'", marked, ids=list(ids))
-    _samples(connection, marked)
+    _samples(connection, marked, since)
     for statement in (
         "DELETE FROM payloads WHERE mention_id = ANY(:ids)",
         "DELETE FROM versions WHERE mention_id = ANY(:ids)",

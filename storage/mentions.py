@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.nouns import Mention
-from storage import bulk, suppress
+from storage import bulk, erase, suppress
 from storage.keys import mention_proof, native, reject_proof
 from storage.suppress import ERASURE
 
@@ -258,7 +258,8 @@ def _change(
         return None
     if item.mention.deleted:
         counts.deleted += 1
-        connection.execute(text(_TOMBSTONE), {"id": old.id})
+        erase.forget_posts(connection, [old.id])
+        connection.execute(text("UPDATE mentions SET version = version + 1 WHERE id = :id"), {"id": old.id})
         return int(old.version) + 1
     if old.content_hash != row["content_hash"]:
         counts.edited += 1
@@ -271,13 +272,6 @@ def _change(
         return int(old.version) + 1
     return None
 
-
-_TOMBSTONE = """
-WITH gone AS (DELETE FROM payloads WHERE mention_id = :id), old AS (DELETE FROM versions WHERE mention_id = :id)
-UPDATE mentions SET kind = 'Tombstone', name = '', content = '', url = NULL, author_id = NULL, author_handle = NULL,
-    author_name = NULL, author_url = NULL, followers = NULL, metrics = NULL, deleted_at = now(), version = version + 1
-WHERE id = :id
-"""
 
 _VERSION = """
 INSERT INTO versions (mention_id, version, name, content, rating, content_hash, page_id)
