@@ -1,0 +1,116 @@
+"""From a page that comes in to a ticket that is committed: CPU of the workers and PostgreSQL together, by step."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.premises import Bill, Site
+from storage import digests
+from workers import bootstrap
+
+import config
+
+WARM = 600
+STEP = 0.01  # seconds between two posts of a platform
+
+
+@dataclass(slots=True)
+class Stock:
+    """What stock VADER takes for the same texts, measured again and again in between, since a shared machine's speed wanders."""
+
+    texts: Sequence[str]
+    seconds: list[float] = field(default_factory=list)
+
+    def measure(self, sample: int = 4000) -> None:
+        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+        analyzer = SentimentIntensityAnalyzer()
+        at = len(self.seconds) * sample % max(1, len(self.texts) - sample)
+        part = self.texts[at : at + sample]
+        start = time.process_time()
+        for text in part:
+            analyzer.polarity_scores(text)
+        self.seconds.append((time.process_time() - start) / len(part))
+
+    @property
+    def each(self) -> float:
+        return statistics.median(self.seconds)
+
+
+@dataclass(slots=True)
+class Step:
+    """One step's bill for so many mentions."""
+
+    mentions: int
+    bill: Bill
+    wall: float
+
+    @property
+    def client(self) -> float:
+        return self.bill.client / self.mentions
+
+    @property
+    def postgres(self) -> float:
+        return self.bill.postgres / self.mentions
+
+    @property
+    def each(self) -> float:
+        return self.client + self.postgres
+
+
+class Clockwork:
+    """Times at which the town's people write: each lot later than the one before, all within the last hour."""
+
+    def __init__(self, total: int) -> None:
+        self.at = time.time() - total * STEP - 120
+
+    def lot(self, count: int) -> float:
+        start, self.at = self.at, self.at + count * STEP + 1
+        return start
+
+
+def split(texts: Sequence[str]) -> dict[str, Sequence[str]]:
+    half = len(texts) // 2
+    return {"reddit": texts[:half], "x": texts[half:]}
+
+
+def store(site: Site, texts: Sequence[str], start: float) -> Step:
+    """Poll and store what the town wrote; a worker that does nothing else must be running."""
+    goal = site.stored() + len(texts)
+    site.post(split(texts), start, STEP)
+    before, began = site.bill(), time.monotonic()
+    site.read()
+    site.wait(lambda: site.stored() >= goal, 60 + len(texts) / 100, f"storing {len(texts)} mentions")
+    return Step(len(texts), site.bill().since(before), time.monotonic() - began)
+
+
+def digest(site: Site, names: Sequence[str], goal: int, warm: int = WARM) -> Step:
+    """Digest the backlog with workers that do nothing else, until `goal` verdicts stand; the first `warm` do not count."""
+    first = site.filed()
+    for name in names:
+        site.worker(name, poll=0, deliver=0)
+    site.wait(lambda: site.filed() >= first + warm, 60, "the first verdicts")
+    begun, before, began = site.filed(), site.bill(), time.monotonic()
+    site.wait(lambda: site.filed() >= goal, 60 + (goal - begun) / 100, "verdicts")
+    done = Step(site.filed() - begun, site.bill().since(before), time.monotonic() - began)
+    for name in names:
+        site.end(name)
+    return done
+
+
+def judge(site: Site, count: int = 4000, turns: int = 3) -> float:
+    """CPU seconds that judging one stored mention takes, without the ledger."""
+    decide = bootstrap.judging(config.load(site.files))
+    with site.ledger.begin() as connection:
+        ids = [row[0] for row in site.asking.execute("SELECT id FROM mentions ORDER BY id DESC LIMIT %s", (count,))]
+        many = list(digests.load(connection, ids).values())
+    seconds = [_run(decide, many) for _ in range(turns)]
+    return statistics.median(seconds) / len(many)
+
+
+def _run(decide: Callable[[object], object], many: Sequence[object]) -> float:
+    start = time.process_time()
+    for stored in many:
+        decide(stored)
+    return time.process_time() - start
