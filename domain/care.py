@@ -172,6 +172,12 @@ DEFAULT_RULES = (
         "Something went wrong for a customer.",
     ),
     Rule(
+        "trouble-told-politely",
+        When(intent=("cancel", "complaint", "service"), compound_at_most=0.6),
+        Then("ticket", "normal"),
+        "Something went wrong for a customer who stays polite.",
+    ),
+    Rule(
         "trouble-in-kind-words",
         When(intent=("cancel", "complaint", "service"), sentiment=("positive",)),
         Then("review"),
