@@ -242,7 +242,7 @@ def _settle(fleet: Fleet, ledger: Ledger, town: Mapping[str, str], files: Path) 
     desks = {name: dict(row) for name, row in ours["deliveries"].items()}
     zendesk, hooks = summary["desks"]["zendesk"], summary["desks"]["webhook"]
     agree = {
-        "ids": not any(p["lost"] or p["invented"] for p in platforms.values()),
+        "ids": not any(p["lost"] or p["invented"] or p["unread"] for p in platforms.values()),
         "tickets": zendesk["tickets"]
         == zendesk["distinct"]
         == desks.get("helpdesk", {}).get("created", 0)
@@ -275,6 +275,10 @@ def _platform(
     sent = {row["root"] for row in served if row["platform"] == name and not row["malformed"]}
     bad = {row["root"] for row in served if row["platform"] == name and row["malformed"]} - sent
     stored = set(ours["stored"].get(name, ()))
+    keyed = {
+        id_ for id_ in stored - sent if id_.startswith("sha256:")
+    }  # came without an id; the town counts it as malformed
+    rejected, suppressed = ours["rejected"].get(name, 0), ours["suppressed"].get(name, 0)
     texts = {
         post["native_id"]: f"{post['title'] or ''}\n{post['text']}"
         for post in posts
@@ -282,15 +286,15 @@ def _platform(
     }
     missing = sent - stored
     matching_ids = {id_ for id_ in missing if matching(topics, Mention(name, id_, EPOCH, content=texts.get(id_, "")))}
-    suppressed = ours["suppressed"].get(name, 0)
     return {
-        "served": len(sent | bad),
-        "stored": len(stored & (sent | bad)),
-        "rejected": ours["rejected"].get(name, 0),
+        "served": len(sent) + len(bad),
+        "stored": len(stored),
+        "rejected": rejected,
         "not_matching": len(missing - matching_ids),
         "suppressed": suppressed,
         "lost": [] if suppressed else sorted(matching_ids),
-        "invented": sorted(stored - sent - bad),
+        "invented": sorted(stored - sent - keyed),
+        "unread": len(bad) - len(keyed) - rejected,
     }
 
 
