@@ -2,18 +2,20 @@
 
 import secrets
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import typer
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from console.cli.common import Json, fail, say, show_json, show_table, where
+from console.cli.opened import opened
 from storage import audit, customers, roll
 from storage import erase as forget
 from storage import users as members
-from storage.ledger import Ledger
 
 app = typer.Typer(no_args_is_help=True)
 known = typer.Typer(no_args_is_help=True, help="Customers: import, show, list, erase.")
@@ -22,6 +24,7 @@ app.add_typer(known, name="customers")
 app.add_typer(users, name="users")
 
 ACTOR = "command"
+T = TypeVar("T")
 
 
 class _DryRun(Exception):
@@ -37,11 +40,10 @@ def import_(
 ) -> None:
     """Bring in known customers. Columns: name, email, phone, customer_number, tier, vip, PLATFORM_handle; others are attributes."""
     try:
-        source = sys.stdin.read() if file == "-" else open(file, encoding="utf-8-sig", newline="").read()  # noqa: SIM115
+        source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         fail(f"{file}: {error}", "a CSV in UTF-8 is wanted", code=2)
     place = where()
-    ledger = Ledger(place.database_url, name="earmark-command", pool=1)
     result: list[roll.Brought] = []
 
     def work(connection: Connection) -> None:
@@ -54,7 +56,8 @@ def import_(
         audit.append(connection, ACTOR, "customers.import", "customers", {**counts, "errors": len(result[0].errors)})
 
     try:
-        ledger.run(work)
+        with opened(place) as ledger:
+            ledger.run(work)
     except _DryRun:
         pass
     except roll.BadRow as error:
@@ -82,22 +85,22 @@ def erase_(
 ) -> None:
     """Forget a person everywhere: posts, tickets, notices, profile. Only keyed hashes stay, so that they never come back."""
     place = where()
-    ledger = Ledger(place.database_url, name="earmark-command", pool=1)
-    if not yes:
-        found = ledger.run(lambda c: customers.show(c, customer))
-        if found is None:
-            fail(f"there is no customer {customer}", "earmark customers list")
-        if as_json or not sys.stdin.isatty():
-            fail("an erasure cannot be undone", "add --yes", code=2)
-        typer.confirm(
-            f"Erase {found['name']!r} with {len(found['tickets'])} tickets? This cannot be undone.",
-            abort=True,
-            err=True,
-        )
-    try:
-        done = ledger.run(lambda c: forget.erase(c, place.secret, customer, ACTOR))
-    except forget.Unknown as error:
-        fail(str(error), "earmark customers list")
+    with opened(place) as ledger:
+        if not yes:
+            found = ledger.run(lambda c: customers.show(c, customer))
+            if found is None:
+                fail(f"there is no customer {customer}", "earmark customers list")
+            if as_json or not sys.stdin.isatty():
+                fail("an erasure cannot be undone", "add --yes", code=2)
+            typer.confirm(
+                f"Erase {found['name']!r} with {len(found['tickets'])} tickets? This cannot be undone.",
+                abort=True,
+                err=True,
+            )
+        try:
+            done = ledger.run(lambda c: forget.erase(c, place.secret, customer, ACTOR))
+        except forget.Unknown as error:
+            fail(str(error), "earmark customers list")
     if as_json:
         show_json({**asdict(done), "remote": [{"target": t, "remote_id": r} for t, r in done.remote]})
         return
@@ -109,7 +112,7 @@ def erase_(
 @known.command("show")
 def show(customer: Annotated[int, typer.Argument()], as_json: Json = False) -> None:
     """One customer with identities and tickets."""
-    found = _ledger().run(lambda c: customers.show(c, customer))
+    found = _run(lambda c: customers.show(c, customer))
     if found is None:
         fail(f"there is no customer {customer}", "earmark customers list")
     if as_json:
@@ -133,7 +136,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Customers, by id."""
-    found = _ledger().run(lambda c: customers.search(c, wanted, limit, after))
+    found = _run(lambda c: customers.search(c, wanted, limit, after))
     if as_json:
         show_json(found)
     else:
@@ -160,7 +163,7 @@ def add(
         return id_
 
     try:
-        id_ = _ledger().run(work)
+        id_ = _run(work)
     except IntegrityError:
         fail(f"{email} is a user already")
     except ValueError as error:  # an unknown role, no address, a password that may not be used
@@ -175,7 +178,7 @@ def add(
 @users.command("list")
 def everybody(as_json: Json = False) -> None:
     """Who may come in."""
-    found = [asdict(user) for user in _ledger().run(members.everybody)]
+    found = [asdict(user) for user in _run(members.everybody)]
     if as_json:
         show_json(found)
     else:
@@ -194,7 +197,7 @@ def disable(email: Annotated[str, typer.Argument()], as_json: Json = False) -> N
         audit.append(connection, ACTOR, "user.disable", f"user:{user.id}", {})
         return user.id
 
-    id_ = _ledger().run(work)
+    id_ = _run(work)
     if id_ is None:
         fail(f"there is no user {email}", "earmark users list")
     if as_json:
@@ -203,5 +206,6 @@ def disable(email: Annotated[str, typer.Argument()], as_json: Json = False) -> N
         print(f"{email} comes in no more")
 
 
-def _ledger() -> Ledger:
-    return Ledger(where().database_url, name="earmark-command", pool=1)
+def _run(work: Callable[[Connection], T]) -> T:
+    with opened() as ledger:
+        return ledger.run(work)

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from console.cli.common import Folder, Json, configured, fail, ledger, plain, say, show_json, show_table, where
+from console.cli.common import Folder, Json, configured, fail, plain, say, show_json, show_table, where
+from console.cli.opened import opened
 from storage import audit as chain
 from storage import dead as letters
 from storage import export as out
-from storage.ledger import Ledger
 from storage.reconcile import reconcile as prove
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,7 +28,7 @@ NAME = Annotated[str, typer.Argument(help="As listed: letter:7 (or 7), reject:12
 @app.command("reconcile")
 def reconcile(as_json: Json = False) -> None:
     """Prove that nothing is lost, doubled or moved: every page, mention, ticket and effect, from both sides. Exit code 1 if not."""
-    with ledger().read() as connection:
+    with opened() as ledger, ledger.read() as connection:
         report = prove(connection)
     if as_json:
         show_json(report.document())
@@ -63,7 +63,7 @@ def mentions(
     except OSError as error:
         fail(f"{output}: {error.strerror}", code=2)
     count = 0
-    with ledger().read() as connection:
+    with opened() as ledger, ledger.read() as connection:
         for mention in out.mentions(connection, withheld, after):
             line = json.dumps(mention, ensure_ascii=False, default=plain)
             if handle:
@@ -82,7 +82,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Walk the chain: an edited, removed, inserted or reordered row is found. Exit code 1 if one is."""
-    with ledger().read() as connection:
+    with opened() as ledger, ledger.read() as connection:
         checked = chain.verify(connection, anchor or ())
     if as_json:
         show_json(
@@ -98,7 +98,7 @@ def verify(
 @audit.command("head")
 def head(as_json: Json = False) -> None:
     """The hash of the last link: keep it somewhere else, and give it to `verify --anchor` later."""
-    with ledger().read() as connection:
+    with opened() as ledger, ledger.read() as connection:
         id_, hash_ = chain.head(connection)
     if as_json:
         show_json({"id": id_, "head": hash_})
@@ -115,7 +115,7 @@ def list_(
     """What stopped for good, newest first."""
     if state not in ("open", "retried", "dropped", "stored", "any"):
         fail(f"there is no state {state!r}", code=2)
-    with ledger().read() as connection:
+    with opened() as ledger, ledger.read() as connection:
         found = letters.everything(connection, state, limit)
     if as_json:
         show_json(found)
@@ -129,7 +129,7 @@ def list_(
 def show(name: NAME, as_json: Json = False) -> None:
     """All that is known of one, with the mention, effect or raw item behind it."""
     wanted = _name(name)
-    with ledger().read() as connection:
+    with opened() as ledger, ledger.read() as connection:
         found = letters.show(connection, wanted)
     if found is None:
         fail(f"there is no {wanted[0]}:{wanted[1]}", "earmark dead list")
@@ -141,15 +141,15 @@ def retry(name: NAME, config: Folder = Path("config"), as_json: Json = False) ->
     """Owe the work again. A rejected item is read again from its raw form."""
     wanted = _name(name)
     place = where()
-    store = Ledger(place.database_url, name="earmark-command", pool=2)
     try:
-        if wanted[0] == "reject":
-            from workers.reread import reread
+        with opened(place) as ledger:
+            if wanted[0] == "reject":
+                from workers.reread import reread
 
-            said = reread(store, configured(config), place.secret, wanted[1], ACTOR)
-        else:
-            store.run(lambda c: letters.retry(c, wanted, ACTOR))
-            said = "queued"
+                said = reread(ledger, configured(config), place.secret, wanted[1], ACTOR)
+            else:
+                ledger.run(lambda c: letters.retry(c, wanted, ACTOR))
+                said = "queued"
     except (LookupError, letters.CannotRetry) as error:
         fail(str(error), "earmark dead list")
     _said(wanted, said, as_json)
@@ -160,7 +160,8 @@ def drop(name: NAME, as_json: Json = False) -> None:
     """Give it up; it stays listed as dropped."""
     wanted = _name(name)
     try:
-        ledger().run(lambda c: letters.drop(c, wanted, ACTOR))
+        with opened() as ledger:
+            ledger.run(lambda c: letters.drop(c, wanted, ACTOR))
     except (LookupError, letters.CannotRetry) as error:
         fail(str(error), "earmark dead list --state any")
     _said(wanted, "dropped", as_json)
