@@ -4,6 +4,8 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from domain.text import clean
+
 EARLIEST = datetime(2005, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(minutes=5)
 
@@ -26,7 +28,7 @@ def when(value: object) -> datetime | None:
 
 def clamp(moment: datetime | None, raw: object, now: datetime) -> tuple[datetime, str | None, tuple[str, ...]]:
     """`published` as it can be true, the original where it was not, and the flag that says so."""
-    original = None if raw is None else str(raw)[:100]
+    original = None if raw is None else clean(raw, 100)[0]
     if moment is None:
         return now, original or "", ("undated",)
     if moment < EARLIEST:
@@ -46,7 +48,7 @@ def words(value: object) -> str:
 def ident(value: object) -> str:
     """An id as text; ids above 2^53 arrive as numbers or strings and must not change."""
     text = words(value).strip()
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def count(value: object) -> int | None:

@@ -301,6 +301,15 @@ def test_what_never_left_is_told_from_what_may_have_arrived() -> None:
     assert unknown.value.sent is True
 
 
+def test_a_server_without_encryption_behind_https_was_never_told_anything() -> None:
+    with server(ok) as (url, heard):
+        url = url.replace("http:", "https:")
+        with pytest.raises(Transient) as never:
+            Client(context(), [url]).request("POST", url, content="secret")
+    assert never.value.sent is False
+    assert heard == []
+
+
 def answer(status: int, body: bytes = b"", **headers: str) -> Answer:
     return Answer(
         status, {k.replace("_", "-"): v for k, v in headers.items()}, body, "https://api.example/2/x?key=secret"

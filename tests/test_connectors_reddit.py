@@ -274,6 +274,15 @@ def test_a_gone_subreddit_is_permanent(town: Town) -> None:
         reader(town).poll()
 
 
+def test_a_subreddit_that_is_private_or_none_asks_a_person(town: Town) -> None:
+    town.faults.add("reddit", "status", times=1, status=403)
+    with pytest.raises(AuthError, match="does not let us read"):
+        reader(town).poll()
+    town.faults.add("reddit", "status", times=1, status=302)
+    with pytest.raises(ConfigError, match="no subreddit"):
+        reader(town).poll()
+
+
 def normal(data: Any, kind: str = "t3") -> Any:
     settings = reddit.Settings(subreddits=["a"])
     return reddit.Connector(settings, context()).normalise({"kind": kind, "data": data})

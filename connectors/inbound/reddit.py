@@ -10,12 +10,13 @@ import hashlib
 import html
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from connectors import shape, walk
-from connectors.contract import Context, Page, Policy, State
+from connectors.contract import Context, GapFound, Page, Policy, State
 from connectors.errors import AuthError, ConfigError, ConnectorError, MalformedItem, RateLimited, Transient
 from domain.nouns import Author, Mention
 from domain.text import clean, safe_url
@@ -105,12 +106,11 @@ class Connector:
             done = names.index(turn) == len(names) - 1
         else:
             state["turn"], done = turn, False
-        observed, not_before = self._observed()
-        return Page(children, state, done, not_before=not_before, gaps=gaps, warnings=warnings, observed=observed)
+        return self._page(children, state, done, gaps, warnings)
 
     def _advance(
         self, position: dict[str, Any], current: dict[str, Any], children: list[Any], after: object, now: float
-    ) -> tuple[tuple[Any, ...], tuple[str, ...], bool]:
+    ) -> tuple[tuple[GapFound, ...], tuple[str, ...], bool]:
         """The walk's next position: gaps, warnings, and whether the walk is over."""
         seen = [(_fullname(child), _created(child)) for child in children]
         ids = [native_id for native_id, _ in seen if native_id]
@@ -243,8 +243,16 @@ class Connector:
         return reddit
 
     def _check(self, answer: "Answer") -> None:
-        from connectors.http import check
+        from connectors.http import MOVED, check
 
+        if answer.status in MOVED:  # Reddit sends readers of a subreddit that does not exist to its search page
+            raise ConfigError("Reddit knows no subreddit of this name", advice="Check subreddits", status=answer.status)
+        if answer.status == 403:
+            raise AuthError(
+                "Reddit does not let us read this",
+                advice="A subreddit is private or banned, or the application lacks approval",
+                status=403,
+            )
         check(answer, self.context.now(), "delta")
 
     def _forget(self) -> None:
@@ -256,12 +264,16 @@ class Connector:
         parts = (settings.tokens_at, secret(settings.client_id_env), secret(settings.client_secret_env))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _observed(self) -> tuple[dict[str, Any], Any]:
-        gate = self._gate
-        if gate is None:
-            return {}, None
-        left = gate.left()
-        return ({} if left is None else {"remaining": left}), gate.closed_until
+    def _page(
+        self, children: list[Any], state: State, done: bool, gaps: tuple[GapFound, ...], warnings: tuple[str, ...]
+    ) -> Page:
+        assert self._gate is not None
+        left = self._gate.left()
+        observed = {} if left is None else {"remaining": left}
+        size, later = self._gate.size, self._gate.closed_until
+        return Page(
+            children, state, done, not_before=later, gaps=gaps, warnings=warnings, observed=observed, bytes=size
+        )
 
 
 class _Gate:
@@ -270,7 +282,8 @@ class _Gate:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.headers: dict[str, str] = {}
-        self.closed_until: Any = None
+        self.closed_until: datetime | None = None
+        self.size = 0
 
     def call(
         self,
@@ -289,6 +302,7 @@ class _Gate:
         more["headers"] = set_header_callback()
         response = request_function(method, url, **more)
         self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.size = len(response.content)
         self.closed_until = resets.exhausted(self.headers, self.context.now())
         return response
 
