@@ -157,7 +157,7 @@ def _pause(name: str, paused: bool, as_json: bool) -> None:
         done = channels.pause(connection, name, paused)
         freed = targets.resume(connection, name) if not paused and not done else 0
         known = done or bool(one(connection, "SELECT 1 FROM targets WHERE name = :name", name=name))
-        if known:
+        if done:
             action = "paused" if paused else "resumed"
             audit.append(connection, "command", f"channel.{action}", f"channel:{name}", {})
     if not known or (paused and not done):

@@ -293,8 +293,8 @@ def _platform(
         "not_matching": len(missing - matching_ids),
         "suppressed": suppressed,
         "lost": [] if suppressed else sorted(matching_ids),
-        "invented": sorted(stored - sent - keyed),
-        "unread": len(bad) - len(keyed) - rejected,
+        "invented": sorted(stored - sent - bad - keyed),
+        "unread": len(bad - stored) - len(keyed - bad) - rejected,
     }
 
 

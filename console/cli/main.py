@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from console.cli import channels, demo, judging, serve, settings
+from console.cli import channels, demo, judging, people, proof, serve, settings
 from console.cli.common import Json
 
 app = typer.Typer(
@@ -16,8 +16,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (serve, channels, judging, settings):
+for part in (serve, channels, judging, settings, proof, people):
     app.registered_commands += part.app.registered_commands
+    app.registered_groups += part.app.registered_groups
 app.add_typer(serve.embedded, name="services")
 app.command(name="demo")(demo.run)
 
