@@ -362,6 +362,6 @@ GAUGES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )
 
 
-def channel_id(connection: Connection, name: str) -> int | None:
-    found: int | None = one(connection, "SELECT id FROM channels WHERE name = :name", name=name)
+def channel_name(connection: Connection, channel_id: int) -> str | None:
+    found: str | None = one(connection, "SELECT name FROM channels WHERE id = :id", id=channel_id)
     return found

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from console.web import flags as flag_pages
 from console.web.house import house
 from console.web.inbox import Wanted
-from console.web.pages import PageNumber
+from console.web.pages import Id, PageNumber
 from console.web.ticket import load
 from console.web.words import typed
 from storage import review, views, views_flags, views_health, views_people
@@ -57,9 +57,7 @@ def tickets(request: Request, wanted: Wanted) -> TicketPage:
 
 
 @router.get("/tickets/{number}", summary="One ticket with its history, reasons and deliveries")
-def ticket(request: Request, number: int) -> TicketDetail:
-    if not 0 < number < 2**63:
-        raise HTTPException(404, "There is no such ticket.")
+def ticket(request: Request, number: Id) -> TicketDetail:
     with house(request).ledger.read() as connection:
         values = load(connection, number)
     return TicketDetail(**{name: values[name] for name in TicketDetail.model_fields})
@@ -78,9 +76,9 @@ def customers(request: Request, page: PageNumber, q: str = "") -> CustomerPage:
 
 
 @router.get("/customers/{customer_id}", summary="One customer with identities, tickets and timeline")
-def customer(request: Request, customer_id: int) -> CustomerDetail:
+def customer(request: Request, customer_id: Id) -> CustomerDetail:
     with house(request).ledger.read() as connection:
-        found = views_people.customer(connection, customer_id) if 0 < customer_id < 2**63 else None
+        found = views_people.customer(connection, customer_id)
         if found is None:
             raise HTTPException(404, "There is no such customer.")
         return CustomerDetail(
@@ -97,9 +95,9 @@ def flags(request: Request, page: PageNumber, state: str = "") -> FlagPage:
 
 
 @router.get("/flags/{flag_id}", summary="One flag with its series and samples")
-def flag(request: Request, flag_id: int) -> FlagDetail:
+def flag(request: Request, flag_id: Id) -> FlagDetail:
     with house(request).ledger.read() as connection:
-        found = views_flags.flag(connection, flag_id) if 0 < flag_id < 2**63 else None
+        found = views_flags.flag(connection, flag_id)
         if found is None:
             raise HTTPException(404, "There is no such flag.")
         series = views_flags.series(connection, found, datetime.now(UTC))

@@ -1,5 +1,7 @@
 """Around every answer: the headers a browser obeys. Around every request: a limit on its size."""
 
+from contextlib import suppress
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,26 +67,27 @@ class BodyLimit:
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self.limit:
             return await answer(send, 413, TOO_LARGE)
-        received, started = 0, False
+        received, started, over = 0, False, False
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, over
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
+            over = received > self.limit
+            if over:
                 raise TooLarge
             return message
 
         async def noted(message: Message) -> None:
+            """What the app makes of the torn body is not sent: the reader learns the reason instead."""
             nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            if not over:
+                started = started or message["type"] == "http.response.start"
+                await send(message)
 
-        try:
+        with suppress(TooLarge):  # answered below
             await self.app(scope, counted, noted)
-        except TooLarge:
-            if started:
-                raise
+        if over and not started:
             await answer(send, 413, TOO_LARGE)
 
 

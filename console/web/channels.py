@@ -1,13 +1,14 @@
 """Channels and the state of the whole: what reads, what waits, what a person must do."""
 
+from collections.abc import Callable
+
 from fastapi import APIRouter
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console.web.house import house
-from console.web.pages import page
-from console.web.words import typed
+from console.web.pages import Id, page
 from storage import audit, channels, views_health
 
 router = APIRouter(include_in_schema=False)
@@ -27,40 +28,42 @@ def status(request: Request) -> Response:
     return page(request, "status.html", status=found)
 
 
-@router.post("/channels/{name}/poll")
-def poll(request: Request, name: str) -> Response:
-    def ask(connection: Connection) -> bool:
-        channel = channels.want(connection, typed(name))
-        if channel is not None:
-            house(request).ledger.notify(connection, f"poll:{channel}")
-            audit.append(connection, request.state.session.user.actor, "channel.poll", f"channel:{channel}")
-        return channel is not None
+@router.post("/channels/{channel_id}/poll")
+def poll(request: Request, channel_id: Id) -> Response:
+    def ask(connection: Connection, name: str) -> bool:
+        house(request).ledger.notify(connection, f"poll:{channel_id}")
+        return channels.want(connection, name) is not None
 
-    return _said("polling" if house(request).ledger.run(ask, patience=5) else "unknown")
+    return _act(request, channel_id, "poll", "polling", ask)
 
 
-@router.post("/channels/{name}/pause")
-def pause(request: Request, name: str) -> Response:
-    return _said("paused" if _set_paused(request, name, True) else "unknown")
+@router.post("/channels/{channel_id}/pause")
+def pause(request: Request, channel_id: Id) -> Response:
+    return _act(request, channel_id, "pause", "paused", lambda connection, name: _set(request, connection, name, True))
 
 
-@router.post("/channels/{name}/resume")
-def resume(request: Request, name: str) -> Response:
-    return _said("resumed" if _set_paused(request, name, False) else "unknown")
+@router.post("/channels/{channel_id}/resume")
+def resume(request: Request, channel_id: Id) -> Response:
+    return _act(
+        request, channel_id, "resume", "resumed", lambda connection, name: _set(request, connection, name, False)
+    )
 
 
-def _set_paused(request: Request, name: str, paused: bool) -> bool:
-    def act(connection: Connection) -> bool:
-        done = channels.pause(connection, typed(name), paused)
+def _set(request: Request, connection: Connection, name: str, paused: bool) -> bool:
+    house(request).ledger.notify(connection, "config")
+    return channels.pause(connection, name, paused)
+
+
+def _act(request: Request, channel_id: int, action: str, said: str, act: Callable[[Connection, str], bool]) -> Response:
+    """One transaction: the row, the ring that leaves when it is committed, and the audit."""
+
+    def work(connection: Connection) -> bool:
+        name = views_health.channel_name(connection, channel_id)
+        done = name is not None and act(connection, name)
         if done:
-            house(request).ledger.notify(connection, "config")
-            channel = views_health.channel_id(connection, typed(name))
-            action = "channel.pause" if paused else "channel.resume"
-            audit.append(connection, request.state.session.user.actor, action, f"channel:{channel}")
+            actor = request.state.session.user.actor
+            audit.append(connection, actor, f"channel.{action}", f"channel:{channel_id}")
         return done
 
-    return house(request).ledger.run(act, patience=5)
-
-
-def _said(what: str) -> Response:
-    return RedirectResponse(f"/channels?said={what}", 303)
+    done = house(request).ledger.run(work, patience=5)
+    return RedirectResponse(f"/channels?said={said if done else 'unknown'}", 303)

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.web.house import house
-from console.web.pages import PageNumber, page
+from console.web.pages import Id, PageNumber, page
 from console.web.words import typed
 from storage import views_people
 
@@ -21,9 +21,7 @@ def customers(request: Request, number: PageNumber, q: str = "") -> Response:
 
 
 @router.get("/customers/{customer_id}")
-def customer(request: Request, customer_id: int) -> Response:
-    if not 0 < customer_id < 2**63:
-        raise HTTPException(404, "There is no such customer.")
+def customer(request: Request, customer_id: Id) -> Response:
     with house(request).ledger.read() as connection:
         found = views_people.customer(connection, customer_id)
         if found is None:

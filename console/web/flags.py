@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from console.web import charts
 from console.web.house import house
-from console.web.pages import PageNumber, page
+from console.web.pages import Id, PageNumber, page
 from console.web.words import iso
 from storage import views_flags
 from storage.views_flags import Flag, Series
@@ -29,7 +29,7 @@ def flags(request: Request, number: PageNumber, state: str = "") -> Response:
 
 
 @router.get("/flags/{flag_id}")
-def flag(request: Request, flag_id: int) -> Response:
+def flag(request: Request, flag_id: Id) -> Response:
     with house(request).ledger.read() as connection:
         found, series = _load(connection, flag_id)
         samples = views_flags.samples(connection, found)
@@ -37,7 +37,7 @@ def flag(request: Request, flag_id: int) -> Response:
 
 
 @router.get("/flags/{flag_id}/series.csv")
-def series_csv(request: Request, flag_id: int) -> Response:
+def series_csv(request: Request, flag_id: Id) -> Response:
     """The chart's figures."""
     with house(request).ledger.read() as connection:
         _, series = _load(connection, flag_id)
@@ -51,7 +51,7 @@ def series_csv(request: Request, flag_id: int) -> Response:
 
 
 def _load(connection: Connection, flag_id: int) -> tuple[Flag, Series]:
-    found = views_flags.flag(connection, flag_id) if 0 < flag_id < 2**63 else None
+    found = views_flags.flag(connection, flag_id)
     if found is None:
         raise HTTPException(404, "There is no such flag.")
     return found, views_flags.series(connection, found, datetime.now(UTC))

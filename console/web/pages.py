@@ -2,12 +2,12 @@
 
 import hashlib
 import mimetypes
+import pathlib
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -17,7 +17,7 @@ from console.web.house import house
 from console.web.roles import may
 from storage import views
 
-HERE = Path(__file__).parent
+HERE = pathlib.Path(__file__).parent
 NAV = (
     ("inbox", "/inbox", "Inbox", "i"),
     ("review", "/review", "Review", "q"),
@@ -77,6 +77,7 @@ def page_number(request: Request) -> int:
     return int(number) if number.isdecimal() and len(number) < 8 else 1
 
 
+Id = Annotated[int, Path(ge=1, lt=2**63)]  # what the database can hold
 PageNumber = Annotated[int, Depends(page_number)]
 
 

@@ -3,12 +3,12 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console.web.house import house
-from console.web.pages import PageNumber, page
+from console.web.pages import Id, PageNumber, page
 from storage import review
 
 router = APIRouter(include_in_schema=False)
@@ -17,7 +17,7 @@ router = APIRouter(include_in_schema=False)
 class DecisionForm(BaseModel):
     model_config = {"extra": "forbid"}
     csrf: str = ""
-    version: int
+    version: Annotated[int, Field(ge=1, lt=2**31)]
     outcome: Literal["ticket", "ignore"]
     page: int = 1
 
@@ -30,7 +30,7 @@ def waiting(request: Request, number: PageNumber) -> Response:
 
 
 @router.post("/review/{mention_id}")
-def decide(request: Request, mention_id: int, form: Annotated[DecisionForm, Form()]) -> Response:
+def decide(request: Request, mention_id: Id, form: Annotated[DecisionForm, Form()]) -> Response:
     user = request.state.session.user
     done = house(request).ledger.run(
         lambda connection: review.decide(connection, user, mention_id, form.version, form.outcome), patience=5

@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console.web.house import house
-from console.web.pages import page
+from console.web.pages import Id, page
 from console.web.words import typed
 from storage import casework, users, views, views_people, views_ticket
 from storage.casework import Change, Refused
@@ -25,7 +25,7 @@ class ChangeForm(BaseModel):
     status: str | None = None
     priority: str | None = None
     team: str | None = None
-    assignee: int | None = None
+    assignee: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
 
 class NoteForm(BaseModel):
@@ -35,12 +35,12 @@ class NoteForm(BaseModel):
 
 
 @router.get("/tickets/{number}")
-def ticket(request: Request, number: int) -> Response:
+def ticket(request: Request, number: Id) -> Response:
     return _show(request, number)
 
 
 @router.post("/tickets/{number}/change")
-def change(request: Request, number: int, form: Annotated[ChangeForm, Form()]) -> Response:
+def change(request: Request, number: Id, form: Annotated[ChangeForm, Form()]) -> Response:
     wanted = Change(
         status=form.status,
         priority=form.priority,
@@ -58,7 +58,7 @@ def change(request: Request, number: int, form: Annotated[ChangeForm, Form()]) -
 
 
 @router.post("/tickets/{number}/notes")
-def note(request: Request, number: int, form: Annotated[NoteForm, Form()]) -> Response:
+def note(request: Request, number: Id, form: Annotated[NoteForm, Form()]) -> Response:
     user, body = request.state.session.user, typed(form.body)
     try:
         entry = house(request).ledger.run(lambda c: casework.note(c, user, number, body), patience=5)
@@ -91,8 +91,6 @@ def load(connection: Connection, number: int) -> dict[str, object]:
 
 
 def _show(request: Request, number: int, *, status: int = 200, error: str = "", draft: str = "") -> Response:
-    if not 0 < number < 2**63:
-        raise HTTPException(404, "There is no such ticket.")
     with house(request).ledger.read() as connection:
         values = load(connection, number)
         people = [user for user in users.everybody(connection) if user.role in ("agent", "lead", "admin")]
