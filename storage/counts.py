@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from storage import suppress
 from storage.ledger import rows
 
 
@@ -56,7 +57,8 @@ def gaps(connection: Connection, since: datetime) -> list[Any]:
 
 
 def samples(connection: Connection, topic: str, negative: bool, since: datetime, until: datetime, n: int) -> list[Any]:
-    """Mentions behind a window: the newest, one per author first."""
+    """Mentions behind a window: the newest, one per author first. An erasure waits until what is made of them is committed."""
+    suppress.share(connection)
     return rows(
         connection,
         """SELECT id, platform, url, author, text, published FROM (

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from storage import audit, suppress
 from storage.ledger import one, rows
-from storage.person import Person, find
+from storage.person import Person, find, find_account
 from storage.scrub import Marks, marks, scrub
 from storage.sums import take_away
 
@@ -50,6 +50,21 @@ def erase(connection: Connection, secret: bytes, customer_id: int, actor: str) -
     person = find(connection, customer_id)
     if person is None:
         raise Unknown(f"there is no customer {customer_id}")
+    return _forget(connection, secret, person, actor, f"customer:{customer_id}")
+
+
+def erase_account(connection: Connection, secret: bytes, platform: str, named: str, actor: str) -> Erased:
+    """The same for somebody known by an account, or with an empty platform by an address. Raises Unknown, Ambiguous."""
+    _alone(connection)
+    person = find_account(connection, platform, named)
+    if person is None:
+        raise Unknown(
+            f"nobody here goes by {named} on {platform}" if platform else f"nobody here has the address {named}"
+        )
+    return _forget(connection, secret, person, actor, f"identity:{person.identities[0]}")
+
+
+def _forget(connection: Connection, secret: bytes, person: Person, actor: str, name: str) -> Erased:
     done = Erased(customers=person.customers, identities=len(person.identities))
     done.suppressed = suppress.add(connection, person.hashes(secret), ERASED)
     marked = _marks_of(connection, person.mentions, person.names())
@@ -58,7 +73,7 @@ def erase(connection: Connection, secret: bytes, customer_id: int, actor: str) -
     _samples(connection, marked, _since(connection, person.mentions))
     _mentions(connection, person.mentions, actor, done)
     _profile(connection, person)
-    audit.append(connection, actor, "customer.erase", f"customer:{customer_id}", done.counts())
+    audit.append(connection, actor, "customer.erase", name, done.counts())
     return done
 
 

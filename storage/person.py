@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,42 @@ def find(connection: Connection, customer_id: int) -> Person | None:
     A declared handle ("@name") also stands for the account behind it, even where policy kept the two apart: erasing needs no
     permission to link.
     """
-    customer = rows(connection, "SELECT name FROM customers WHERE id = :id FOR UPDATE", id=customer_id)
-    if not customer:
-        return None
-    identities = rows(connection, _IDENTITIES, id=customer_id)
+    return _collect(connection, customer_id) if _customer(connection, customer_id) else None
+
+
+def find_account(connection: Connection, platform: str, named: str) -> Person | None:
+    """The person behind an account, by native id or handle, or an address (no platform); None when nothing of theirs is here.
+
+    Who never opened a ticket has no customer, and can be forgotten all the same.
+    """
+    wanted = named.removeprefix("@").lower()
+    identities = [row["id"] for row in rows(connection, _NAMED, platform=platform, named=named, wanted=wanted)]
+    customers = rows(
+        connection,
+        "SELECT DISTINCT customer_id AS id FROM customer_identities WHERE identity_id = ANY(:ids)",
+        ids=identities,
+    )
+    if len(customers) > 1:
+        raise Ambiguous([row["id"] for row in customers])
+    if customers and _customer(connection, customers[0]["id"]):
+        return _collect(connection, customers[0]["id"])
+    return _collect(connection, None, identities) if identities else None
+
+
+class Ambiguous(LookupError):
+    """More than one customer goes by this name."""
+
+    def __init__(self, customers: list[int]) -> None:
+        super().__init__(f"several customers go by it: {', '.join(map(str, customers))}; erase by id")
+
+
+def _customer(connection: Connection, customer_id: int) -> bool:
+    return bool(rows(connection, "SELECT 1 FROM customers WHERE id = :id FOR UPDATE", id=customer_id))
+
+
+def _collect(connection: Connection, customer_id: int | None, seeds: Sequence[int] = ()) -> Person:
+    customer = rows(connection, "SELECT name FROM customers WHERE id = :id", id=customer_id)
+    identities = rows(connection, _IDENTITIES, id=customer_id, seeds=list(seeds))
     ids = [row["id"] for row in identities]
     alone = rows(
         connection,
@@ -94,7 +127,7 @@ def find(connection: Connection, customer_id: int) -> Person | None:
         if row["author_id"] or row["author_handle"]
     }
     return Person(
-        customers=sorted({customer_id, *(row["id"] for row in alone)}),
+        customers=sorted({*([customer_id] if customer_id else []), *(row["id"] for row in alone)}),
         identities=ids,
         mentions=[row["id"] for row in mentions],
         contacts=[(row["kind"], row["native_id"]) for row in identities if row["kind"] != "account"],
@@ -112,11 +145,18 @@ def _account(platform: str, origin: str, native_id: str, handle: str) -> tuple[s
 
 
 _IDENTITIES = """
-WITH own AS (SELECT i.* FROM identities i JOIN customer_identities c ON c.identity_id = i.id WHERE c.customer_id = :id)
+WITH own AS (SELECT * FROM identities WHERE id = ANY(:seeds)
+    UNION SELECT i.* FROM identities i JOIN customer_identities c ON c.identity_id = i.id WHERE c.customer_id = CAST(:id AS bigint))
 SELECT * FROM own
 UNION SELECT i.* FROM own JOIN identities i ON own.kind = 'account' AND own.native_id LIKE '@%' AND i.kind = 'account'
     AND i.platform = own.platform AND lower(i.handle) = lower(substr(own.native_id, 2))
 ORDER BY id
+"""
+
+_NAMED = """
+SELECT id FROM identities WHERE kind = 'account' AND platform = :platform
+    AND (native_id = :named OR native_id = '@' || :wanted OR lower(handle) = :wanted)
+UNION SELECT id FROM identities WHERE :platform = '' AND kind IN ('email', 'phone', 'number') AND native_id IN (:named, lower(:named))
 """
 
 _MENTIONS = """

@@ -66,7 +66,7 @@ def read(source: Iterable[str], region: str | None = None) -> Iterator[Line | tu
         raise BadRow(f"no known column in the first line; known: {', '.join(sorted(PLAIN))} and PLATFORM_handle")
     if twice := {name for name in header if name and header.count(name) > 1}:
         raise BadRow(f"column given twice: {', '.join(sorted(twice))}")
-    for cells in reader:
+    for cells in _cells(reader):
         if not any(cell.strip() for cell in cells):
             continue
         try:
@@ -76,6 +76,13 @@ def read(source: Iterable[str], region: str | None = None) -> Iterator[Line | tu
             yield _line(reader.line_num, values, handles, region)
         except BadRow as error:
             yield reader.line_num, str(error)
+
+
+def _cells(reader: Any) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise BadRow(f"line {reader.line_num} is no CSV: {error}") from error
 
 
 def _line(number: int, values: Mapping[str, str], handles: Mapping[str, str], region: str | None) -> Line:

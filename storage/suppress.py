@@ -42,6 +42,11 @@ def keys_for(secret: bytes, mention: Mention) -> list[bytes]:
     return keys
 
 
+def share(connection: Connection) -> None:
+    """Before reading what people wrote, in a transaction that writes something made of it: an erasure waits for its end."""
+    connection.execute(text("SELECT pg_advisory_xact_lock_shared(:k)"), {"k": ERASURE})
+
+
 def suppressed(connection: Connection, hashes: Iterable[bytes]) -> set[bytes]:
     """Which of these are suppressed."""
     wanted = list(set(hashes))

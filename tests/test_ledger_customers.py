@@ -99,6 +99,8 @@ def test_a_file_without_known_columns_is_refused() -> None:
         list(roll.read(["a;b;c\n", "1;2;3\n"]))
     with pytest.raises(roll.BadRow, match="twice"):
         list(roll.read(["email,Email\n"]))
+    with pytest.raises(roll.BadRow, match="line 2 is no CSV"):
+        list(roll.read(["email\n", "x" * 200_000]))
 
 
 def test_authors_are_found_as_policy_allows(ledger: Ledger) -> None:

@@ -184,6 +184,23 @@ def test_a_post_deleted_upstream_loses_its_words_everywhere(ledger: Ledger) -> N
         assert row["deleted_at"] is not None
 
 
+def test_somebody_who_never_opened_a_ticket_can_be_forgotten_too(ledger: Ledger) -> None:
+    quiet = Author("u-quiet", "quiet_one", "Quietname")
+    store(
+        ledger,
+        "reddit-one",
+        [post("reddit", "quiet-1", "talk quietword", quiet), post("reddit", "quiet-2", "maybe quietword", quiet)],
+    )
+    drain(ledger)
+    with pytest.raises(erase.Unknown):
+        ledger.run(lambda c: erase.erase_account(c, SECRET, "x", "quiet_one", "command"))
+    done = ledger.run(lambda c: erase.erase_account(c, SECRET, "reddit", "@Quiet_One", "command"))
+    assert (done.mentions, done.customers, done.identities) == (2, [], 1)
+    assert tables_holding(ledger, ("quiet",)) == {}
+    assert store(ledger, "reddit-one", [post("reddit", "quiet-3", "talk quietword", quiet)]).suppressed == 1
+    assert reconcile_is_green(ledger)
+
+
 def reconcile_is_green(ledger: Ledger) -> bool:
     with ledger.read() as connection:
         report = reconcile(connection)

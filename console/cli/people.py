@@ -1,5 +1,6 @@
 """`earmark customers …` and `earmark users …`: who we know, who asked to be forgotten, who may look."""
 
+import io
 import secrets
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from console.cli.opened import opened
 from storage import audit, customers, roll
 from storage import erase as forget
 from storage import users as members
+from storage.ledger import Ledger
 
 app = typer.Typer(no_args_is_help=True)
 known = typer.Typer(no_args_is_help=True, help="Customers: import, show, list, erase.")
@@ -48,7 +50,7 @@ def import_(
 
     def work(connection: Connection) -> None:
         result[:] = [
-            roll.bring(connection, place.secret, roll.read(source.splitlines(keepends=True), region and region.upper()))
+            roll.bring(connection, place.secret, roll.read(io.StringIO(source, newline=""), region and region.upper()))
         ]
         counts = {name: value for name, value in asdict(result[0]).items() if isinstance(value, int)}
         if dry_run:
@@ -79,27 +81,25 @@ def import_(
 
 @known.command("erase")
 def erase_(
-    customer: Annotated[int, typer.Argument(help="The customer's id; see `earmark customers list`.")],
+    customer: Annotated[int | None, typer.Argument(help="The customer's id; see `earmark customers list`.")] = None,
+    platform: Annotated[str, typer.Option(help="With --account: the platform.")] = "",
+    account: Annotated[str, typer.Option(help="Instead of an id: a handle or account id there, or an address.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
     """Forget a person everywhere: posts, tickets, notices, profile. Only keyed hashes stay, so that they never come back."""
+    if (customer is None) == (not account):
+        fail("name a customer's id, or --platform and --account", code=2)
     place = where()
     with opened(place) as ledger:
         if not yes:
-            found = ledger.run(lambda c: customers.show(c, customer))
-            if found is None:
-                fail(f"there is no customer {customer}", "earmark customers list")
-            if as_json or not sys.stdin.isatty():
-                fail("an erasure cannot be undone", "add --yes", code=2)
-            typer.confirm(
-                f"Erase {found['name']!r} with {len(found['tickets'])} tickets? This cannot be undone.",
-                abort=True,
-                err=True,
-            )
+            _ask(ledger, customer, account, as_json)
         try:
-            done = ledger.run(lambda c: forget.erase(c, place.secret, customer, ACTOR))
-        except forget.Unknown as error:
+            if customer is not None:
+                done = ledger.run(lambda c: forget.erase(c, place.secret, customer, ACTOR))
+            else:
+                done = ledger.run(lambda c: forget.erase_account(c, place.secret, platform, account, ACTOR))
+        except LookupError as error:
             fail(str(error), "earmark customers list")
     if as_json:
         show_json({**asdict(done), "remote": [{"target": t, "remote_id": r} for t, r in done.remote]})
@@ -107,6 +107,16 @@ def erase_(
     print(", ".join(f"{name} {count}" for name, count in done.counts().items()))
     for target, remote in done.remote:
         say(f"note: {target} still has its own copy as {remote}: erase it there")
+
+
+def _ask(ledger: Ledger, customer: int | None, account: str, as_json: bool) -> None:
+    found = None if customer is None else ledger.run(lambda c: customers.show(c, customer))
+    if customer is not None and found is None:
+        fail(f"there is no customer {customer}", "earmark customers list")
+    if as_json or not sys.stdin.isatty():
+        fail("an erasure cannot be undone", "add --yes", code=2)
+    what = f"{found['name']!r} with {len(found['tickets'])} tickets" if found else account
+    typer.confirm(f"Erase {what}? This cannot be undone.", abort=True, err=True)
 
 
 @known.command("show")
