@@ -12,6 +12,7 @@ from typing import Any
 from connectors.contract import GapFound
 
 RING = 300  # ids kept to recognise known ground when times do not
+DEEP = 500  # a listing that was empty when we last looked and is shorter than this now was read whole
 
 
 def begin(position: dict[str, Any], now: float, lookback: float, backfill: float) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def finish(position: dict[str, Any], walk: dict[str, Any], reached: bool, reason
     watermark = position.get("watermark")
     position["walk"] = None
     gaps: tuple[GapFound, ...] = ()
-    if not reached and watermark is not None and walk["items"] and not walk["met"]:
+    begun = bool(position.get("recent")) or walk["items"] >= DEEP
+    if not reached and watermark is not None and walk["items"] and not walk["met"] and begun:
         until = walk["oldest"]
         gaps = (GapFound(_moment(watermark), _moment(until) if until is not None else None, reason),)
     newest = [moment for moment in (watermark, walk["upper"]) if moment is not None]

@@ -135,7 +135,7 @@ def test_an_anchor_deleted_while_paging(town: Town) -> None:
 def test_an_anchor_that_gives_an_empty_page_is_replaced_by_its_neighbour() -> None:
     """The other way Reddit answers a deleted anchor (praw-dev/praw#1043), which the stand-in does for unknown ones."""
     settings = reddit.Settings(subreddits=["northbank"], comments=False)
-    connector, position = reddit.Connector(settings, context()), {"watermark": 10.0}
+    connector, position = reddit.Connector(settings, context()), {"watermark": 10.0, "recent": ["t3_old"]}
     current = walk.begin(position, 1000.0, 0, 0)
     page = [{"kind": "t3", "data": {"name": f"t3_{n}", "created_utc": 1000.0 - n}} for n in range(4)]
     connector._advance(position, current, page, "t3_3", 1000.0)
