@@ -11,6 +11,8 @@ import dramatiq
 import redis
 import structlog
 from dramatiq.brokers.redis import RedisBroker
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = structlog.get_logger()
 
@@ -24,7 +26,10 @@ def broker(redis_url: str, kinds: Iterable[str] = KINDS) -> RedisBroker:
     Dramatiq's own retries and dead letters are off: the ledger owns both
     (https://dramatiq.io/guide.html#message-retries).
     """
-    client = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=3, health_check_interval=10)
+    # redis-py would wait up to 10 s between its own tries; whoever rings must not be held up, and consumers come again by themselves
+    client = redis.Redis.from_url(
+        redis_url, socket_timeout=5, socket_connect_timeout=3, health_check_interval=10, retry=Retry(NoBackoff(), 1)
+    )
     made = RedisBroker(
         client=client,
         namespace=NAMESPACE,
