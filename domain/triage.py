@@ -6,7 +6,7 @@ outcome, on demand, since it judges many times.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ THRESHOLDS = {
     "good_rating": feelings.GOOD_RATING,
 }
 Supposition = Mapping[str, Any]
+Test = Callable[[Facts], bool]
 
 
 def judge(
@@ -44,8 +45,8 @@ def judge(
     if suppose is not None:
         facts = supposed_facts(facts, suppose)
     without = suppose.get("without_rule") if suppose else None
-    for line in bench.lines:
-        for holds in line.tests:
+    for line, tests in bench.for_intent.get(facts.intent.name, bench.for_any):
+        for holds in tests:
             if not holds(facts):
                 break
         else:
@@ -68,12 +69,17 @@ def judge_many(many: Sequence[Stored], judgement: Judgement, scorer: Scorer, det
 class Line:
     """A rule, ready to be held against facts."""
 
-    __slots__ = ("conditions", "rule", "tests")
+    __slots__ = ("conditions", "rule")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.conditions: tuple[Condition, ...] = conditions(rule.when)
-        self.tests = tuple(condition.holds for condition in self.conditions)
+
+    def tests(self, intent: str) -> tuple[Test, ...] | None:
+        """What is left to ask about a mention of this intent; None when the rule is not for it."""
+        if self.rule.when.intent and intent not in self.rule.when.intent:
+            return None
+        return tuple(condition.holds for condition in self.conditions if condition.field != "intent")
 
     def reasons(self, facts: Facts) -> tuple[str, ...]:
         why = (self.rule.why,) if self.rule.why else ()
@@ -94,9 +100,17 @@ class Bench:
         }
         self.listener = Listener(judgement.intents or DEFAULT_INTENTS)
         self.lines = tuple(Line(rule) for rule in judgement.rules or DEFAULT_RULES)
+        intents = {name for line in self.lines for name in line.rule.when.intent}
+        self.for_intent = {name: self._for(name) for name in intents}
+        self.for_any = self._for("")
         words = [word for line in self.lines for word in line.rule.when.words]
         self.finder = Finder(words) if words else None
         self.versions = {"rules": judgement.version, "judge": JUDGE_VERSION}
+
+    def _for(self, intent: str) -> tuple[tuple[Line, tuple[Test, ...]], ...]:
+        """The rules a mention of this intent may meet, in order."""
+        asked = ((line, line.tests(intent)) for line in self.lines)
+        return tuple((line, tests) for line, tests in asked if tests is not None)
 
     def dismissed(self, mention: Mention, suppose: Supposition | None) -> tuple[str, str]:
         """Why the text needs no reading, if so: (reason, sentence)."""

@@ -50,10 +50,9 @@ class Finder:
                 continue
             for form in dict.fromkeys((folded, folded.replace("'", ""))):
                 self._add(form, term)
-        self._single = {
-            word: phrases[0].term
+        self._index: dict[str, str | list[_Phrase]] = {
+            word: phrases[0].term if len(phrases) == 1 and _is_word(phrases[0]) else phrases
             for word, phrases in self._phrases.items()
-            if len(phrases) == 1 and len(phrases[0].words) == 1 and phrases[0].exact is None
         }
 
     def _add(self, form: str, term: str) -> None:
@@ -69,12 +68,15 @@ class Finder:
         """The terms found, each once."""
         found: dict[str, None] = {}
         words = reading.words
-        if not self._phrases.keys().isdisjoint(words):
+        index = self._index
+        if not index.keys().isdisjoint(words):
             for at, word in enumerate(words):
-                if word in self._single:
-                    found[self._single[word]] = None
-                elif word in self._phrases:
-                    self._look(reading, at, self._phrases[word], found)
+                if word in index:
+                    known = index[word]
+                    if isinstance(known, str):
+                        found[known] = None
+                    else:
+                        self._look(reading, at, known, found)
         for form, term in self._loose:
             if form in reading.folded:
                 found[term] = None
@@ -90,6 +92,10 @@ class Finder:
                 and (exact is None or exact.search(reading.folded))
             ):
                 found[term] = None
+
+
+def _is_word(phrase: _Phrase) -> bool:
+    return len(phrase.words) == 1 and phrase.exact is None
 
 
 def _exact(form: str) -> re.Pattern[str]:
