@@ -73,14 +73,19 @@ def drain(ledger: Ledger, desktop: Desktop, worker: str, stopping: Callable[[], 
     done = Digested()
     until = time.monotonic() + DRAIN_SECONDS
     while not stopping() and time.monotonic() < until:
-        batch = ledger.run(lambda c: digests.claim(c, worker))
-        suspects = ledger.run(lambda c: digests.claim(c, worker, suspects=True))
-        if not batch.mentions and not suspects.mentions:
+        # a suspect is claimed only when its turn has come: a start it did not have must not count against it
+        claims = [_turn(ledger, desktop, worker, done, suspects=which) for which in (False, True)]
+        if not any(claims):
             break
-        for claimed in (batch, suspects):
-            if claimed.mentions:
-                _batch(ledger, desktop, worker, claimed, claimed.mentions, done)
     return done
+
+
+def _turn(ledger: Ledger, desktop: Desktop, worker: str, done: Digested, *, suspects: bool) -> int:
+    """Claim and digest a batch, or one suspect; how many were claimed."""
+    claimed = ledger.run(lambda c: digests.claim(c, worker, suspects=suspects))
+    if claimed.mentions:
+        _batch(ledger, desktop, worker, claimed, claimed.mentions, done)
+    return len(claimed.mentions)
 
 
 def _batch(
