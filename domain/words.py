@@ -7,6 +7,7 @@ from typing import NamedTuple
 from domain.text import fold
 
 _WORD = re.compile(r"\w+")
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128)}
 _PLAIN = re.compile(r"[\w\s'\-]*")
 # Scripts written without spaces have no word borders to look for: Thai, Lao, Burmese, Khmer, kana, Han.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003134f]")
@@ -20,7 +21,8 @@ class Reading:
     def __init__(self, text: str) -> None:
         self.text = text
         self.folded = fold(text)
-        self.words: list[str] = _WORD.findall(self.folded)
+        # For plain ASCII the same words at half the cost of the pattern.
+        self.words: list[str] = text.translate(_ASCII).split() if text.isascii() else _WORD.findall(self.folded)
 
 
 class _Phrase(NamedTuple):

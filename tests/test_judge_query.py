@@ -1,5 +1,6 @@
 """Topics match at word borders, whatever the case, and never what an operator excluded."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from domain.nouns import Mention
 from domain.query import matching
 from domain.rules import Topic
+from domain.words import Reading
 
 MENTION = Mention("reddit", "t3_1", datetime(2026, 8, 1, tzinfo=UTC))
 
@@ -76,3 +78,8 @@ def test_every_run_of_whole_words_is_found(words: list[str], at: int, size: int)
     phrase = " ".join(words[at % len(words) :][:size])
     assert found(text, phrase.upper())
     assert not found(text, phrase + "zz")
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_short_cut_for_ascii_finds_the_same_words(text: str) -> None:
+    assert Reading(text).words == re.findall(r"\w+", text.lower())
