@@ -16,6 +16,7 @@ from storage.ledger import Ledger, one, rows
 from storage.outbox import Effect, claim, finish, owe_many
 from storage.reconcile import reconcile
 from tests.ledgers import drain, world
+from tests.support import run_earmark
 
 app = typer.Typer()
 app.add_typer(people.app)
@@ -55,6 +56,15 @@ def test_reconcile_says_good_and_bad_by_its_exit_code(earmark: Any, ledger: Ledg
     back = "INSERT INTO sightings (mention_id, channel_id, topics, page_id) VALUES (:mention_id, :channel_id, :topics, :page_id)"
     ledger.run(lambda c: c.execute(text(back), dict(row, first_seen=None)))
     assert earmark("reconcile")["good"] is True
+
+
+def test_the_installed_command_ends_with_1_when_a_row_was_moved(earmark: Any, ledger: Ledger) -> None:
+    assert run_earmark(["reconcile"]).returncode == 0
+    move = "UPDATE ticket_mentions SET ticket_id = ticket_id + :n WHERE mention_id = (SELECT min(mention_id) FROM ticket_mentions)"
+    ledger.run(lambda c: c.execute(text(move), {"n": 1}))
+    done = run_earmark(["reconcile"])
+    ledger.run(lambda c: c.execute(text(move), {"n": -1}))
+    assert (done.returncode, "ticket_mentions" in done.stderr) == (1, True)
 
 
 def test_export_has_every_mention_with_the_promised_fields(earmark: Any, ledger: Ledger, tmp_path: Path) -> None:
