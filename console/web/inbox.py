@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from console.web.house import house
 from console.web.pages import page, page_number
-from console.web.words import typed
+from console.web.words import platform, typed
 from storage import users, views
 from storage.views import SORTS, STATUSES, VIEWS, Filter
 
@@ -93,7 +93,7 @@ def _fields(
         ("status", "Status", [(s, s.capitalize()) for s in STATUSES]),
         ("priority", "Priority", [(p, p.capitalize()) for p in ("urgent", "high", "normal", "low")]),
         ("sentiment", "Sentiment", [(s, s.capitalize()) for s in ("negative", "neutral", "positive", "unscored")]),
-        ("platform", "Platform", choices["platform"]),
+        ("platform", "Platform", [(name, platform(name)) for name, _ in choices["platform"]]),
         ("topic", "Topic", choices["topic"]),
         ("intent", "Intent", choices["intent"]),
         ("team", "Team", choices["team"]),
