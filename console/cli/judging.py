@@ -1,7 +1,7 @@
 """Filters that judge: JSON lines in, JSON lines out, in order; they store nothing and need no database."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.common import Folder, configured, fail, lines_of, reading, show_json
+from domain import spikes
 from domain.nouns import Author, Mention, Rating, Sentiment, Stored, Verdict
 from domain.query import matching
 
@@ -130,6 +131,51 @@ def triage(
             "reasons": list(verdict.reasons),
         },
     )
+
+
+@app.command()
+def detect(
+    source: Annotated[str, typer.Argument(help="A CSV file with timestamp,value; - reads standard input.")] = "-",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV.")] = False,
+) -> None:
+    """Score a series: CSV timestamp,value in, one row out per row in: timestamp,value,score,flag. No look-ahead."""
+    header = True
+    kept: list[tuple[str, str]] = []
+
+    def rows() -> Iterator[tuple[datetime, float]]:
+        nonlocal header
+        for number, line in lines_of(source):
+            if not line.strip():
+                continue
+            with reading(source, number):
+                stamp, _, value = line.strip().partition(",")
+                if header and not _number(value):
+                    header = False
+                    continue
+                header = False
+                moment = datetime.fromisoformat(stamp.strip().strip('"'))
+                if not _number(value):
+                    raise ValueError(f"{value!r} is not a number")
+                kept.append((stamp, value))
+                found = moment if moment.tzinfo else moment.replace(tzinfo=UTC), float(value)
+            yield found
+
+    if not as_json:
+        typer.echo("timestamp,value,score,flag")
+    for score_, flag in spikes.detect(rows()):
+        stamp, value = kept.pop()
+        if as_json:
+            show_json({"timestamp": stamp, "value": float(value), "score": round(score_, 6), "flag": flag})
+        else:
+            typer.echo(f"{stamp},{value},{score_:.6f},{int(flag)}")
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 @app.command()
