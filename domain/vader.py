@@ -11,140 +11,13 @@ from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from domain.vader_words import BOOST, BOOST_PAIRS, CONTEXT, IDIOM_KEYS, IDIOMS, NEGATE
+
 NEGATION = -0.74
 CAPITALS = 0.733
-RAISES = 0.293
 
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _CACHED = 50_000  # tokens; a token over 40 characters is not kept, so that the cache stays within some 20 MB
-
-_NEGATE = frozenset(
-    (
-        *("aint", "arent", "cannot", "cant", "couldnt", "darent", "didnt", "doesnt", "ain't", "aren't", "can't"),
-        *("couldn't", "daren't", "didn't", "doesn't", "dont", "hadnt", "hasnt", "havent", "isnt", "mightnt", "mustnt"),
-        *(
-            "neither",
-            "don't",
-            "hadn't",
-            "hasn't",
-            "haven't",
-            "isn't",
-            "mightn't",
-            "mustn't",
-            "neednt",
-            "needn't",
-            "never",
-        ),
-        *(
-            "none",
-            "nope",
-            "nor",
-            "not",
-            "nothing",
-            "nowhere",
-            "oughtnt",
-            "shant",
-            "shouldnt",
-            "uhuh",
-            "wasnt",
-            "werent",
-        ),
-        *("oughtn't", "shan't", "shouldn't", "uh-uh", "wasn't", "weren't", "without", "wont", "wouldnt", "won't"),
-        *("wouldn't", "rarely", "seldom", "despite"),
-    )
-)
-_RAISING = (
-    *(
-        "absolutely",
-        "amazingly",
-        "awfully",
-        "completely",
-        "considerable",
-        "considerably",
-        "decidedly",
-        "deeply",
-        "effing",
-    ),
-    *("enormous", "enormously", "entirely", "especially", "exceptional", "exceptionally", "extreme", "extremely"),
-    *(
-        "fabulously",
-        "flipping",
-        "flippin",
-        "frackin",
-        "fracking",
-        "fricking",
-        "frickin",
-        "frigging",
-        "friggin",
-        "fully",
-    ),
-    *("fuckin", "fucking", "fuggin", "fugging", "greatly", "hella", "highly", "hugely", "incredible", "incredibly"),
-    *("intensely", "major", "majorly", "more", "most", "particularly", "purely", "quite", "really", "remarkably", "so"),
-    *(
-        "substantially",
-        "thoroughly",
-        "total",
-        "totally",
-        "tremendous",
-        "tremendously",
-        "uber",
-        "unbelievably",
-        "unusually",
-    ),
-    *("utter", "utterly", "very"),
-)
-_LOWERING = (
-    *(
-        "almost",
-        "barely",
-        "hardly",
-        "kinda",
-        "kindof",
-        "kind-of",
-        "less",
-        "little",
-        "marginal",
-        "marginally",
-        "occasional",
-    ),
-    *("occasionally", "partly", "scarce", "scarcely", "slight", "slightly", "somewhat", "sorta", "sortof", "sort-of"),
-)
-_BOOST = {**dict.fromkeys(_RAISING, RAISES), **dict.fromkeys(_LOWERING, -RAISES)}
-_BOOST_PAIRS = {("just", "enough"): -RAISES, ("kind", "of"): -RAISES, ("sort", "of"): -RAISES}
-_IDIOMS: dict[tuple[str, ...], float] = {
-    ("the", "shit"): 3,
-    ("the", "bomb"): 3,
-    ("bad", "ass"): 1.5,
-    ("bus", "stop"): 0.0,
-    ("yeah", "right"): -2,
-    ("kiss", "of", "death"): -1.5,
-    ("to", "die", "for"): 3,
-    ("beating", "heart"): 3.5,
-}
-# One rare word of each idiom and pair: a text without any of them has none.
-_IDIOM_KEYS = frozenset(("shit", "bomb", "ass", "bus", "yeah", "kiss", "die", "beating", "enough", "kind", "sort"))
-_CONTEXT = frozenset(
-    (
-        *(
-            "no",
-            "or",
-            "nor",
-            "never",
-            "so",
-            "this",
-            "without",
-            "doubt",
-            "least",
-            "at",
-            "very",
-            "but",
-            "enough",
-            "of",
-            "just",
-        ),
-        *("kind", "sort", *(word for idiom in _IDIOMS for word in idiom)),
-    )
-)
 
 
 class Polarity(NamedTuple):
@@ -165,10 +38,10 @@ class Token:
         self.lower = word.lower()
         self.upper = word.isupper()
         self.valence = valence
-        self.boost = _BOOST.get(self.lower, 0.0)
+        self.boost = BOOST.get(self.lower, 0.0)
         self.scored = valence is not None and not self.boost
-        self.negates = self.lower in _NEGATE or "n't" in self.lower
-        self.key = self.lower in _IDIOM_KEYS
+        self.negates = self.lower in NEGATE or "n't" in self.lower
+        self.key = self.lower in IDIOM_KEYS
         self.turns = bool(self.boost) or self.negates or self.lower in ("no", "this", "least")
         self.matters = self.scored or self.upper or self.key or self.lower == "but"
 
@@ -191,7 +64,7 @@ class _Tokens(dict[str, Token]):
         if len(word) <= 2:
             word = raw
         token = Token(word, self.lexicon.get(word.lower()))
-        if token.valence is None and not (token.boost or token.negates or token.lower in _CONTEXT):
+        if token.valence is None and not (token.boost or token.negates or token.lower in CONTEXT):
             token = _SHOUTED if token.upper else _NOTHING
         if len(raw) <= 40:
             if len(self) >= _CACHED:
@@ -349,14 +222,14 @@ def _idiom(value: float, at: int, tokens: list[Token]) -> float:
     """Phrases that mean something else than their words, ending, lying or starting at the word."""
     three, two, one, zero, *after = (token.lower for token in tokens[at - 3 : at + 3])
     for words in ((one, zero), (two, one, zero), (two, one), (three, two, one), (three, two)):
-        if words in _IDIOMS:
-            value = _IDIOMS[words]
+        if words in IDIOMS:
+            value = IDIOMS[words]
             break
-    value = _IDIOMS.get((zero, *after[:1]), value)
+    value = IDIOMS.get((zero, *after[:1]), value)
     if len(after) > 1:
-        value = _IDIOMS.get((zero, *after), value)
+        value = IDIOMS.get((zero, *after), value)
     for pair in ((three, two), (two, one)):
-        value += _BOOST_PAIRS.get(pair, 0.0)
+        value += BOOST_PAIRS.get(pair, 0.0)
     return value
 
 

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from vaderSentiment import vaderSentiment as stock
 
-from domain.vader import _BOOST, _IDIOMS, _NEGATE, Vader, read_emoji, read_lexicon
+from domain.vader import Vader, read_emoji, read_lexicon
+from domain.vader_words import BOOST, IDIOMS, NEGATE
 
 
 @cache
@@ -65,7 +66,7 @@ CONTEXT = sorted(
         "BAD",
     }
 )
-IDIOMS = [" ".join(words) for words in _IDIOMS] + [
+PHRASES = [" ".join(words) for words in IDIOMS] + [
     "bad ass",
     "kind of",
     "sort of",
@@ -77,9 +78,9 @@ WORD = st.one_of(
     st.sampled_from(CONTEXT),
     st.sampled_from(CONTEXT),
     st.sampled_from(LEXICON),
-    st.sampled_from(sorted(_BOOST)),
-    st.sampled_from(sorted(_NEGATE)),
-    st.sampled_from(IDIOMS),
+    st.sampled_from(sorted(BOOST)),
+    st.sampled_from(sorted(NEGATE)),
+    st.sampled_from(PHRASES),
     st.sampled_from(EMOJI),
     st.text(max_size=4),
 )
@@ -110,10 +111,10 @@ def test_bit_identical_on_any_text(text: str) -> None:
 
 
 def test_word_lists_are_those_of_the_stock_package() -> None:
-    assert set(stock.NEGATE) == _NEGATE
-    assert {word: value for word, value in stock.BOOSTER_DICT.items() if " " not in word} == _BOOST
+    assert set(stock.NEGATE) == NEGATE
+    assert {word: value for word, value in stock.BOOSTER_DICT.items() if " " not in word} == BOOST
     assert {words: value for words, value in stock.SPECIAL_CASES.items() if " " in words} == {
-        " ".join(words): value for words, value in _IDIOMS.items()
+        " ".join(words): value for words, value in IDIOMS.items()
     }
 
 
