@@ -1,17 +1,19 @@
 """An erased person is in no table, does not come back, and the ledger still adds up."""
 
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from domain.nouns import Author
-from storage import erase, roll, suppress
+from storage import channels, erase, roll, suppress
 from storage.ledger import Ledger, one, rows
-from storage.mentions import Rejected
+from storage.mentions import Found, PageIn, Rejected, store_page
 from storage.reconcile import reconcile
-from tests.ledgers import DESKS, NOON, SECRET, bury_one, deliver, drain, person, post, raise_flag, store, world
+from tests.ledgers import DESKS, NOON, SECRET, bury_one, deliver, drain, lease, person, post, raise_flag, store, world
+from tests.support import wait_until
 
 NATIVE, HANDLE, NAME, EMAIL, PHONE = (
     "u-sentinel-77",
@@ -198,6 +200,27 @@ def test_somebody_who_never_opened_a_ticket_can_be_forgotten_too(ledger: Ledger)
     assert (done.mentions, done.customers, done.identities) == (2, [], 1)
     assert tables_holding(ledger, ("quiet",)) == {}
     assert store(ledger, "reddit-one", [post("reddit", "quiet-3", "talk quietword", quiet)]).suppressed == 1
+    assert reconcile_is_green(ledger)
+
+
+def test_a_page_on_its_way_in_is_waited_for(ledger: Ledger) -> None:
+    """A page that was checked before the erasure and commits after it would bring the person back; so it goes first."""
+    racer = Author("u-racer", "racer_one", "Racername")
+    store(ledger, "x-one", [post("x", "race-1", "help racerword", racer)])
+    drain(ledger)
+    leased = lease(ledger, "x-one")
+    page = PageIn(
+        leased.id, leased.lease, {}, [Found(post("x", "race-2", "help racerword", racer), ("acme",), "racerword")], []
+    )
+    erased = Thread(target=lambda: ledger.run(lambda c: erase.erase_account(c, SECRET, "x", "racer_one", "command")))
+    with ledger.begin() as c:
+        assert store_page(c, SECRET, page).new == 1
+        erased.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        wait_until(lambda: one(c, waiting), 10, "the erasure did not wait for the page")
+    erased.join(20)
+    assert tables_holding(ledger, ("racer",)) == {}
+    ledger.run(lambda c: channels.release(c, leased, satisfied=True))
     assert reconcile_is_green(ledger)
 
 
