@@ -230,7 +230,7 @@ def finish(
         " WHERE id = :id AND outcome = 'started'"
     )
     outcome = outcome if ours else "lost"
-    connection.execute(note, {"outcome": outcome, "status": status, "detail": error, "id": owed.attempt_id})
+    connection.execute(note, {"outcome": outcome, "status": status, "detail": error if ours else None, "id": owed.attempt_id})
     if ours and state == "dead":
         dead = text("INSERT INTO dead_letters (kind, ref_id, reason, error) VALUES ('outbox', :id, :reason, :error)")
         connection.execute(dead, {"id": owed.id, "reason": reason, "error": error})
