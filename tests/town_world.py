@@ -79,9 +79,9 @@ class World:
         url = f"https://news.example/{file}"
         return {"name": name, "kind": "feed", "every": every, "url": url, "base_url": self.town.urls["feeds"], **more}
 
-    def zendesk(self, name: str = "helpdesk") -> dict[str, Any]:
+    def zendesk(self, name: str = "helpdesk", quiet: float = 0.3) -> dict[str, Any]:
         account = {"email": ACCOUNTS["zendesk"]["email"], "token_env": "T_ZENDESK_TOKEN"}
-        return {"name": name, "kind": "zendesk", "base_url": self.town.urls["zendesk"], **account}
+        return {"name": name, "kind": "zendesk", "base_url": self.town.urls["zendesk"], "quiet": quiet, **account}
 
     def configure(self, *channels_: Mapping[str, Any], desks: Sequence[Mapping[str, Any]] = (), **more: Any) -> None:
         """Write the configuration; JSON is YAML. Put in place whole, as an editor would."""
@@ -120,13 +120,32 @@ class World:
     def stop(self) -> None:
         self.processes.close()
 
+    def hits_now(self) -> list[str]:
+        return self.fail_log.read_text().split() if self.fail_log.exists() else []
+
     def hits(self) -> list[str]:
         """The failpoints that were hit, printed: a test that never reached its point proves nothing."""
-        found = self.fail_log.read_text().split() if self.fail_log.exists() else []
+        found = self.hits_now()
         print("failpoints hit:", found)
         return found
 
     # -- acting and looking ---------------------------------------------------------------------------------------
+
+    def talk(self, n: int, trouble: int = 4, authors: int = 7, start: int = 0) -> list[str]:
+        """Posts about the brand: each `trouble`-th is one for a ticket and gets comments, each ninth is about something else."""
+        made = []
+        for i in range(start, start + n):
+            said = (
+                f"northbank is {TROUBLE} again, {i}" if i % trouble == 0 else f"northbank opened a branch, number {i}"
+            )
+            if i % 9 == 8:
+                said = f"something else entirely, {i}"
+            made.append(self.town.post("reddit", said, author=f"user{i % authors}"))
+            for k in range(2 if i % trouble == 0 else 0):
+                text = f"my northbank card is {TROUBLE} too, {i} {k}"
+                author = f"user{(i + k) % authors}"
+                made.append(self.town.post("reddit", text, author=author, kind="t1", parent=made[-1 - k]))
+        return made
 
     def poll(self, *names: str) -> None:
         """Ask for polls now, as `earmark poll NAME` does."""
@@ -255,7 +274,7 @@ class World:
     def _desk(self) -> None:
         """What the desk holds is what we filed: a ticket for each of ours, a comment for each we owe, none twice."""
         done = self.rows(
-            "SELECT kind, count(*) AS n FROM outbox o JOIN targets t ON t.name = o.target "
+            "SELECT o.kind, count(*) AS n FROM outbox o JOIN targets t ON t.name = o.target "
             "WHERE t.kind = 'zendesk' AND o.state = 'done' GROUP BY 1"
         )
         owed = Counter({row["kind"]: row["n"] for row in done})
