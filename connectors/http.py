@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -56,7 +57,7 @@ class Client:
     def __init__(self, context: Context, base_urls: Iterable[str] = ()) -> None:
         self.context = context
         self.configured = {_host_port(url) for url in base_urls if url}
-        self.transport = httpx2.HTTPTransport(trust_env=False)
+        self.transport = httpx2.HTTPTransport(verify=_trusted(), trust_env=False)
         pool = self.transport._pool
         assert isinstance(pool, httpcore2.ConnectionPool)
         pool._network_backend = Backend(context.allow_hosts)  # no public way in; test_connectors_http keeps watch
@@ -168,6 +169,12 @@ class Client:
             and f"{host}:{port}" not in self.context.allow_hosts
         ):
             raise ConfigError(f"{host}: port {port} is not allowed", advice="Only 80 and 443, or a configured address")
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The system's certificates, read once per process: reading them takes 20 ms, and each poll has a client of its own."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class Backend(httpcore2.SyncBackend):

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 T = TypeVar("T")
@@ -21,6 +21,9 @@ SESSION = (
     "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000 "
     "-c timezone=UTC -c jit=off"
 )
+
+
+RESTED_SECONDS = 1.0
 
 
 def normal_url(url: str) -> str:
@@ -56,7 +59,6 @@ class Ledger:
             poolclass=QueuePool,
             pool_size=pool,
             max_overflow=pool,
-            pool_pre_ping=True,
             connect_args={
                 "application_name": name,
                 "options": SESSION,
@@ -67,6 +69,8 @@ class Ledger:
                 "prepare_threshold": 3,
             },
         )
+        event.listen(self.engine, "checkin", _rested)
+        event.listen(self.engine, "checkout", _awake)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -105,6 +109,24 @@ class Ledger:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _rested(_: Any, record: Any) -> None:
+    record.info["rested"] = time.monotonic()
+
+
+def _awake(raw: Any, record: Any, _: Any) -> None:
+    """Ask a connection that has rested whether it still stands; one that was at work a moment ago is taken at its word.
+
+    https://docs.sqlalchemy.org/en/21/core/pooling.html#custom-legacy-pessimistic-ping
+    """
+    if time.monotonic() - record.info.get("rested", time.monotonic()) < RESTED_SECONDS:
+        return
+    try:
+        raw.execute("SELECT 1")
+        raw.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
 
 
 def one(connection: Connection, sql: str, **values: Any) -> Any:

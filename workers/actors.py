@@ -25,6 +25,7 @@ from workers.poll import poll
 log = structlog.get_logger()
 
 THREADS = {"poll": 8, "digest": 1, "deliver": 4, "watch": 1, "upkeep": 1}
+LOOKS = {"watch": 1000, "upkeep": 1000}  # milliseconds between two looks for a ring; 100 for what people wait for
 
 
 @dataclass(slots=True)
@@ -119,7 +120,8 @@ def start(redis_url: str, answering: Answering, threads: dict[str, int] | None =
         made = broker(redis_url, [kind])
         step: Callable[[str], None] = getattr(answering, kind)
         dramatiq.actor(_answer(kind, step, answering), broker=made, queue_name=kind, actor_name=kind)
-        worker = dramatiq.Worker(made, worker_threads=count, worker_timeout=100)
+        made.delay_queues.clear()  # nothing is ever sent with a delay, and each queue looked into costs ten looks a second
+        worker = dramatiq.Worker(made, worker_threads=count, worker_timeout=LOOKS.get(kind, 100))
         worker.queue_prefetch = count
         worker.delay_prefetch = 1
         worker.start()
