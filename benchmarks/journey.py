@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.premises import Bill, Site
-from storage import digests
-from workers import bootstrap
-
 import config
+from benchmarks.premises import Bill, Site
+from config.bench import bench
+from storage import digests
 
 WARM = 600
 STEP = 0.01  # seconds between two posts of a platform
@@ -101,7 +100,7 @@ def digest(site: Site, names: Sequence[str], goal: int, warm: int = WARM) -> Ste
 
 def judge(site: Site, count: int = 4000, turns: int = 3) -> float:
     """CPU seconds that judging one stored mention takes, without the ledger."""
-    decide = bootstrap.judging(config.load(site.files))
+    decide = bench(config.load(site.files)).judge
     with site.ledger.begin() as connection:
         ids = [row[0] for row in site.asking.execute("SELECT id FROM mentions ORDER BY id DESC LIMIT %s", (count,))]
         many = list(digests.load(connection, ids).values())

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from tests.support import wait_until
 from tests.town_world import World
-from workers.clock import following
+from domain.schedule import next_due as following
 
 pytest_plugins = ["tests.town_fixtures"]
 

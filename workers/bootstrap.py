@@ -1,6 +1,6 @@
-"""The one place of the worker processes that chooses: the ledger, the broker, the secret, the scorer, the connectors.
+"""The one place of the worker processes that chooses: the ledger, the broker, the secret, the judge, the connectors.
 
-Everything else is handed what it needs. Lexicon and language model are read here; domain reads no file.
+Everything else is handed what it needs.
 """
 
 import os
@@ -11,19 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import config
+from config.bench import bench
 from config.secrets import secret as read_secret
 from connectors import inbound, outbound
 from connectors.contract import Context, Inbound, Outbound, Policy
-from domain.language import detector
-from domain.nouns import Stored, Verdict
 from domain.rules import ServiceLevel, Topic
-from domain.sentiment import vader_scorer
-from domain.triage import judge
 from storage import configurations
 from storage.ledger import Ledger
 from workers import services
@@ -169,35 +165,10 @@ def policies() -> dict[str, Policy]:
     return {module.PLATFORM: module.POLICY for module in modules}
 
 
-def judging(current: config.Config) -> Callable[[Stored], Verdict]:
-    """The judge for the configuration in force: scorer, language detector and rules, bound."""
-    package = files("vaderSentiment")
-    scorer = vader_scorer(
-        (package / "vader_lexicon.txt").read_text(encoding="utf-8"),
-        (package / "emoji_utf8_lexicon.txt").read_text(encoding="utf-8"),
-        dict(current.lexicon),
-    )
-    judgement = current.judgement()
-    detect = detector(_classifier(current.settings.language), current.settings.language)
-
-    def decide(stored: Stored) -> Verdict:
-        return judge(stored, judgement, scorer, detect)
-
-    return decide
-
-
-def _classifier(language: str) -> Any:
-    if language != "auto":
-        return None
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # heavy: only where languages are told apart
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
 def desktop(current: config.Config) -> Desktop:
     levels = {level.priority: level for level in (*DEFAULT_LEVELS, *current.service_levels)}
     return Desktop(
-        judge=judging(current),
+        judge=bench(current).judge,
         topics=tuple(topic.name for topic in current.topics),
         levels=levels,
         desks=tuple(Desk(desk.name, desk.when.teams, desk.when.priorities) for desk in current.desks if desk.enabled),
@@ -227,5 +198,5 @@ def channel_rows(current: config.Config) -> list[dict[str, Any]]:
 
 
 def target_rows(current: config.Config) -> list[tuple[str, str, bool]]:
-    """Rows for storage.outbox.sync_targets."""
+    """Rows for storage.targets.sync_targets."""
     return [(target.name, target.kind, target.enabled) for target in (*current.desks, *current.alerts)]

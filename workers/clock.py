@@ -14,6 +14,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from domain.schedule import next_due
 from storage import channels
 from storage.ledger import Ledger
 
@@ -27,18 +28,6 @@ def trigger(schedule: str, anchor: datetime | None = None) -> BaseTrigger:
         return IntervalTrigger(seconds=int(rest), start_date=anchor, timezone=UTC)
     fields, _, zone = rest.rpartition(" ")
     return CronTrigger.from_crontab(fields, timezone=zone)
-
-
-def following(schedule: str, due: datetime | None, now: datetime) -> datetime:
-    """The next due time after `now`, in step with the last one: what was missed is made up for by one poll, not by many."""
-    made = trigger(schedule, due)
-    if isinstance(made, IntervalTrigger) and due is not None:
-        steps = max(0, (now - due) // made.interval) + 1
-        return due + steps * made.interval
-    found = made.get_next_fire_time(None, now + timedelta(microseconds=1))
-    if found is None:
-        raise ValueError(f"{schedule!r} never comes round again")
-    return found.astimezone(UTC)
 
 
 class Clock:
@@ -99,7 +88,7 @@ class Clock:
             now = datetime.now(UTC)
             if due is None or due > now + timedelta(milliseconds=50):
                 return False  # another clock struck for it
-            return channels.tick(connection, id_, due, following(schedule, due, now))
+            return channels.tick(connection, id_, due, next_due(schedule, due, now))
 
         try:
             if self.ledger.run(tick):

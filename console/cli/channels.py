@@ -84,7 +84,8 @@ def try_(
     as_json: Json = False,
 ) -> None:
     """Fetch one page of a channel and show the verdicts. Stores nothing."""
-    from workers.bootstrap import context, judging, watched
+    from config.bench import bench
+    from workers.bootstrap import context, watched
     from workers.poll import read
 
     current = configured(folder)
@@ -98,7 +99,7 @@ def try_(
         found, rejected = read(connector, page, made.topics)
     except ConnectorError as error:
         fail(str(error), error.advice)
-    judge = judging(current)
+    judge = bench(current).judge
     shown = []
     for item in found[:limit]:
         row: dict[str, Any] = {

@@ -64,14 +64,14 @@ def _rating(value: Any) -> Rating | None:
 
 @cache
 def _bench(folder: Path) -> tuple[Callable[[Stored], Verdict], Callable[[Mention], tuple[str, ...]]]:
-    from workers.bootstrap import judging
+    from config.bench import bench
 
     current = configured(folder)
 
     def topics(mention: Mention) -> tuple[str, ...]:
         return matching(current.topics, mention) or tuple(topic.name for topic in current.topics[:1])
 
-    return judging(current), topics
+    return bench(current).judge, topics
 
 
 def _each(source: str, folder: Path, show: Callable[[dict[str, Any], Verdict], dict[str, Any]]) -> None:
@@ -184,7 +184,10 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the receipt of a verdict: rule, words, thresholds, versions, and what would have changed it."""
+    import config
+    from config.bench import bench
     from console.cli.common import ledger
+    from storage import configurations, digests
     from storage.ledger import rows
 
     with ledger().read() as connection:
@@ -194,15 +197,16 @@ def explain(
             "WHERE mention_id = :id ORDER BY version DESC LIMIT 1",
             id=mention,
         )
-    if not found:
+        stored = digests.load(connection, [mention]).get(mention)
+        current = configurations.in_force(connection)
+    if not found or stored is None or current is None:
         fail(f"mention {mention} has no verdict", "`earmark status` shows what waits")
     receipt = json.loads(found[0]["body"])
+    receipt["counterfactual"] = bench(config.load_document(current.document)).explain(stored)
     if as_json:
         show_json({"mention": mention, "outcome": found[0]["outcome"], "reason": found[0]["reason"], **receipt})
         return
     typer.echo(f"{found[0]['outcome']} ({found[0]['reason']})")
     for sentence in receipt.get("reasons", []):
         typer.echo(f"  {sentence}")
-    change = receipt.get("counterfactual")
-    if change:
-        typer.echo(f"  would change: {change.get('text', change)}")
+    typer.echo(f"  {receipt['counterfactual']['text']}")
