@@ -115,6 +115,7 @@ def console_(
     settings = uvicorn.Config(
         app_, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5, proxy_headers=False
     )
+    process.on_signals(threading.Event())  # uvicorn ends by itself and raises the signal again, for whoever had it before
     with process.Presence(Ledger(place.database_url, name="earmark-console", pool=2), "console"):
         uvicorn.Server(settings).run(sockets=[listener])
 
