@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from domain.schedule import next_due as following
 from tests.support import wait_until
 from tests.town_world import World
-from domain.schedule import next_due as following
 
 pytest_plugins = ["tests.town_fixtures"]
 

@@ -20,7 +20,7 @@ app = typer.Typer()
 embedded = typer.Typer(help="The embedded PostgreSQL and Valkey.", no_args_is_help=True)
 log = structlog.get_logger()
 
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 7.0  # of the ten a process has from SIGTERM to its end
 
 
 @app.command()
