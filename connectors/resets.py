@@ -2,7 +2,7 @@
 
 `Retry-After` is seconds or an HTTP-date (RFC 9110, 10.2.3). Where it is missing, platforms use headers of the same name for different
 things: Reddit and Product Hunt give seconds to go, X and GitHub an epoch, Mastodon and Yelp an ISO time, Meta minutes. Stack Exchange
-says `backoff` in the body, Telegram and Discord `retry_after`.
+says `backoff` in the body, Telegram and Discord `retry_after`, Discourse `wait_seconds`.
 """
 
 import math
@@ -98,9 +98,9 @@ def _reset(headers: Mapping[str, str], here: datetime, style: Style) -> float | 
 def _body(body: Any) -> float | None:
     if not isinstance(body, dict):
         return None
-    inner = body.get("parameters")
-    for holder in (body, inner if isinstance(inner, dict) else {}):
-        for name in ("retry_after", "backoff"):
+    inner = [body.get("parameters"), body.get("extras")]
+    for holder in (body, *(part for part in inner if isinstance(part, dict))):
+        for name in ("retry_after", "backoff", "wait_seconds"):
             if (said := _number(holder.get(name))) is not None:
                 return said
     return None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors import shape
 from connectors.errors import MalformedItem
-from connectors.inbound import feed, reddit, x
+from connectors.inbound import discourse, feed, reddit, x
 from domain.nouns import Mention
 from tests.reading import context
 
@@ -49,6 +49,10 @@ ENTRY = holding(
     "created_parsed author author_detail thr_in-reply-to slash_comments url external_url content_text content_html "
     "date_published date_modified authors language"
 )
+DISCOURSE = holding(
+    "id username name user_id cooked created_at updated_at version topic_id topic_title post_number reply_to_post_number "
+    "reply_count reads hidden user_deleted deleted_at"
+)
 HEAD = holding("language title link author author_detail")
 FRAMES = st.fixed_dictionaries(
     {"entry": ENTRY | JSON, "head": HEAD | JSON, "kind": st.sampled_from(["json", "rss20", 1]), "base": JSON}
@@ -83,6 +87,7 @@ def read(connector: Any, raw: Any) -> None:
 CONTEXT = context(now=lambda: NOW)
 R = reddit.Connector(reddit.Settings(subreddits=["a"]), CONTEXT)
 X = x.Connector(x.Settings(query="a"), CONTEXT)
+D = discourse.Connector(discourse.Settings(url="https://a.example"), CONTEXT)
 F = feed.Connector(feed.Settings(url="https://a.example/f"), CONTEXT)
 
 
@@ -104,10 +109,16 @@ def test_feed(raw: dict[str, Any]) -> None:
     read(F, raw)
 
 
+@settings(max_examples=200, deadline=None)
+@given(DISCOURSE)
+def test_discourse(post: dict[str, Any]) -> None:
+    read(D, {"id": 7, **post})
+
+
 @settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_anything(raw: Any) -> None:
-    for connector in (R, X, F):
+    for connector in (R, X, F, D):
         read(connector, raw)
 
 

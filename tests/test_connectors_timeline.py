@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.errors import ConnectorError, RateLimited
-from connectors.inbound import feed, reddit, x
+from connectors.inbound import discourse, feed, reddit, x
 from tests.reading import Reader, context
 from tests.support import wait_until
 from town.server import Town
@@ -37,6 +37,9 @@ def make(town: Town, platform: str, page_size: int) -> Any:
         return x.Connector(
             x.Settings(query="northbank", base_url=url, page_size=max(10, page_size), late=60, backfill=2), context()
         )
+    if platform == "discourse":
+        town.options["discourse_page"] = page_size  # the forum's choice, not ours
+        return discourse.Connector(discourse.Settings(url="https://forum.example", base_url=url), context())
     return feed.Connector(feed.Settings(url="https://a.example/news.atom", base_url=url), context())
 
 
@@ -48,7 +51,7 @@ def visible(town: Town, platform: str, at: float) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("platform", ["reddit", "x", "feeds"])
+@pytest.mark.parametrize("platform", ["reddit", "x", "feeds", "discourse"])
 def test_after_quiet_everything_is_there_once(platform: str, seed: int) -> None:
     rng = random.Random(f"{platform}{seed}")
     reddit._tokens.clear()
