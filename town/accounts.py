@@ -4,6 +4,7 @@ ACCOUNTS: dict[str, dict[str, str]] = {
     "reddit": {"client_id": "town-reddit-app", "client_secret": "town-reddit-secret"},
     "x": {"bearer": "town-x-bearer"},
     "discourse": {"api_key": "town-discourse-key"},
+    "mastodon": {"token": "town-mastodon-token", "instance": "social.northbank.example"},
     "zendesk": {
         "email": "agent@northbank.example",
         "token": "town-zendesk-token",

@@ -15,6 +15,7 @@ from town.faults import Faults
 from town.feeds import Feeds
 from town.http import PlatformServer, Stand
 from town.ledger import Ledger
+from town.mastodon import Mastodon
 from town.posts import Post
 from town.reddit import Reddit
 from town.story import Story
@@ -24,10 +25,11 @@ from town.zendesk import Zendesk
 
 # Published limits are per account and plan; these are wide so that only a test that asks for a limit meets one.
 RATES = {"reddit": (60_000, 600), "x": (45_000, 900), "zendesk": (100_000, 60), "zendesk_ticket": (100_000, 600),
-         "discourse": (60_000, 60)}
+         "mastodon": (30_000, 300), "discourse": (60_000, 60)}
 OPTIONS: dict[str, Any] = {
     "reddit_depth": 1000, "reddit_token_ttl": 86_400, "reddit_disorder": 0.04, "x_lag": 0.0, "feed_window": 100,
     "feed_max_age": 0, "zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0,
+    "mastodon_login_required": False,
     "discourse_before": "exclusive", "discourse_login_required": False, "discourse_page": 50,
 }
 
@@ -54,6 +56,7 @@ class Town:
         self.reddit, self.x, self.feeds = Reddit(self), X(self), Feeds(self)
         self.platforms: dict[str, Any] = {"reddit": self.reddit, "x": self.x, "feeds": self.feeds}
         self.platforms["discourse"] = Discourse(self)
+        self.platforms["mastodon"] = Mastodon(self)
         stands: list[Stand] = [*self.platforms.values(), Zendesk(self), Webhook(self), Control(self)]
         for post in self.ledger.load_posts():
             self._seq = max(self._seq, post.seq)
