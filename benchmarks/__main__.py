@@ -17,8 +17,17 @@ from benchmarks.premises import Site, site
 
 PARTS = ("journey", "pair", "pickup", "feeds", "scorer")
 SHOWN = (
-    "server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_level", "wal_compression", "shared_buffers",
-    "max_wal_size", "checkpoint_timeout", "autovacuum", "default_toast_compression",
+    "server_version",
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "wal_level",
+    "wal_compression",
+    "shared_buffers",
+    "max_wal_size",
+    "checkpoint_timeout",
+    "autovacuum",
+    "default_toast_compression",
 )
 
 
@@ -31,7 +40,9 @@ def main() -> int:
     args = options.parse_args()
     count = 8_000 if args.quick else args.mentions
     print(f"machine: {platform.machine()}, {psutil.cpu_count()} processors, Python {platform.python_version()}")
-    print(f"texts: {'tweets of semeval.csv, the brand put in' if args.data else 'what the people of the model town say'}")
+    print(
+        f"texts: {'tweets of semeval.csv, the brand put in' if args.data else 'what the people of the model town say'}"
+    )
     if "journey" in args.only:
         _journey(count, args.data)
     return 0
@@ -60,7 +71,8 @@ def _journey(count: int, data: Path | None) -> None:
         stock.measure()
         judged = journey.judge(place)
         outcomes = place.asking.execute(
-            "SELECT sum(ticketed), sum(in_review), sum(ignored), sum(tickets) FROM runs").fetchone()
+            "SELECT sum(ticketed), sum(in_review), sum(ignored), sum(tickets) FROM runs"
+        ).fetchone()
     each = stored.each + filed.each
     print(f"page in to ticket committed, {stored.mentions} mentions, scorer vader, language en (verdicts: {outcomes})")
     print(f"  stock VADER        {stock.each * 1e6:7.1f} µs a text")
@@ -69,10 +81,14 @@ def _journey(count: int, data: Path | None) -> None:
         ("judge", judged, 0.0),
         ("load and file", filed.client - judged, filed.postgres),
     ):
-        print(f"  {name:20s}{(client + postgres) * 1e6:7.1f} µs = client {client * 1e6:6.1f} + postgres {postgres * 1e6:6.1f}")
+        print(
+            f"  {name:20s}{(client + postgres) * 1e6:7.1f} µs = client {client * 1e6:6.1f} + postgres {postgres * 1e6:6.1f}"
+        )
     print(f"  together           {each * 1e6:7.1f} µs a mention: {stock.each / each:.2f} of stock VADER's rate")
-    print(f"  wall: stored {stored.mentions / stored.wall:.0f}/s, filed {filed.mentions / filed.wall:.0f}/s; scheduler "
-          f"{(stored.bill.scheduler + filed.bill.scheduler) / count * 1e6:.1f} µs a mention")
+    print(
+        f"  wall: stored {stored.mentions / stored.wall:.0f}/s, filed {filed.mentions / filed.wall:.0f}/s; scheduler "
+        f"{(stored.bill.scheduler + filed.bill.scheduler) / count * 1e6:.1f} µs a mention"
+    )
 
 
 if __name__ == "__main__":

@@ -39,9 +39,7 @@ class Bill:
     scheduler: float
 
     def since(self, earlier: "Bill") -> "Bill":
-        return Bill(
-            self.client - earlier.client, self.postgres - earlier.postgres, self.scheduler - earlier.scheduler
-        )
+        return Bill(self.client - earlier.client, self.postgres - earlier.postgres, self.scheduler - earlier.scheduler)
 
 
 def seconds_of(pid: int) -> float:
@@ -97,10 +95,21 @@ class Site:
         settings["settings"] |= {"language": language, "allow_hosts": ["127.0.0.1"]}
         (self.files / "settings.yaml").write_text(yaml.safe_dump(settings))
         common = {"every": self.every}
-        reddit = {"subreddits": ["northbank"], "client_id_env": "TOWN_REDDIT_ID", "client_secret_env": "TOWN_REDDIT_SECRET"}
+        reddit = {
+            "subreddits": ["northbank"],
+            "client_id_env": "TOWN_REDDIT_ID",
+            "client_secret_env": "TOWN_REDDIT_SECRET",
+        }
         wanted = [
             {"name": "reddit", "kind": "reddit", **common, **reddit, "base_url": self.town.urls["reddit"]},
-            {"name": "x", "kind": "x", **common, "query": "northbank", "bearer_token_env": "TOWN_X", "base_url": self.town.urls["x"]},
+            {
+                "name": "x",
+                "kind": "x",
+                **common,
+                "query": "northbank",
+                "bearer_token_env": "TOWN_X",
+                "base_url": self.town.urls["x"],
+            },
             {"name": "news", "kind": "feed", **common, "url": f"{self.town.urls['feeds']}/news.rss"},
         ]
         (self.files / "channels.yaml").write_text(yaml.safe_dump({"channels": wanted}))

@@ -1,7 +1,7 @@
 """The work queue: a row per mention that waits for its verdict."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -9,10 +9,11 @@ from uuid import uuid4
 from sqlalchemy import Connection, text
 
 from domain.nouns import Author, Mention, Rating, Stored
-from storage.ledger import one, rows
+from storage import bulk
+from storage.ledger import one
 from storage.runs import Run
 
-BATCH = 200
+BATCH = 400
 LEASE_SECONDS = 60
 STARTS = 3  # a mention that was started three times and never finished is a dead letter
 
@@ -90,48 +91,54 @@ def bury(connection: Connection, run: Run, lease: str, mention_id: int, reason: 
     run.dead += 1
 
 
+_LOAD = """
+SELECT m.id, m.version, m.platform, m.native_id, m.published, m.origin, m.kind, m.name, m.content, m.url, m.language_hint,
+    m.updated, m.in_reply_to, m.context, m.repost_of, m.flags, m.author_id, m.author_handle, m.author_name, m.author_url,
+    m.followers, m.rating, m.rating_best, m.rating_worst, s.topics, m.published < c.since
+FROM mentions m LEFT JOIN sightings s ON s.mention_id = m.id LEFT JOIN channels c ON c.id = s.channel_id
+WHERE m.id = ANY(%s)
+"""
+
+
 def load(connection: Connection, ids: Sequence[int]) -> dict[int, Stored]:
-    """The mentions to judge, with the topics their sightings found (unordered: configuration gives the order)."""
-    found = rows(
-        connection,
-        "SELECT m.*, ARRAY(SELECT DISTINCT unnest(s.topics) FROM sightings s WHERE s.mention_id = m.id) AS topics, "
-        "m.published < (SELECT min(c.since) FROM sightings s JOIN channels c ON c.id = s.channel_id "
-        "WHERE s.mention_id = m.id) AS backfill, d.corrected FROM mentions m LEFT JOIN LATERAL (SELECT corrected FROM verdicts v WHERE v.mention_id = m.id "
-        "AND corrected IS NOT NULL ORDER BY version DESC LIMIT 1) d ON m.version > 1 WHERE m.id = ANY(:ids)",
-        ids=list(ids),
-    )
-    return {row["id"]: stored(row) for row in found}
+    """The mentions to judge, with the topics their sightings found (unordered: configuration gives the order).
+
+    Backfill is what was said before any of the channels that saw it was listening.
+    """
+    found: dict[int, Stored] = {}
+    for row in bulk.raw(connection).execute(_LOAD, (list(ids),)):
+        before = found.get(row[0])
+        topics, backfill = tuple(row[24] or ()), bool(row[25])
+        if before is None:
+            found[row[0]] = Stored(row[0], row[1], _mention(row), topics, backfill)
+        else:
+            more = tuple(topic for topic in topics if topic not in before.topics)
+            found[row[0]] = replace(before, topics=before.topics + more, backfill=before.backfill and backfill)
+    return found
 
 
-def stored(row: Any) -> Stored:
-    """A row of `mentions` (with topics) as the noun that travels."""
-    author = None
-    if row["author_id"] is not None:
-        author = Author(
-            row["author_id"], row["author_handle"] or "", row["author_name"] or "", row["author_url"], row["followers"]
-        )
-    rating = None
-    if row["rating"] is not None:
-        rating = Rating(row["rating"], row["rating_best"] or 5.0, row["rating_worst"] or 1.0)
-    mention = Mention(
-        platform=row["platform"],
-        native_id=row["native_id"],
-        published=row["published"],
-        origin=row["origin"],
-        kind=row["kind"],
-        name=row["name"],
-        content=row["content"],
-        url=row["url"],
-        language=row["language_hint"],
-        updated=row["updated"],
-        in_reply_to=row["in_reply_to"],
-        context=row["context"],
-        attributed_to=author,
-        rating=rating,
-        repost_of=row["repost_of"],
-        flags=tuple(row["flags"]),
+def _mention(row: Sequence[Any]) -> Mention:
+    """The first columns of _LOAD as the noun that travels."""
+    (_, _, platform, native_id, published, origin, kind, name, content, url, language, updated, reply, context, repost,
+     flags, author_id, handle, called, home, followers, rating, best, worst, *_) = row  # fmt: skip
+    return Mention(
+        platform=platform,
+        native_id=native_id,
+        published=published,
+        origin=origin,
+        kind=kind,
+        name=name,
+        content=content,
+        url=url,
+        language=language,
+        updated=updated,
+        in_reply_to=reply,
+        context=context,
+        attributed_to=None if author_id is None else Author(author_id, handle or "", called or "", home, followers),
+        rating=None if rating is None else Rating(rating, best or 5.0, worst or 1.0),
+        repost_of=repost,
+        flags=tuple(flags),
     )
-    return Stored(row["id"], row["version"], mention, tuple(row["topics"]), bool(row["backfill"]))
 
 
 def backlog(connection: Connection) -> tuple[int, datetime | None]:

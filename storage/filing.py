@@ -4,8 +4,9 @@ Locks are taken in the same order by every worker: digests, identities, customer
 workers want at once is settled by a unique index: the loser of an insert waits, then reads what the winner wrote.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, cast
 
 from sqlalchemy import Connection, text
 
@@ -25,14 +26,12 @@ class Moved(Exception):
 def fence(connection: Connection, lease: str, mention_ids: Sequence[int]) -> dict[int, int]:
     """Mention id → version of what this lease still holds, locked. What is missing was edited, erased or taken over."""
     connection.execute(text("SELECT pg_advisory_xact_lock_shared(:k)"), {"k": ERASURE})
-    held = rows(
-        connection,
-        "SELECT mention_id, version FROM digests WHERE mention_id = ANY(:ids) AND lease = CAST(:lease AS uuid) "
+    held = bulk.raw(connection).execute(
+        "SELECT mention_id, version FROM digests WHERE mention_id = ANY(%s) AND lease = CAST(%s AS uuid) "
         "ORDER BY mention_id FOR UPDATE",
-        ids=list(mention_ids),
-        lease=lease,
+        (list(mention_ids), lease),
     )
-    return {row["mention_id"]: row["version"] for row in held}
+    return dict(cast("Iterable[tuple[int, int]]", held))
 
 
 Author = Mapping[str, Any]  # platform, origin, native_id, handle, name, url, followers
@@ -63,15 +62,18 @@ def identities(connection: Connection, authors: Sequence[Author]) -> dict[Key, i
 
 
 def _find_identities(connection: Connection, authors: Sequence[Author]) -> dict[Key, int]:
-    keys = [{"platform": a["platform"], "origin": a["origin"], "native_id": a["native_id"]} for a in authors]
-    found = bulk.execute(
-        connection,
-        "SELECT i.id, i.platform, i.origin, i.native_id FROM identities i "
-        "JOIN json_to_recordset(CAST(:rows AS json)) AS r(platform text, origin text, native_id text) "
-        "ON i.kind = 'account' AND i.platform = r.platform AND i.origin = r.origin AND i.native_id = r.native_id",
-        keys,
-    )
-    return {(r.platform, r.origin, r.native_id): r.id for r in found}
+    places: dict[tuple[str, str], list[str]] = {}
+    for author in authors:
+        places.setdefault((author["platform"], author["origin"]), []).append(author["native_id"])
+    found = {}
+    for (platform, origin), natives in places.items():
+        made = bulk.raw(connection).execute(
+            "SELECT native_id, id FROM identities WHERE kind = 'account' AND platform = %s AND origin = %s "
+            "AND native_id = ANY(%s)",
+            (platform, origin, natives),
+        )
+        found.update({(platform, origin, native_id): id_ for native_id, id_ in made})
+    return found
 
 
 def customers_of(connection: Connection, identity_ids: Sequence[int]) -> dict[int, int]:
@@ -219,55 +221,44 @@ def linked(connection: Connection, mention_ids: Sequence[int]) -> dict[int, int]
 
 def link(connection: Connection, run: Run, links: Sequence[tuple[int, int]]) -> None:
     """(ticket id, mention id) pairs."""
-    bulk.execute(
-        connection,
-        "INSERT INTO ticket_mentions (mention_id, ticket_id, run_id) SELECT mention_id, ticket_id, :run "
-        "FROM json_to_recordset(CAST(:rows AS json)) AS r(mention_id bigint, ticket_id bigint) ORDER BY mention_id",
-        [{"ticket_id": ticket, "mention_id": mention} for ticket, mention in links],
-        run=run.id,
-    )
+    if not links:
+        return
+    rows_ = sorted((mention, ticket, run.id) for ticket, mention in links)
+    bulk.copy(connection, "ticket_mentions (mention_id, ticket_id, run_id)", rows_)
     for ticket, mention in links:
         run.wrote_link(ticket, mention)
 
 
 def enter(connection: Connection, run: Run, wanted: Sequence[Mapping[str, Any]]) -> list[int]:
     """Write entries (ticket_id, kind, and mention_id, version, user_id, body where they apply). Returns their ids, in order."""
+    if not wanted:
+        return []
     drawn = ids(connection, "entries", len(wanted))
-    bulk.execute(
+    bulk.copy(
         connection,
-        """INSERT INTO entries (id, ticket_id, kind, mention_id, version, user_id, body, run_id) OVERRIDING SYSTEM VALUE
-        SELECT id, ticket_id, kind, mention_id, version, user_id, coalesce(body, ''), :run
-        FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, ticket_id bigint, kind text, mention_id bigint,
-            version int, user_id bigint, body text) ORDER BY id""",
-        [{**row, "id": id_} for row, id_ in zip(wanted, drawn, strict=True)],
-        run=run.id,
-    )
+        "entries (id, ticket_id, kind, mention_id, version, user_id, body, run_id)",
+        [
+            (id_, row["ticket_id"], row["kind"], row.get("mention_id"), row.get("version"), row.get("user_id"),
+             row.get("body") or "", run.id)
+            for row, id_ in zip(wanted, drawn, strict=True)
+        ],
+    )  # fmt: skip
     for row, id_ in zip(wanted, drawn, strict=True):
         run.wrote_entry(id_, row["ticket_id"], row.get("mention_id"), row.get("version"))
     return drawn
 
 
+_VERDICT = "mention_id, version, outcome, reason, intent, priority, team, topic, language, label, compound, scorer, identity_id"
+_verdict = itemgetter(*_VERDICT.split(", "))
+_receipt = itemgetter("mention_id", "version", "body", "counted")
+
+
 def decide(connection: Connection, run: Run, verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Verdicts and their receipts."""
-    bulk.execute(
-        connection,
-        """INSERT INTO verdicts (mention_id, version, outcome, reason, intent, priority, team, topic, language, label,
-            compound, scorer, identity_id, run_id)
-        SELECT mention_id, version, outcome, reason, intent, priority, team, topic, language, label, compound, scorer,
-            identity_id, :run
-        FROM json_to_recordset(CAST(:rows AS json)) AS r(mention_id bigint, version int, outcome text, reason text,
-            intent text, priority text, team text, topic text, language text, label text, compound float8, scorer text,
-            identity_id bigint)""",
-        verdicts,
-        run=run.id,
-    )
-    bulk.execute(
-        connection,
-        """INSERT INTO receipts (mention_id, version, body, counted)
-        SELECT mention_id, version, body, counted FROM json_to_recordset(CAST(:rows AS json))
-            AS r(mention_id bigint, version int, body text, counted text)""",
-        [{key: row[key] for key in ("mention_id", "version", "body", "counted")} for row in verdicts],
-    )
+    if not verdicts:
+        return
+    bulk.copy(connection, f"verdicts ({_VERDICT}, run_id)", [(*_verdict(row), run.id) for row in verdicts])
+    bulk.copy(connection, "receipts (mention_id, version, body, counted)", map(_receipt, verdicts))
     for row in verdicts:
         run.wrote_verdict(row["mention_id"], row["version"], row["outcome"], row["identity_id"])
 

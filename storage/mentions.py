@@ -4,16 +4,18 @@ Order of locks, the same in every process: the channel's row, then mentions in k
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b, sha256
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, text
 
 from domain.nouns import Mention
-from storage import bulk, erase, suppress
+from storage import bulk, erase, runs, suppress
+from storage.channels import LEASE_SECONDS
 from storage.keys import mention_proof, native, reject_proof
 from storage.suppress import ERASURE
 
@@ -81,6 +83,7 @@ class PageCounts:
     sighting_sum: int = 0
     reject_sum: int = 0
     gap_sum: int = 0
+    paused: bool = False  # somebody paused the channel meanwhile: no further page
 
     @property
     def queued(self) -> int:
@@ -96,10 +99,8 @@ def content_hash(mention: Mention) -> int:
 
 def store_page(connection: Connection, secret: bytes, page: PageIn) -> PageCounts:
     """Store a page whole: mentions, sightings, rejects, gaps, counters and the channel's next state. Raises LeaseLost."""
-    page_id = connection.execute(text("SELECT nextval('page_counters_id_seq')")).scalar_one()
-    seq = _advance(connection, page, page_id)
-    connection.execute(text("SELECT pg_advisory_xact_lock_shared(:k)"), {"k": ERASURE})
-    counts = PageCounts(returned=len(page.found) + len(page.rejected))
+    page_id, seq, paused = _advance(connection, page)
+    counts = PageCounts(returned=len(page.found) + len(page.rejected), paused=paused)
     blocked = suppress.find(connection, secret, [item.mention for item in page.found])
     counts.suppressed = sum(blocked)
     waiting = [item for item, hit in zip(page.found, blocked, strict=True) if not hit]
@@ -107,7 +108,7 @@ def store_page(connection: Connection, secret: bytes, page: PageIn) -> PageCount
         seen: set[tuple[str, str, str]] = set()
         now, later = [], []
         for item in waiting:
-            key = (item.mention.platform, item.mention.origin, native(item.mention.native_id))
+            key = _key(item.mention)
             (later if key in seen else now).append(item)
             seen.add(key)
         _store(connection, page, page_id, now, counts)
@@ -119,11 +120,13 @@ def store_page(connection: Connection, secret: bytes, page: PageIn) -> PageCount
     return counts
 
 
-def _advance(connection: Connection, page: PageIn, page_id: int) -> int:
-    """The channel's next state, fenced by the lease. A cut page leaves the position where it is."""
+def _advance(connection: Connection, page: PageIn) -> tuple[int, int, bool]:
+    """The channel's next state, fenced by the lease, which begins anew; takes the ERASURE lock too. A cut page leaves the
+    position where it is. Returns the page's id, its number in the channel, and whether somebody paused the channel."""
     values = {
         "id": page.channel_id,
-        "page_id": page_id,
+        "erasure": ERASURE,
+        "seconds": LEASE_SECONDS,
         "lease": page.lease,
         "state": bulk.dumps(page.state),
         "complete": page.complete,
@@ -131,14 +134,16 @@ def _advance(connection: Connection, page: PageIn, page_id: int) -> int:
         "observed": bulk.dumps(page.observed),
         "items": bool(page.found),
     }
-    seq = connection.execute(text(_ADVANCE), values).scalar()
-    if seq is None:
+    row = connection.execute(text(_ADVANCE), values).one_or_none()
+    if row is None:
         raise LeaseLost(f"channel {page.channel_id}")
-    return int(seq)
+    return row.page_id, row.seq, row.paused
 
 
 _ADVANCE = """
-UPDATE channels SET seq = seq + 1, page_sum = page_sum + :page_id, state_version = state_version + 1,
+WITH page AS MATERIALIZED (SELECT nextval('page_counters_id_seq') AS id, pg_advisory_xact_lock_shared(:erasure))
+UPDATE channels c SET seq = seq + 1, page_sum = page_sum + page.id, state_version = state_version + 1,
+    lease_until = now() + make_interval(secs => :seconds),
     state = CASE WHEN :complete THEN CAST(:state AS jsonb) ELSE state END,
     not_before = :not_before, observed = observed || CAST(:observed AS jsonb), last_poll_at = now(),
     last_success_at = CASE WHEN :complete THEN now() ELSE last_success_at END,
@@ -147,42 +152,47 @@ UPDATE channels SET seq = seq + 1, page_sum = page_sum + :page_id, state_version
     error = CASE WHEN :complete THEN NULL ELSE error END,
     error_kind = CASE WHEN :complete THEN NULL ELSE error_kind END,
     advice = CASE WHEN :complete THEN NULL ELSE advice END
-WHERE id = :id AND lease = CAST(:lease AS uuid) AND lease_until > now()
-RETURNING seq
+FROM page WHERE c.id = :id AND lease = CAST(:lease AS uuid) AND lease_until > now()
+RETURNING page.id AS page_id, seq, paused_at IS NOT NULL AS paused
 """
 
 
-def _row(item: Found) -> dict[str, Any]:
+Key = tuple[str, str, str]
+
+
+def _key(mention: Mention) -> Key:
+    return mention.platform, mention.origin, native(mention.native_id)
+
+
+def _row(item: Found) -> tuple[Any, ...]:
+    """A mention as its table holds it, in the order of _COLUMNS."""
     mention, author, rating = item.mention, item.mention.attributed_to, item.mention.rating
-    key = native(mention.native_id)
-    return {
-        "platform": mention.platform,
-        "origin": mention.origin,
-        "native_id": key,
-        "kind": mention.kind,
-        "url": mention.url,
-        "name": mention.name,
-        "content": mention.content,
-        "language_hint": mention.language,
-        "published": mention.published,
-        "published_raw": mention.published_raw,
-        "updated": mention.updated,
-        "in_reply_to": mention.in_reply_to,
-        "context": native(mention.context or mention.native_id),
-        "author_id": native(author.native_id) if author else None,
-        "author_handle": author.handle if author else None,
-        "author_name": author.name if author else None,
-        "author_url": author.url if author else None,
-        "followers": author.followers if author else None,
-        "rating": rating.value if rating else None,
-        "rating_best": rating.best if rating else None,
-        "rating_worst": rating.worst if rating else None,
-        "repost_of": mention.repost_of,
-        "metrics": bulk.dumps(dict(mention.metrics)) if mention.metrics else None,
-        "flags": list(mention.flags),
-        "content_hash": content_hash(mention),
-        "deleted_at": mention.published if mention.deleted else None,
-    }
+    return (
+        *_key(mention),
+        mention.kind,
+        mention.url,
+        mention.name,
+        mention.content,
+        mention.language,
+        mention.published,
+        mention.published_raw,
+        mention.updated,
+        mention.in_reply_to,
+        native(mention.context or mention.native_id),
+        native(author.native_id) if author else None,
+        author.handle if author else None,
+        author.name if author else None,
+        author.url if author else None,
+        author.followers if author else None,
+        rating.value if rating else None,
+        rating.best if rating else None,
+        rating.worst if rating else None,
+        mention.repost_of,
+        bulk.dumps(mention.metrics) if mention.metrics else None,
+        bulk.array(mention.flags) if mention.flags else "{}",
+        content_hash(mention),
+        mention.published if mention.deleted else None,
+    )
 
 
 _COLUMNS = (
@@ -190,20 +200,11 @@ _COLUMNS = (
     "in_reply_to, context, author_id, author_handle, author_name, author_url, followers, rating, rating_best, "
     "rating_worst, repost_of, metrics, flags, content_hash, deleted_at"
 )
-_TYPES = (
-    "platform text, origin text, native_id text, kind text, url text, name text, content text, language_hint text, "
-    "published timestamptz, published_raw text, updated timestamptz, in_reply_to text, context text, author_id text, "
-    "author_handle text, author_name text, author_url text, followers bigint, rating float8, rating_best float8, "
-    "rating_worst float8, repost_of text, metrics text, flags text[], content_hash bigint, deleted_at timestamptz"
-)
+_MARKS = ", ".join(["%s"] * (_COLUMNS.count(",") + 3))
 
-_INSERT = f"""
-INSERT INTO mentions ({_COLUMNS}, page_id)
-SELECT {_COLUMNS}, :page_id FROM json_to_recordset(CAST(:rows AS json)) AS r({_TYPES})
-ORDER BY platform, origin, native_id
-ON CONFLICT (platform, origin, native_id) DO NOTHING
-RETURNING id, platform, origin, native_id
-"""  # noqa: S608 our own column names
+_PROBE = """
+SELECT native_id FROM mentions WHERE platform = :platform AND origin = :origin AND native_id = ANY(:ids)
+"""
 
 _KNOWN = """
 SELECT m.id, m.platform, m.origin, m.native_id, m.version, m.content_hash, m.deleted_at IS NOT NULL AS deleted,
@@ -217,29 +218,84 @@ FOR UPDATE OF m
 
 def _store(connection: Connection, page: PageIn, page_id: int, items: Sequence[Found], counts: PageCounts) -> None:
     """Distinct items: new ones in, known ones compared."""
-    by_key: dict[tuple[str, str, str], tuple[Found, dict[str, Any]]] = {}
-    for item in items:
-        row = _row(item)
-        by_key[row["platform"], row["origin"], row["native_id"]] = (item, row)
+    by_key = {_key(item.mention): item for item in items}
+    known_keys = _probe(connection, by_key)
     # a deleted post we never saw has no text left to match
-    matching = [row for item, row in by_key.values() if item.topics and not item.mention.deleted]
-    new = {
-        (r.platform, r.origin, r.native_id): r.id for r in bulk.execute(connection, _INSERT, matching, page_id=page_id)
+    fresh = {
+        key: by_key[key]
+        for key in sorted(by_key)
+        if key not in known_keys and by_key[key].topics and not by_key[key].mention.deleted
     }
-    asked = [{"platform": key[0], "origin": key[1], "native_id": key[2]} for key in sorted(by_key) if key not in new]
+    new = _insert(connection, page_id, fresh)
+    counts.new += len(new)
+    counts.sightings += len(new)
+    counts.sighting_sum += sum(new.values())
+    counts.mention_sum += sum(mention_proof(id_, *key) for key, id_ in new.items())
+    bulk.copy(
+        connection,
+        "sightings (mention_id, channel_id, topics, page_id)",
+        [(id_, page.channel_id, bulk.array(by_key[key].topics), page_id) for key, id_ in new.items()],
+    )
+    bulk.copy(
+        connection,
+        "payloads (mention_id, version, body)",
+        [(id_, 1, by_key[key].payload) for key, id_ in new.items()],
+    )
+    bulk.copy(connection, "digests (mention_id, version)", [(id_, 1) for id_ in new.values()])
+    _seen_before(connection, page, page_id, {key: item for key, item in by_key.items() if key not in new}, counts)
+
+
+def _probe(connection: Connection, keys: Iterable[Key]) -> set[Key]:
+    """Which of them are stored already; without locks, so one may be stored by somebody else a moment later."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for platform, origin, id_ in keys:
+        places.setdefault((platform, origin), []).append(id_)
+    return {
+        (platform, origin, id_)
+        for (platform, origin), ids in places.items()
+        for id_ in connection.execute(text(_PROBE), {"platform": platform, "origin": origin, "ids": ids}).scalars()
+    }
+
+
+def _insert(connection: Connection, page_id: int, fresh: Mapping[Key, Found]) -> dict[Key, int]:
+    """Write new mentions, in key order; what somebody else stored meanwhile is left out. Returns key → id."""
+    if not fresh:
+        return {}
+    ids = runs.ids(connection, "mentions", len(fresh))
+    rows = [(id_, *_row(item), page_id) for id_, item in zip(ids, fresh.values(), strict=True)]
+    driver = bulk.raw(connection)
+    try:
+        with driver.transaction():  # a savepoint
+            bulk.copy(connection, f"mentions (id, {_COLUMNS}, page_id)", rows)
+        return dict(zip(fresh, ids, strict=True))
+    except psycopg.errors.UniqueViolation:
+        return _insert_rest(connection, rows)
+
+
+def _insert_rest(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[Key, int]:
+    """As _insert, for when two channels found the same at once."""
+    new = {}
+    insert = f"INSERT INTO mentions (id, {_COLUMNS}, page_id) VALUES ({_MARKS}) ON CONFLICT DO NOTHING"  # noqa: S608
+    with bulk.raw(connection).cursor() as cursor:
+        for row in rows:
+            if cursor.execute(insert, row).rowcount:
+                new[row[1], row[2], row[3]] = row[0]
+    return new
+
+
+def _seen_before(
+    connection: Connection, page: PageIn, page_id: int, items: Mapping[Key, Found], counts: PageCounts
+) -> None:
+    """Items that were stored before, and items nobody asked for."""
+    asked = [{"platform": key[0], "origin": key[1], "native_id": key[2]} for key in sorted(items)]
     known = {(r.platform, r.origin, r.native_id): r for r in bulk.execute(connection, _KNOWN, asked)}
     counts.not_matching += len(asked) - len(known)
-
-    sightings = [{"mention_id": new[key], "topics": list(by_key[key][0].topics)} for key in sorted(new)]
-    queue = [{"mention_id": id_, "version": 1} for id_ in sorted(new.values())]
-    payloads = [{"mention_id": id_, "version": 1, "body": by_key[key][0].payload} for key, id_ in new.items()]
-    counts.new += len(new)
-    counts.mention_sum += sum(mention_proof(id_, *key) for key, id_ in new.items())
+    sightings, queue, payloads = [], [], []
     for key, old in known.items():
-        item, row = by_key[key]
+        item = items[key]
         if item.topics and not item.mention.deleted:
             sightings.append({"mention_id": old.id, "topics": list(item.topics)})
-        version = _change(connection, page_id, old, item, row, counts)
+        version = _change(connection, page_id, old, item, counts)
         if version:
             queue.append({"mention_id": old.id, "version": version})
             if not item.mention.deleted:
@@ -249,9 +305,7 @@ def _store(connection: Connection, page: PageIn, page_id: int, items: Sequence[F
     bulk.execute(connection, _QUEUE, sorted(queue, key=lambda row: row["mention_id"]))
 
 
-def _change(
-    connection: Connection, page_id: int, old: Any, item: Found, row: dict[str, Any], counts: PageCounts
-) -> int | None:
+def _change(connection: Connection, page_id: int, old: Any, item: Found, counts: PageCounts) -> int | None:
     """What a known mention's new sighting changes: the version to judge, or None. A deleted post never comes back."""
     if old.deleted:
         counts.known += 1
@@ -261,10 +315,10 @@ def _change(
         erase.forget_posts(connection, [old.id])
         connection.execute(text("UPDATE mentions SET version = version + 1 WHERE id = :id"), {"id": old.id})
         return int(old.version) + 1
-    if old.content_hash != row["content_hash"]:
+    if old.content_hash != content_hash(item.mention):
         counts.edited += 1
         connection.execute(text(_VERSION), {"id": old.id, "page_id": page_id})
-        bulk.execute(connection, _EDIT, [row], id=old.id)
+        connection.execute(text(_EDIT), {"id": old.id, **_edited(item.mention)})
         return int(old.version) + 1
     counts.known += 1
     if set(item.topics) - set(old.topics):  # found for one more topic: judged and counted anew
@@ -278,12 +332,28 @@ INSERT INTO versions (mention_id, version, name, content, rating, content_hash, 
 SELECT id, version, name, content, rating, content_hash, :page_id FROM mentions WHERE id = :id
 """
 
-_EDIT = f"""
-UPDATE mentions m SET kind = r.kind, name = r.name, content = r.content, rating = r.rating, url = r.url,
-    updated = coalesce(r.updated, now()), content_hash = r.content_hash, metrics = r.metrics, flags = r.flags,
-    version = version + 1
-FROM json_to_recordset(CAST(:rows AS json)) AS r({_TYPES}) WHERE m.id = :id
-"""  # noqa: S608 our own column names
+_EDIT = """
+UPDATE mentions SET kind = :kind, name = :name, content = :content, rating = :rating, url = :url,
+    updated = coalesce(CAST(:updated AS timestamptz), now()), content_hash = :content_hash, metrics = :metrics,
+    flags = :flags, version = version + 1
+WHERE id = :id
+"""
+
+
+def _edited(mention: Mention) -> dict[str, Any]:
+    """What an edit may change."""
+    return {
+        "kind": mention.kind,
+        "name": mention.name,
+        "content": mention.content,
+        "rating": mention.rating.value if mention.rating else None,
+        "url": mention.url,
+        "updated": mention.updated,
+        "content_hash": content_hash(mention),
+        "metrics": bulk.dumps(mention.metrics) if mention.metrics else None,
+        "flags": list(mention.flags),
+    }
+
 
 _QUEUE = """
 INSERT INTO digests (mention_id, version)
@@ -367,7 +437,7 @@ def _count(
     outcome: str,
     detail: str | None,
 ) -> None:
-    values = {name: getattr(counts, name) for name in PageCounts.__dataclass_fields__}
+    values = {name: getattr(counts, name) for name in PageCounts.__dataclass_fields__ if name != "paused"}
     connection.execute(
         text(
             "INSERT INTO page_counters (id, channel_id, seq, outcome, returned, new, edited, deleted, known, "

@@ -3,7 +3,6 @@
 Time is the database's. Locks go target first, rows after, so that a claim and a finish cannot wait for each other.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from domain.retry import LIMITS
-from storage import runs
+from storage import bulk, runs
 from storage.runs import Run
 
 CONCURRENCY = 2  # calls to one target at a time, over all workers
@@ -72,33 +71,38 @@ class Owed:
     remote_id: str | None
 
 
-def owe_many(connection: Connection, run: Run, effects: Sequence[Effect]) -> list[int]:
-    """Write what is owed, once per key; returns the ids written. Counts them on `run`."""
+def owe_many(connection: Connection, run: Run, effects: Sequence[Effect], *, fresh: bool = False) -> list[int]:
+    """Write what is owed, once per key; returns the ids written. Counts them on `run`.
+
+    `fresh`: the keys are made from ids drawn in this transaction, so nobody can have written them before.
+    """
     if not effects:
         return []
     ids = runs.ids(connection, "outbox", len(effects))
-    values = {
-        "run": run.id,
-        "ids": ids,
-        "targets": [e.target for e in effects],
-        "kinds": [e.kind for e in effects],
-        "keys": [e.key for e in effects],
-        "tickets": [e.ticket_id for e in effects],
-        "entries": [e.entry_id for e in effects],
-        "escalations": [e.escalation_id for e in effects],
-        "notices": [json.dumps(e.notice, separators=(",", ":"), default=str) for e in effects],
-    }
-    statement = text(
-        "INSERT INTO outbox (id, target, kind, key, ticket_id, entry_id, escalation_id, notice, run_id) OVERRIDING SYSTEM VALUE "
-        "SELECT *, :run FROM unnest(CAST(:ids AS bigint[]), CAST(:targets AS text[]), CAST(:kinds AS text[]),"
-        " CAST(:keys AS text[]), CAST(:tickets AS bigint[]), CAST(:entries AS bigint[]), CAST(:escalations AS bigint[]),"
-        " CAST(:notices AS text[])) ON CONFLICT (key) DO NOTHING RETURNING id"
-    )
-    written = set(connection.execute(statement, values).scalars())
+    rows = [(id_, *_row(effect), run.id) for id_, effect in zip(ids, effects, strict=True)]
+    if fresh:
+        bulk.copy(connection, f"outbox ({_COLUMNS})", rows)
+        written = set(ids)
+    else:
+        names = _COLUMNS.split(", ")
+        statement = f"""INSERT INTO outbox ({_COLUMNS}) OVERRIDING SYSTEM VALUE
+            SELECT {_COLUMNS} FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, target text, kind text, key text,
+                ticket_id bigint, entry_id bigint, escalation_id bigint, notice text, run_id bigint)
+            ON CONFLICT (key) DO NOTHING RETURNING id"""  # noqa: S608 our own column names
+        made = bulk.execute(connection, statement, [dict(zip(names, row, strict=True)) for row in rows])
+        written = {row.id for row in made}
     for id_, effect in zip(ids, effects, strict=True):
         if id_ in written:
             run.wrote_outbox(id_, effect.ticket_id, effect.entry_id, effect.escalation_id)
     return [id_ for id_ in ids if id_ in written]
+
+
+_COLUMNS = "id, target, kind, key, ticket_id, entry_id, escalation_id, notice, run_id"
+
+
+def _row(effect: Effect) -> tuple[Any, ...]:
+    notice = bulk.anything(effect.notice)
+    return effect.target, effect.kind, effect.key, effect.ticket_id, effect.entry_id, effect.escalation_id, notice
 
 
 def owe(
@@ -230,7 +234,9 @@ def finish(
         " WHERE id = :id AND outcome = 'started'"
     )
     outcome = outcome if ours else "lost"
-    connection.execute(note, {"outcome": outcome, "status": status, "detail": error if ours else None, "id": owed.attempt_id})
+    connection.execute(
+        note, {"outcome": outcome, "status": status, "detail": error if ours else None, "id": owed.attempt_id}
+    )
     if ours and state == "dead":
         dead = text("INSERT INTO dead_letters (kind, ref_id, reason, error) VALUES ('outbox', :id, :reason, :error)")
         connection.execute(dead, {"id": owed.id, "reason": reason, "error": error})

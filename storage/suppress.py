@@ -17,10 +17,13 @@ from storage.keys import native
 ERASURE = 0x6561726D65  # advisory lock: ingest and filing share it, an erasure takes it alone
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def key(secret: bytes, kind: str, platform: str, origin: str, id: str) -> bytes:
     """The hash of a post, an author, a handle, an e-mail address or a phone number."""
-    message = json.dumps(["suppress", kind, platform, origin, _normal(kind, id)], ensure_ascii=False)
-    return hmac.new(secret, message.encode(errors="surrogatepass"), hashlib.sha256).digest()
+    message = _encode(["suppress", kind, platform, origin, _normal(kind, id)])
+    return hmac.digest(secret, message.encode(errors="surrogatepass"), hashlib.sha256)
 
 
 def _normal(kind: str, id: str) -> str:
@@ -61,6 +64,8 @@ def find(connection: Connection, secret: bytes, mentions: Sequence[Mention]) -> 
 
     The caller holds the ERASURE lock shared, so that an erasure is either seen here or waits for this transaction.
     """
+    if not connection.execute(text("SELECT EXISTS (SELECT 1 FROM suppressions)")).scalar():
+        return [False] * len(mentions)
     keys = [keys_for(secret, mention) for mention in mentions]
     found = suppressed(connection, (hash_ for group in keys for hash_ in group))
     if found:

@@ -182,7 +182,7 @@ def file(connection: Connection, run: runs.Run, desktop: Desktop, lease: str, de
     before = filing.counted_before(connection, [item.stored.id for item in later]) if later else {}
     deltas: Counter[tuple[str, str, str, str]] = Counter()
     filing.decide(connection, run, [_verdict_row(item, people, before, deltas) for item in ours])
-    outbox.owe_many(connection, run, effects)
+    outbox.owe_many(connection, run, effects, fresh=True)
     filing.finish(connection, [item.stored.id for item in ours])
     filing.count(connection, deltas)
     return {effect.target for effect in effects}

@@ -1,6 +1,5 @@
 """The poll step: take a channel's lease, fetch page after page, store each whole before the next is asked for."""
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from connectors.contract import Context, Inbound, Page
 from connectors.errors import ConnectorError, CursorInvalid, MalformedItem, RateLimited, SchemaDrift
 from domain.query import matching
 from domain.rules import Topic
-from storage import channels, mentions
+from storage import bulk, channels, mentions
 from storage.ledger import Ledger
 from workers import failpoints
 
@@ -118,8 +117,8 @@ def _walk(
         state = page.state
         if page.not_before or done.pages >= watched.max_pages or time.monotonic() > until:
             return  # the walk goes on with the next ring
-        if not ledger.run(lambda c: channels.extend(c, leased)):
-            raise mentions.LeaseLost(leased.name)
+        if counts.paused:
+            return
 
 
 def read(
@@ -128,7 +127,7 @@ def read(
     """Each item on its own: read, or rejected with its reason. Raises SchemaDrift when a whole page cannot be read."""
     found, rejected = [], []
     for raw in page.items:
-        payload = json.dumps(raw, default=str)
+        payload = bulk.anything(raw)
         try:
             mention = connector.normalise(raw)
         except MalformedItem as error:
