@@ -1,0 +1,77 @@
+"""Two channels that find the same posts in the same moment: each post is stored once, whoever was first."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from domain.nouns import Author, Mention
+from storage import channels, mentions, reconcile
+from storage.ledger import Ledger, one
+from tests.support import wait_until
+
+SECRET = b"a secret of thirty-two characters"
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    made = Ledger(database_url)
+    yield made
+    made.close()
+
+
+def _channel(ledger: Ledger, names: list[str]) -> dict[str, channels.Leased]:
+    row = {"kind": "x", "platform": "x", "schedule": "every 60", "spec": "s", "enabled": True}
+    ledger.run(lambda c: channels.sync(c, [{**row, "name": name} for name in names]))
+    leased = {}
+    for name in names:
+        id_ = ledger.run(lambda c, name=name: channels.want(c, name))
+        assert id_ is not None
+        found = ledger.run(lambda c, id_=id_: channels.lease(c, id_, "w"))
+        assert found is not None
+        leased[name] = found
+    return leased
+
+
+def _page(leased: channels.Leased, numbers: range) -> mentions.PageIn:
+    found = [
+        mentions.Found(
+            Mention(
+                "x", str(n), datetime(2026, 1, 1, tzinfo=UTC), content=f'No. {n}\t\\N "quoted"\n',
+                attributed_to=Author(f"a{n}"), flags=("truncated", 'odd,"flag"\\'),
+            ),
+            ("bank", 'a "topic", with {signs}\\'),
+            "{}",
+        )
+        for n in numbers
+    ]  # fmt: skip
+    return mentions.PageIn(leased.id, leased.lease, {}, found, [], done=False)
+
+
+def test_two_channels_store_the_same_posts_at_once(ledger: Ledger) -> None:
+    leased = _channel(ledger, ["one", "two"])
+    counts: list[mentions.PageCounts] = []
+    with ledger.begin() as first:
+        mentions.store_page(first, SECRET, _page(leased["one"], range(5)))
+        other = threading.Thread(
+            target=lambda: counts.append(
+                ledger.run(lambda c: mentions.store_page(c, SECRET, _page(leased["two"], range(3, 9))))
+            )
+        )
+        other.start()
+        with ledger.begin() as watching:  # it saw none of the five, and now waits for the first to end
+            waiting = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            wait_until(lambda: one(watching, waiting), message="the second page to wait for the first")
+    other.join(10)
+    assert [(c.new, c.known, c.sightings) for c in counts] == [(4, 2, 6)]
+    with ledger.begin() as connection:
+        assert one(connection, "SELECT count(*) FROM mentions") == 9
+        assert one(connection, "SELECT count(*) FROM sightings") == 11
+        assert one(connection, "SELECT count(*) FROM digests") == 9
+        assert one(connection, "SELECT flags[2] FROM mentions WHERE native_id = '4'") == 'odd,"flag"\\'
+        assert one(connection, "SELECT topics[2] FROM sightings LIMIT 1") == 'a "topic", with {signs}\\'
+        assert one(connection, "SELECT content FROM mentions WHERE native_id = '8'") == 'No. 8\t\\N "quoted"\n'
+        assert not reconcile.reconcile(connection).findings
