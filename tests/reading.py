@@ -13,6 +13,7 @@ from domain.nouns import Mention
 SECRETS = {
     "REDDIT_CLIENT_ID": "town-reddit-app",
     "REDDIT_CLIENT_SECRET": "town-reddit-secret",
+    "MASTODON_TOKEN": "town-mastodon-token",
     "X_BEARER_TOKEN": "town-x-bearer",
     "FEED_PASSWORD": "open sesame",
 }
