@@ -34,6 +34,8 @@ def clean(value: object, limit: int = LIMIT) -> tuple[str, bool]:
     The second value says whether something was cut off. The cut never splits a character a reader sees as one.
     """
     text = value if isinstance(value, str) else "" if value is None else str(value)
+    if len(text) * 4 <= limit and text.isprintable() and _is_clean(text):  # most texts are good as they are
+        return text, False
     cut = len(text) > 2 * limit
     if cut:  # composing never shortens text to less than half, so what follows cannot be kept
         text = text[: 2 * limit]
@@ -46,6 +48,11 @@ def clean(value: object, limit: int = LIMIT) -> tuple[str, bool]:
         text = unicodedata.normalize("NFC", _stream_safe(text))
     kept = _cap(text, limit)
     return kept, cut or len(kept) < len(text)
+
+
+def _is_clean(text: str) -> bool:
+    """Whether a printable text (no controls, no line ends, no surrogates) needs nothing done to it."""
+    return text.isascii() or (not _NOT_A_WORD_RUN.search(text) and unicodedata.is_normalized("NFC", text))
 
 
 def plain(html: object) -> str:
@@ -69,6 +76,8 @@ def safe_url(url: object, base: str | None = None) -> str | None:
     """The absolute address if a person may click it (http or https with a host), else None."""
     if not isinstance(url, str):
         return None
+    if base is None and len(url) <= 4096 and _PLAIN_URL.fullmatch(url):
+        return url
     address = _CONTROLS.sub("", url).strip().replace("\n", "").replace("\t", "")
     if not address or len(address) > 4096:
         return None
@@ -80,6 +89,9 @@ def safe_url(url: object, base: str | None = None) -> str | None:
         return None
     return address.encode("utf-8", "ignore").decode() if good and "\\" not in address and " " not in address else None
 
+
+# Nothing to decode, join or refuse: a host by name, then printable ASCII without space and backslash.
+_PLAIN_URL = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[!-\[\]-~]*)?")
 
 # One tag with its attributes; quotes may hide a ">".
 _TAG = re.compile(r"""</?([a-zA-Z][^\s/>]*)((?:"[^"]*"|'[^']*'|[^'">])*)>""")

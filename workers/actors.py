@@ -4,6 +4,7 @@ Each kind of work has threads of its own, so that a slow platform takes no turn 
 one thread per process, more processes for more.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -127,6 +128,16 @@ def start(redis_url: str, answering: Answering, threads: dict[str, int] | None =
         worker.start()
         groups.append(worker)
     return groups
+
+
+def settle() -> None:
+    """What was loaded by now stays: the collector need not look through lexicons and libraries again, nor after each page.
+
+    https://docs.python.org/3/library/gc.html#gc.freeze
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def wait_idle(groups: list[dramatiq.Worker], seconds: float) -> None:

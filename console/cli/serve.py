@@ -67,6 +67,7 @@ def worker(
             place.redis_url, answering, {"poll": poll_threads, "digest": digest_threads, "deliver": deliver_threads}
         )
         bell.ring_all("digest", range(digest_threads))
+        actors.settle()
         log.info("worker ready", worker=presence.id)
         stop.wait()
         for one in [threading.Thread(target=group.stop, args=(int(GRACE_SECONDS * 1000),)) for group in groups]:
