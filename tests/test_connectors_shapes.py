@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors import shape
 from connectors.errors import MalformedItem
-from connectors.inbound import discourse, feed, reddit, x
+from connectors.inbound import discourse, feed, mastodon, reddit, x
 from domain.nouns import Mention
 from tests.reading import context
 
@@ -53,6 +53,11 @@ DISCOURSE = holding(
     "id username name user_id cooked created_at updated_at version topic_id topic_title post_number reply_to_post_number "
     "reply_count reads hidden user_deleted deleted_at"
 )
+STATUS = holding(
+    "id uri url created_at edited_at content spoiler_text visibility language account reblog in_reply_to_id "
+    "in_reply_to_account_id favourites_count"
+)
+ACCOUNT = holding("id acct url display_name followers_count noindex")
 HEAD = holding("language title link author author_detail")
 FRAMES = st.fixed_dictionaries(
     {"entry": ENTRY | JSON, "head": HEAD | JSON, "kind": st.sampled_from(["json", "rss20", 1]), "base": JSON}
@@ -88,6 +93,7 @@ CONTEXT = context(now=lambda: NOW)
 R = reddit.Connector(reddit.Settings(subreddits=["a"]), CONTEXT)
 X = x.Connector(x.Settings(query="a"), CONTEXT)
 D = discourse.Connector(discourse.Settings(url="https://a.example"), CONTEXT)
+M = mastodon.Connector(mastodon.Settings(instance="a.example", tags=["a"]), CONTEXT)
 F = feed.Connector(feed.Settings(url="https://a.example/f"), CONTEXT)
 
 
@@ -115,10 +121,16 @@ def test_discourse(post: dict[str, Any]) -> None:
     read(D, {"id": 7, **post})
 
 
+@settings(max_examples=200, deadline=None)
+@given(STATUS, ACCOUNT, STATUS | JSON, JSON)
+def test_mastodon(status: dict[str, Any], account: Any, reblog: Any, parent: Any) -> None:
+    read(M, {"status": {"uri": "https://a.example/1", "account": account, "reblog": reblog, **status}, "root": parent})
+
+
 @settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_anything(raw: Any) -> None:
-    for connector in (R, X, F, D):
+    for connector in (R, X, F, D, M):
         read(connector, raw)
 
 
