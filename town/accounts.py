@@ -5,6 +5,7 @@ ACCOUNTS: dict[str, dict[str, str]] = {
     "x": {"bearer": "town-x-bearer"},
     "discourse": {"api_key": "town-discourse-key"},
     "mastodon": {"token": "town-mastodon-token", "instance": "social.northbank.example"},
+    "imap": {"username": "help@northbank.example", "password": 'town "imap" password'},
     "zendesk": {
         "email": "agent@northbank.example",
         "token": "town-zendesk-token",

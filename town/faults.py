@@ -32,8 +32,8 @@ class Fault:
     def meets(self, platform: str, method: str, path: str, seed: int) -> bool:
         if platform != self.platform or self.path not in path or (self.method and method != self.method):
             return False
-        if "access_token" in path and not self.path:
-            return False  # a fault on Reddit means its data, unless the path says otherwise
+        if not self.path and ("access_token" in path or path.startswith("session ")):
+            return False  # a fault on Reddit or a mailbox means its data, unless the path says otherwise
         self.seen += 1
         if self.times is not None and self.applied >= self.times:
             return False

@@ -14,6 +14,7 @@ from town.discourse import Discourse
 from town.faults import Faults
 from town.feeds import Feeds
 from town.http import PlatformServer, Stand
+from town.imap import Imap, ImapServer
 from town.ledger import Ledger
 from town.mastodon import Mastodon
 from town.posts import Post
@@ -58,16 +59,21 @@ class Town:
         self.platforms["discourse"] = Discourse(self)
         self.platforms["mastodon"] = Mastodon(self)
         stands: list[Stand] = [*self.platforms.values(), Zendesk(self), Webhook(self), Control(self)]
+        self.platforms["imap"] = Imap(self)  # speaks no HTTP, so it has a server of its own
         for post in self.ledger.load_posts():
             self._seq = max(self._seq, post.seq)
             self.platforms[post.platform].take(post)
-        self.servers = {s.name: PlatformServer(self, s, (ports or {}).get(s.name, 0)) for s in stands}
+        self.servers: dict[str, PlatformServer | ImapServer] = {
+            s.name: PlatformServer(self, s, (ports or {}).get(s.name, 0)) for s in stands
+        }
+        self.servers["imap"] = ImapServer(self, self.platforms["imap"], (ports or {}).get("imap", 0))
         self.story = Story(self, story, speed)
 
     @property
     def urls(self) -> dict[str, str]:
         urls = {name: f"http://127.0.0.1:{server.server_address[1]}" for name, server in self.servers.items()}
         urls["webhook"] += "/hooks/earmark"
+        urls["imap"] = urls["imap"].replace("http:", "imap:")
         return urls
 
     def start(self) -> Town:
