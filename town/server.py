@@ -13,6 +13,7 @@ from town.control import Control
 from town.discourse import Discourse
 from town.faults import Faults
 from town.feeds import Feeds
+from town.hackernews import HackerNews
 from town.http import PlatformServer, Stand
 from town.imap import Imap, ImapServer
 from town.ledger import Ledger
@@ -26,7 +27,7 @@ from town.zendesk import Zendesk
 
 # Published limits are per account and plan; these are wide so that only a test that asks for a limit meets one.
 RATES = {"reddit": (60_000, 600), "x": (45_000, 900), "zendesk": (100_000, 60), "zendesk_ticket": (100_000, 600),
-         "mastodon": (30_000, 300), "discourse": (60_000, 60)}
+         "mastodon": (30_000, 300), "hackernews": (100_000, 3600), "discourse": (60_000, 60)}
 OPTIONS: dict[str, Any] = {
     "reddit_depth": 1000, "reddit_token_ttl": 86_400, "reddit_disorder": 0.04, "x_lag": 0.0, "feed_window": 100,
     "feed_max_age": 0, "zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0,
@@ -58,6 +59,7 @@ class Town:
         self.platforms: dict[str, Any] = {"reddit": self.reddit, "x": self.x, "feeds": self.feeds}
         self.platforms["discourse"] = Discourse(self)
         self.platforms["mastodon"] = Mastodon(self)
+        self.platforms["hackernews"] = HackerNews(self)
         stands: list[Stand] = [*self.platforms.values(), Zendesk(self), Webhook(self), Control(self)]
         self.platforms["imap"] = Imap(self)  # speaks no HTTP, so it has a server of its own
         for post in self.ledger.load_posts():
