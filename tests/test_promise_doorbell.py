@@ -41,7 +41,7 @@ def backlog(world: World, n: int, trouble: int = 0) -> None:
             channels.release(connection, leased, satisfied=True)
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(30, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [6, pytest.param(30, marks=pytest.mark.soak)])
 def test_rings_do_not_pile_up_where_nobody_answers(world: World, seconds: int):
     names = ["talk", "one", "two"]
     world.configure(*(world.reddit(name, every="5s") for name in names), desks=[world.zendesk()])

@@ -51,8 +51,14 @@ def test_the_same_message_a_hundred_times_is_one_effect(world: World):
     world.check()
 
 
-def test_two_pollers_two_schedulers_and_a_leader_that_wakes_late(world: World):
-    """Slow answers, so that polls overlap where they can; every ring is there many times over."""
+def test_two_pollers_two_schedulers_and_a_leader_that_wakes_late(make_world):
+    """Slow answers, so that polls overlap where they can; every ring is there many times over.
+
+    A neighbour on the same server goes on leading: advisory locks are told apart by database, and so must be who is deposed.
+    """
+    world, neighbour = make_world(), make_world()
+    neighbour.configure(neighbour.reddit("talk"))
+    beside = neighbour.scheduler(name="neighbour")
     names = ["talk", "again"]
     subreddits = {"talk": "northbank", "again": "moneytalk"}
     made = [world.reddit(name, every="5s", page_size=10, subreddits=[subreddits[name]]) for name in names]
@@ -61,20 +67,26 @@ def test_two_pollers_two_schedulers_and_a_leader_that_wakes_late(world: World):
     world.talk(30)
     first = world.scheduler(name="first")
     first.wait_for_log("leading")
-    world.scheduler(name="second")
+    second = world.scheduler(name="second")
     for n in range(2):
         world.worker(name=f"worker-{n}")
     world.known(*names)
     wait_until(lambda: len(listings(world)) > 2, 30)
     os.kill(first.pid, signal.SIGSTOP)
     asleep = time.monotonic()
+    took = 0.0
     while time.monotonic() - asleep < 13:
         world.talk(3, start=100 + int(time.monotonic() - asleep) * 10)
         world.town.post("reddit", f"northbank elsewhere, {time.monotonic()}", author="else", origin="moneytalk")
         shout(world, 5)
         time.sleep(1)
+        took = took or ("leading" in second.read_log()) * (time.monotonic() - asleep)
+    print(f"the standby took over {took:.0f} s after the leader was paused")
+    assert 0 < took < 15
     os.kill(first.pid, signal.SIGCONT)
     first.wait_for_log("leadership lost", 15)
+    assert "leading" in beside.read_log()
+    assert "leadership lost" not in beside.read_log()
     until = time.monotonic() + 6
     while time.monotonic() < until:
         shout(world, 5)
