@@ -11,6 +11,7 @@ ACCOUNTS: dict[str, dict[str, str]] = {
         "token": "town-zendesk-token",
         "oauth": "town-zendesk-oauth",
     },
+    "smtp": {"username": "alerts@northbank.example", "password": "town-smtp-password"},
     # Standard Webhooks: "whsec_" and 24 to 64 bytes in base64.
     "webhook": {"secret": "whsec_bm9ydGhiYW5rLXRvd24td2ViaG9vay1zZWNyZXQtMDE="},
 }

@@ -32,6 +32,9 @@ CREATE INDEX IF NOT EXISTS comments_ticket ON comments (desk, ticket);
 CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, desk TEXT, email TEXT, external_id TEXT, data TEXT);
 CREATE TABLE IF NOT EXISTS idempotency (desk TEXT, key TEXT, body TEXT, at REAL, answer TEXT, PRIMARY KEY (desk, key));
 CREATE TABLE IF NOT EXISTS deliveries (id INTEGER PRIMARY KEY, webhook_id TEXT, at REAL, status INTEGER, body TEXT);
+CREATE TABLE IF NOT EXISTS mails (id INTEGER PRIMARY KEY, at REAL, tls INTEGER, login TEXT, sender TEXT, recipients TEXT,
+  message_id TEXT, message TEXT);
+CREATE TABLE IF NOT EXISTS notices (id INTEGER PRIMARY KEY, at REAL, path TEXT, body TEXT);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
 """
 
@@ -175,6 +178,14 @@ class Ledger:
 
     def deliveries(self) -> list[dict[str, Any]]:
         return self.rows("SELECT * FROM deliveries ORDER BY id")
+
+    def mails(self) -> list[dict[str, Any]]:
+        """What the mail server took, one row per final dot: a mail sent twice is here twice, under one Message-ID."""
+        return [{**row, "recipients": json.loads(row["recipients"])} for row in self.rows("SELECT * FROM mails ORDER BY id")]
+
+    def notices(self) -> list[dict[str, Any]]:
+        """What came to the receiver of plain JSON."""
+        return [{**row, "body": json.loads(row["body"])} for row in self.rows("SELECT * FROM notices ORDER BY id")]
 
     def summary(self) -> dict[str, Any]:
         """The figures Earmark's own are compared with."""

@@ -20,8 +20,9 @@ from town.ledger import Ledger
 from town.mastodon import Mastodon
 from town.posts import Post
 from town.reddit import Reddit
+from town.smtp import SmtpServer
 from town.story import Story
-from town.webhook import Webhook
+from town.webhook import Receiver, Webhook
 from town.x import X
 from town.zendesk import Zendesk
 
@@ -33,6 +34,7 @@ OPTIONS: dict[str, Any] = {
     "feed_max_age": 0, "zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0,
     "mastodon_login_required": False,
     "discourse_before": "exclusive", "discourse_login_required": False, "discourse_page": 50,
+    "smtp_certificate": "", "smtp_implicit": 0,  # a file with certificate and key: encryption is insisted on
 }
 
 
@@ -60,14 +62,17 @@ class Town:
         self.platforms["discourse"] = Discourse(self)
         self.platforms["mastodon"] = Mastodon(self)
         self.platforms["hackernews"] = HackerNews(self)
-        stands: list[Stand] = [*self.platforms.values(), Zendesk(self), Webhook(self), Control(self)]
+        stands: list[Stand] = [*self.platforms.values(), Zendesk(self), Webhook(self), Receiver(self), Control(self)]
         self.platforms["imap"] = Imap(self)  # speaks no HTTP, so it has a server of its own
         for post in self.ledger.load_posts():
             self._seq = max(self._seq, post.seq)
             self.platforms[post.platform].take(post)
-        self.servers: dict[str, PlatformServer | ImapServer] = {
+        self.servers: dict[str, PlatformServer | ImapServer | SmtpServer] = {
             s.name: PlatformServer(self, s, (ports or {}).get(s.name, 0)) for s in stands
         }
+        self.servers["smtp"] = SmtpServer(
+            self, (ports or {}).get("smtp", 0), str(self.options["smtp_certificate"]), bool(self.options["smtp_implicit"])
+        )
         self.servers["imap"] = ImapServer(self, self.platforms["imap"], (ports or {}).get("imap", 0))
         self.story = Story(self, story, speed)
 
@@ -75,6 +80,7 @@ class Town:
     def urls(self) -> dict[str, str]:
         urls = {name: f"http://127.0.0.1:{server.server_address[1]}" for name, server in self.servers.items()}
         urls["webhook"] += "/hooks/earmark"
+        urls["smtp"] = urls["smtp"].replace("http:", "smtp:")
         urls["imap"] = urls["imap"].replace("http:", "imap:")
         return urls
 

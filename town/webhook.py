@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import time
 
 from town.faults import Fault
@@ -48,3 +49,23 @@ class Webhook(Stand):
         wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
         given = request.headers.get("webhook-signature", "").split(" ")
         return "" if any(hmac.compare_digest(wanted.encode(), g.encode()) for g in given) else "no matching signature"
+
+
+class Receiver(Stand):
+    """Takes any JSON object, as chat systems and notification services do: 200 with a short JSON answer, 400 for anything else."""
+
+    name = "notify"
+
+    def handle(self, request: Request) -> Response:
+        if request.method != "POST":
+            return self.refuse(405)
+        try:
+            body = json.loads(request.body)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            return answer({"error": "not a JSON object"}, 400)
+        with self.town.ledger.transaction() as db:
+            db.execute("INSERT INTO notices (at, path, body) VALUES (?,?,?)",
+                       (time.time(), request.path, json.dumps(body)))
+        return answer({"ok": True})
