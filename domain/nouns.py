@@ -133,6 +133,7 @@ class Stored:
     """A mention as the ledger holds it: with its id, version and the topics that matched, in configuration order.
 
     `backfill`: it was published before any channel that found it was first read, so it tells what is usual and raises no flag.
+    `settled`: what a person decided about it in review, which no rule overrules.
     """
 
     id: int
@@ -140,6 +141,7 @@ class Stored:
     mention: Mention
     topics: tuple[str, ...] = ()
     backfill: bool = False
+    settled: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

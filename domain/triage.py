@@ -31,10 +31,21 @@ Supposition = Mapping[str, Any]
 Test = Callable[[Facts], bool]
 
 
+def overruled(verdict: Verdict, outcome: Outcome) -> Verdict:
+    """The same verdict with a person's outcome; the receipt keeps what the rules had said."""
+    if outcome == verdict.outcome:
+        return verdict
+    receipt = {**verdict.receipt, "overruled": {"outcome": verdict.outcome, "reason": verdict.reason}}
+    reasons = ("A person decided so in review.", *verdict.reasons)
+    return replace(verdict, outcome=outcome, reason="person", reasons=reasons, receipt=receipt)
+
+
 def judge(
     stored: Stored, judgement: Judgement, scorer: Scorer, detect: Detector, suppose: Supposition | None = None
 ) -> Verdict:
-    """The verdict on one version of a mention."""
+    """The verdict on one version of a mention; where a person settled the outcome, only the rest is judged."""
+    if stored.settled and suppose is None:
+        return overruled(judge(replace(stored, settled=None), judgement, scorer, detect), stored.settled)
     bench = _bench(judgement)
     mention = stored.mention if suppose is None else supposed_mention(stored.mention, suppose)
     reason, sentence = bench.dismissed(mention, suppose)

@@ -37,12 +37,12 @@ def claim(connection: Connection, worker: str, *, suspects: bool = False) -> Cla
 
 
 _CLAIM = """
-UPDATE digests d SET attempts = d.attempts + 1, lease = CAST(:lease AS uuid), worker = :worker,
+UPDATE digests SET attempts = attempts + 1, lease = CAST(:lease AS uuid), worker = :worker,
     lease_until = now() + make_interval(secs => :seconds)
-FROM (SELECT mention_id FROM digests
+WHERE mention_id = ANY(ARRAY(SELECT mention_id FROM digests
     WHERE due <= now() AND (lease_until IS NULL OR lease_until < now()) AND attempts < 2
-    ORDER BY mention_id LIMIT :limit FOR UPDATE SKIP LOCKED) c
-WHERE d.mention_id = c.mention_id RETURNING d.mention_id, d.version, d.attempts
+    ORDER BY mention_id LIMIT :limit FOR UPDATE SKIP LOCKED))
+RETURNING mention_id, version, attempts
 """
 _CLAIM_SUSPECT = _CLAIM.replace("attempts < 2", "attempts >= 2")
 
@@ -91,12 +91,14 @@ def bury(connection: Connection, run: Run, lease: str, mention_id: int, reason: 
     run.dead += 1
 
 
+# Each table is asked by its own key: a join lets the planner, who knows nothing of a young table, read it whole for every batch.
 _LOAD = """
-SELECT m.id, m.version, m.platform, m.native_id, m.published, m.origin, m.kind, m.name, m.content, m.url, m.language_hint,
-    m.updated, m.in_reply_to, m.context, m.repost_of, m.flags, m.author_id, m.author_handle, m.author_name, m.author_url,
-    m.followers, m.rating, m.rating_best, m.rating_worst, s.topics, m.published < c.since
-FROM mentions m LEFT JOIN sightings s ON s.mention_id = m.id LEFT JOIN channels c ON c.id = s.channel_id
-WHERE m.id = ANY(%s)
+SELECT id, version, platform, native_id, published, origin, kind, name, content, url, language_hint, updated, in_reply_to,
+    context, repost_of, flags, author_id, author_handle, author_name, author_url, followers, rating, rating_best, rating_worst
+FROM mentions WHERE id = ANY(%s)
+"""
+_SEEN = """
+SELECT s.mention_id, s.topics, c.since FROM sightings s JOIN channels c ON c.id = s.channel_id WHERE s.mention_id = ANY(%s)
 """
 
 
@@ -105,22 +107,38 @@ def load(connection: Connection, ids: Sequence[int]) -> dict[int, Stored]:
 
     Backfill is what was said before any of the channels that saw it was listening.
     """
-    found: dict[int, Stored] = {}
-    for row in bulk.raw(connection).execute(_LOAD, (list(ids),)):
-        before = found.get(row[0])
-        topics, backfill = tuple(row[24] or ()), bool(row[25])
-        if before is None:
-            found[row[0]] = Stored(row[0], row[1], _mention(row), topics, backfill)
+    driver, wanted = bulk.raw(connection), (list(ids),)
+    topics: dict[int, tuple[str, ...]] = {}
+    since: dict[int, datetime] = {}
+    for id_, found, began in driver.execute(_SEEN, wanted):
+        if id_ in topics:
+            topics[id_] += tuple(topic for topic in found if topic not in topics[id_])
+            since[id_] = min(since[id_], began)
         else:
-            more = tuple(topic for topic in topics if topic not in before.topics)
-            found[row[0]] = replace(before, topics=before.topics + more, backfill=before.backfill and backfill)
-    return found
+            topics[id_], since[id_] = tuple(found), began
+    loaded = {
+        row[0]: Stored(
+            row[0], row[1], _mention(row), topics.get(row[0], ()), row[0] in since and row[4] < since[row[0]]
+        )
+        for row in driver.execute(_LOAD, wanted)
+    }
+    for id_ in _settled(connection, [stored.id for stored in loaded.values() if stored.version > 1]):
+        loaded[id_] = replace(loaded[id_], settled="ticket")
+    return loaded
+
+
+def _settled(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Which of these a person decided to be a ticket; an ignored one that was edited is judged anew."""
+    if not ids:
+        return []
+    asked = "SELECT DISTINCT mention_id FROM verdicts WHERE mention_id = ANY(:ids) AND corrected = 'ticket'"
+    return list(connection.execute(text(asked), {"ids": list(ids)}).scalars())
 
 
 def _mention(row: Sequence[Any]) -> Mention:
-    """The first columns of _LOAD as the noun that travels."""
+    """A row of _LOAD as the noun that travels."""
     (_, _, platform, native_id, published, origin, kind, name, content, url, language, updated, reply, context, repost,
-     flags, author_id, handle, called, home, followers, rating, best, worst, *_) = row  # fmt: skip
+     flags, author_id, handle, called, home, followers, rating, best, worst) = row  # fmt: skip
     return Mention(
         platform=platform,
         native_id=native_id,

@@ -115,7 +115,7 @@ def series(connection: Connection, flag: Flag, now: datetime) -> Series:
         """WITH b AS (SELECT at FROM generate_series(date_bin(make_interval(mins => :step), CAST(:start AS timestamptz), 'epoch'), CAST(:end AS timestamptz),
                 make_interval(mins => :step)) at),
         c AS (SELECT date_bin(make_interval(mins => :step), minute, 'epoch') AS at, sum(n) AS n FROM counts
-            WHERE topic = :topic AND measure = :measure AND (CAST(:platform AS text) = '' OR platform = :platform)
+            WHERE topic = :topic AND measure IN (:measure, :backfill) AND (CAST(:platform AS text) = '' OR platform = :platform)
             AND minute >= CAST(:start AS timestamptz) - make_interval(days => :days) AND minute < CAST(:end AS timestamptz) + make_interval(mins => :step) GROUP BY 1),
         first AS (SELECT min(at) AS at FROM c)
         SELECT b.at, CAST(coalesce(c.n, 0) AS int) AS n, u.low, u.usual, u.high FROM b LEFT JOIN c ON c.at = b.at
@@ -130,6 +130,7 @@ def series(connection: Connection, flag: Flag, now: datetime) -> Series:
         topic=topic,
         platform=platform,
         measure=measure,
+        backfill=f"{measure}:before",
         days=HISTORY,
     )
     return Series(

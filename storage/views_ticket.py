@@ -40,7 +40,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A mention as people read it."""
+    """A mention as people read it. `flags`: what could not be taken as it came; `published_raw`: a date that was not believed."""
 
     id: int
     platform: str
@@ -65,11 +65,13 @@ class Post:
     ticket: int | None = None
     outcome: str | None = None
     reason: str | None = None
+    flags: list[str] = field(default_factory=list)
+    published_raw: str | None = None
 
 
 POST = """m.id, m.platform, m.origin, m.kind, m.url, m.name, m.content, m.author_url, m.followers, m.rating, m.rating_best,
     coalesce(nullif(m.author_handle, ''), nullif(m.author_name, ''), '') AS author, m.published, m.updated, m.first_seen,
-    m.deleted_at, m.version, v.label AS sentiment, v.compound, v.language"""
+    m.deleted_at, m.version, m.flags, m.published_raw, v.label AS sentiment, v.compound, v.language"""
 LATEST = (
     "LEFT JOIN LATERAL (SELECT * FROM verdicts v WHERE v.mention_id = m.id ORDER BY v.version DESC LIMIT 1) v ON true"
 )
@@ -104,7 +106,6 @@ class Reason:
     words: list[tuple[str, float]] = field(default_factory=list)
     compound: float | None = None
     scorer: str = ""
-    counterfactual: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -228,7 +229,6 @@ def _reason(row: Any) -> Reason:
         words=[(str(word), float(share)) for word, share in sentiment.get("words") or ()],
         compound=row["compound"],
         scorer=row["scorer"],
-        counterfactual=str((receipt.get("counterfactual") or {}).get("text", "")),
         versions={str(k): str(v) for k, v in (receipt.get("versions") or {}).items()},
     )
 

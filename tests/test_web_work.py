@@ -164,7 +164,6 @@ def test_the_page_says_why_who_and_what_the_desk_knows(client: httpx2.Client, le
     for words in (
         "Opened because",
         "Somebody waits for an answer.",
-        "Calmer words would have",
         "declined <b>-1.8</b>",
         "ann",
     ):

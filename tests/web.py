@@ -103,7 +103,6 @@ def mention(ledger: Ledger, native_id: str, content: str, outcome: str = "ticket
             "rule": "angry",
             "reasons": [more.get("why", "Somebody waits for an answer.")],
             "sentiment": {"words": [["declined", -1.8]]},
-            "counterfactual": {"text": "Calmer words would have left it to review."},
             "versions": {"rules": "abc"},
         }
         verdict = {

@@ -2,11 +2,12 @@
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from console.web.why import Why
 from storage.ledger import Ledger
 
 
@@ -18,6 +19,7 @@ class House:
     base_url: str
     metrics_token: str = ""
     redis_ping: Callable[[], bool] | None = None
+    why: Why = field(default_factory=Why)
 
     @property
     def session_cookie(self) -> str:

@@ -26,7 +26,8 @@ class DecisionForm(BaseModel):
 def waiting(request: Request, number: PageNumber) -> Response:
     with house(request).ledger.read() as connection:
         found = review.waiting(connection, number)
-    return page(request, "review.html", found=found)
+        why = house(request).why.sentences(connection, [item.post.id for item in found.items])
+    return page(request, "review.html", found=found, why=why)
 
 
 @router.post("/review/{mention_id}")

@@ -1,6 +1,6 @@
 """The ticket page: what was said and done, why it was opened, who it is about; and the two forms that work on it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException
 from pydantic import BaseModel, Field
@@ -69,7 +69,7 @@ def note(request: Request, number: Id, form: Annotated[NoteForm, Form()]) -> Res
     return RedirectResponse(f"/tickets/{number}?said=noted#entry-{entry}", 303)
 
 
-def load(connection: Connection, number: int) -> dict[str, object]:
+def load(connection: Connection, number: int) -> dict[str, Any]:
     """Everything the page shows, in one snapshot."""
     found = views_ticket.ticket(connection, number)
     if found is None:
@@ -93,6 +93,7 @@ def load(connection: Connection, number: int) -> dict[str, object]:
 def _show(request: Request, number: int, *, status: int = 200, error: str = "", draft: str = "") -> Response:
     with house(request).ledger.read() as connection:
         values = load(connection, number)
+        values["why"] = house(request).why.sentences(connection, [r.mention_id for r in values["reasons"]])
         people = [user for user in users.everybody(connection) if user.role in ("agent", "lead", "admin")]
         teams = views.teams(connection)
     return page(
