@@ -166,6 +166,19 @@ def pause(connection: Connection, name: str, paused: bool) -> bool:
     )
 
 
+def give_up(connection: Connection, channel_id: int) -> str | None:
+    """Pause a channel whose address has been gone for days, with at least three tries; its name if that was now."""
+    return connection.execute(
+        text(
+            "UPDATE channels SET paused_at = now(), "
+            "advice = 'It is paused, having been gone for three days: check its address, then resume it' "
+            "WHERE id = :id AND paused_at IS NULL AND error_kind = 'permanent' AND failures >= 3 "
+            "AND coalesce(last_success_at, since) < now() - interval '3 days' RETURNING name"
+        ),
+        {"id": channel_id},
+    ).scalar()
+
+
 def pause_all(connection: Connection, paused: bool) -> None:
     """Stop or go on reading everything."""
     connection.execute(text("UPDATE channels SET paused_at = CASE WHEN :paused THEN now() END"), {"paused": paused})
@@ -178,8 +191,10 @@ def health(connection: Connection) -> list[Any]:
         """SELECT c.*, coalesce(g.open, 0) AS gaps_open, coalesce(g.total, 0) AS gaps_total,
             coalesce(p.returned, 0) AS returned, coalesce(p.new, 0) AS new, coalesce(p.rejected, 0) AS rejected,
             coalesce(p.not_matching, 0) AS not_matching, coalesce(p.suppressed, 0) AS suppressed,
-            extract(epoch FROM now() - c.last_success_at) AS lag
+            extract(epoch FROM now() - c.last_success_at) AS lag, w.detail AS warning
         FROM channels c
+        LEFT JOIN LATERAL (SELECT p.detail FROM page_counters p WHERE p.channel_id = c.id AND p.detail IS NOT NULL
+            AND p.outcome IN ('page', 'cut') AND p.at > now() - interval '24 hours' ORDER BY p.at DESC LIMIT 1) w ON true
         LEFT JOIN (SELECT channel_id, count(*) FILTER (WHERE until IS NULL) AS open, count(*) AS total
             FROM gaps GROUP BY 1) g ON g.channel_id = c.id
         LEFT JOIN (SELECT channel_id, sum(returned) AS returned, sum(new) AS new, sum(rejected) AS rejected,

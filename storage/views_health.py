@@ -20,7 +20,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel with the last day's counters. `state` is one word: reading, polling, late, waiting, failing, paused, off, new."""
+    """One channel with the last day's counters and newest warning. `state` is one word: reading, polling, late, waiting, failing, paused, off, new."""
 
     id: int
     name: str
@@ -48,6 +48,8 @@ class Channel:
     suppressed: int
     rejected: int
     gaps: list[Gap]
+    warning: str | None = None
+    warned_at: datetime | None = None
 
 
 COUNTERS = ("returned", "new", "edited", "deleted", "known", "not_matching", "suppressed", "rejected")
@@ -63,9 +65,12 @@ def channels(connection: Connection, gaps_each: int = 5) -> list[Channel]:
     found = rows(
         connection,
         f"""SELECT c.id, c.name, c.kind, c.platform, c.schedule, {STATE} AS state, c.next_due, c.wanted_at, c.not_before,
-            c.failures, c.error, c.advice, c.error_at, c.last_poll_at, c.last_success_at, c.last_item_at, c.paused_at, p.*
+            c.failures, c.error, c.advice, c.error_at, c.last_poll_at, c.last_success_at, c.last_item_at, c.paused_at, p.*,
+            w.detail AS warning, w.at AS warned_at
         FROM channels c CROSS JOIN LATERAL (SELECT {sums} FROM page_counters p
             WHERE p.channel_id = c.id AND p.at > now() - interval '24 hours') p
+        LEFT JOIN LATERAL (SELECT p.detail, p.at FROM page_counters p WHERE p.channel_id = c.id AND p.detail IS NOT NULL
+            AND p.outcome IN ('page', 'cut') AND p.at > now() - interval '24 hours' ORDER BY p.at DESC LIMIT 1) w ON true
         ORDER BY c.enabled DESC, c.name""",  # noqa: S608 names above
     )
     holes: dict[int, list[Gap]] = {}

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from connectors.contract import Context, Inbound, Page
-from connectors.errors import ConnectorError, CursorInvalid, MalformedItem, RateLimited, SchemaDrift
+from connectors.errors import ConnectorError, CursorInvalid, MalformedItem, Permanent, RateLimited, SchemaDrift
 from domain.query import matching
 from domain.rules import Topic
-from storage import bulk, channels, mentions
+from storage import audit, bulk, channels, mentions
 from storage.ledger import Ledger
 from workers import failpoints
 
@@ -189,9 +190,10 @@ def _failed(ledger: Ledger, leased: channels.Leased, error: ConnectorError, star
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 spreads retries, no secret
         not_before = datetime.now(UTC) + timedelta(seconds=pause * jitter)
     log.warning("poll failed", channel=leased.name, kind=error.kind, error=str(error), status=error.status)
-    ledger.run(
-        lambda c: mentions.fail_page(
-            c,
+
+    def write(connection: Connection) -> None:
+        mentions.fail_page(
+            connection,
             leased.id,
             leased.lease,
             kind=error.kind,
@@ -202,4 +204,7 @@ def _failed(ledger: Ledger, leased: channels.Leased, error: ConnectorError, star
             counts_as_failure=not waiting,
             ms=int((time.monotonic() - started) * 1000),
         )
-    )
+        if isinstance(error, Permanent) and channels.give_up(connection, leased.id):
+            audit.append(connection, "poll", "channel.paused", f"channel:{leased.name}")
+
+    ledger.run(write)

@@ -52,7 +52,7 @@ def health(as_json: bool) -> None:
                     row["rejected"],
                     row["gaps_open"],
                     ago(row["next_due"], now),
-                    "; ".join(filter(None, (row["error"], row["advice"]))),
+                    "; ".join(filter(None, (row["error"], row["advice"], row["warning"]))),
                 )
                 for row in found
             ],
