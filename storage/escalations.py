@@ -31,18 +31,20 @@ def open_flag(
     severity: int,
     peak: float,
     evidence: Any,
+    kind: str = "spike",
 ) -> int | None:
     """Raise a flag; None when this window has one."""
     return connection.execute(
         text(
-            "INSERT INTO escalations (rule, series, window_start, severity, peak, evidence, run_id) "
-            "VALUES (:rule, :series, :window, :severity, :peak, CAST(:evidence AS jsonb), :run) "
+            "INSERT INTO escalations (rule, series, window_start, kind, severity, peak, evidence, run_id) "
+            "VALUES (:rule, :series, :window, :kind, :severity, :peak, CAST(:evidence AS jsonb), :run) "
             "ON CONFLICT (rule, series, window_start) DO NOTHING RETURNING id"
         ),
         {
             "rule": rule,
             "series": series,
             "window": window,
+            "kind": kind,
             "severity": severity,
             "peak": peak,
             "evidence": dumps(evidence),

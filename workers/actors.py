@@ -21,6 +21,7 @@ from workers.bell import Bell, broker
 from workers.bootstrap import House, NotReady
 from workers.deliver import deliver
 from workers.digest import drain
+from workers.health import Health
 from workers.poll import poll
 
 log = structlog.get_logger()
@@ -37,6 +38,7 @@ class Answering:
     bell: Bell
     worker_id: str
     stopping: threading.Event = field(default_factory=threading.Event)
+    health: Health = field(default_factory=Health)
     _slots: tuple[float, int] = (0.0, 1)
 
     def poll(self, slot: str) -> None:
@@ -89,7 +91,8 @@ class Answering:
         self.bell.ring_all("deliver", sorted(targets))
 
     def upkeep(self, slot: str) -> None:
-        upkeep.upkeep(self.house.ledger, self.house.config(), self.worker_id)
+        targets = upkeep.upkeep(self.house.ledger, self.house.config(), self.worker_id, self.health)
+        self.bell.ring_all("deliver", sorted(targets))
 
 
 def _answer(kind: str, step: Callable[[str], None], answering: Answering) -> Callable[[str], None]:
