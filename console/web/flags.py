@@ -32,6 +32,8 @@ def flags(request: Request, number: PageNumber, state: str = "") -> Response:
 def flag(request: Request, flag_id: Id) -> Response:
     with house(request).ledger.read() as connection:
         found, series = _load(connection, flag_id)
+        if "channel" in found.evidence:  # an alarm about a channel has words and no series
+            return page(request, "flag.html", flag=found, series=None, samples=[], chart="")
         samples = views_flags.samples(connection, found)
     return page(request, "flag.html", flag=found, series=series, samples=samples, chart=draw(found, series))
 
