@@ -163,15 +163,12 @@ def open_tickets(connection: Connection, wanted: Sequence[Conversation]) -> tupl
 
 
 def _find_open(connection: Connection, keys: Sequence[Conversation]) -> dict[Conversation, int]:
-    found = bulk.execute(
-        connection,
-        """SELECT t.ticket_id, t.customer_id, t.conversation FROM ticket_conversations t
-        JOIN json_to_recordset(CAST(:rows AS json)) AS r(conversation text, customer_id bigint)
-            ON t.conversation = r.conversation AND t.customer_id IS NOT DISTINCT FROM r.customer_id
-        WHERE t.open ORDER BY t.conversation, t.customer_id FOR SHARE OF t""",
-        [{"conversation": key[0], "customer_id": key[1]} for key in keys],
+    found = bulk.raw(connection).execute(
+        "SELECT conversation, customer_id, ticket_id FROM ticket_conversations WHERE open AND conversation = ANY(%s) "
+        "AND (customer_id IS NULL OR customer_id = ANY(%s)) ORDER BY conversation, customer_id FOR SHARE",
+        (bulk.unique(key[0] for key in keys), bulk.unique(key[1] for key in keys if key[1] is not None)),
     )
-    return {(r.conversation, r.customer_id): r.ticket_id for r in found}
+    return {(conversation, customer): ticket for conversation, customer, ticket in found}
 
 
 def tickets(connection: Connection, run: Run, made: Sequence[Mapping[str, Any]]) -> dict[int, int]:

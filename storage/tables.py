@@ -178,7 +178,8 @@ mentions = Table(
     Column("deleted_at", TS),
     UniqueConstraint("platform", "origin", "native_id"),
 )
-Index("mentions_author", mentions.c.platform, mentions.c.author_id)
+# Beside the unique key no index begins with the platform: the planner would read all of a platform to find a few ids.
+Index("mentions_author", mentions.c.author_id, mentions.c.platform)
 
 sightings = Table(
     "sightings",
@@ -389,7 +390,7 @@ identities = Table(
     _at("first_seen"),
     UniqueConstraint("kind", "platform", "origin", "native_id"),
 )
-Index("identities_handle", identities.c.platform, text("lower(handle)"))
+Index("identities_handle", text("lower(handle)"), identities.c.platform)
 
 customer_identities = Table(
     "customer_identities",
