@@ -42,7 +42,7 @@ def test_the_shipped_configuration_is_good_and_needs_no_credential() -> None:
     assert [str(one) for one in found.complaints] == []
     assert found.config is not None
     assert secrets.missing(found.config, found.places, {}) == []
-    assert {one.kind for one in found.config.channels if one.enabled} == {"feed"}
+    assert {one.kind for one in found.config.channels if one.enabled} == {"feed", "hackernews"}
     assert {one.kind for one in found.config.channels} >= {"feed", "reddit", "x"}
     assert found.config.rules == DEFAULT_RULES, "config/rules.yaml spells out the rules that hold when none are set"
 

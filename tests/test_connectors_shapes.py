@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors import shape
 from connectors.errors import MalformedItem
-from connectors.inbound import discourse, feed, mastodon, reddit, x
+from connectors.inbound import discourse, feed, hackernews, mastodon, reddit, x
 from domain.nouns import Mention
 from tests.reading import context
 
@@ -58,6 +58,9 @@ STATUS = holding(
     "in_reply_to_account_id favourites_count"
 )
 ACCOUNT = holding("id acct url display_name followers_count noindex")
+HIT = holding(
+    "objectID author created_at created_at_i title story_text comment_text parent_id story_id points num_comments"
+)
 HEAD = holding("language title link author author_detail")
 FRAMES = st.fixed_dictionaries(
     {"entry": ENTRY | JSON, "head": HEAD | JSON, "kind": st.sampled_from(["json", "rss20", 1]), "base": JSON}
@@ -94,6 +97,7 @@ R = reddit.Connector(reddit.Settings(subreddits=["a"]), CONTEXT)
 X = x.Connector(x.Settings(query="a"), CONTEXT)
 D = discourse.Connector(discourse.Settings(url="https://a.example"), CONTEXT)
 M = mastodon.Connector(mastodon.Settings(instance="a.example", tags=["a"]), CONTEXT)
+H = hackernews.Connector(hackernews.Settings(queries=["a"]), CONTEXT)
 F = feed.Connector(feed.Settings(url="https://a.example/f"), CONTEXT)
 
 
@@ -127,10 +131,16 @@ def test_mastodon(status: dict[str, Any], account: Any, reblog: Any, parent: Any
     read(M, {"status": {"uri": "https://a.example/1", "account": account, "reblog": reblog, **status}, "root": parent})
 
 
+@settings(max_examples=200, deadline=None)
+@given(HIT, st.booleans())
+def test_hackernews(hit: dict[str, Any], gone: bool) -> None:
+    read(H, {"hit": {"objectID": "9", **hit}, "gone": gone})
+
+
 @settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_anything(raw: Any) -> None:
-    for connector in (R, X, F, D, M):
+    for connector in (R, X, F, D, M, H):
         read(connector, raw)
 
 

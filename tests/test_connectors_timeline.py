@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.errors import ConnectorError, RateLimited
-from connectors.inbound import discourse, feed, mastodon, reddit, x
+from connectors.inbound import discourse, feed, hackernews, mastodon, reddit, x
 from tests.reading import Reader, context
 from tests.support import wait_until
 from town.server import Town
@@ -44,6 +44,10 @@ def make(town: Town, platform: str, page_size: int) -> Any:
     if platform == "mastodon":
         about: dict[str, Any] = {"instance": "social.northbank.example", "tags": ["northbank"], "base_url": url}
         return mastodon.Connector(mastodon.Settings(**about, page_size=page_size), context())
+    if platform == "hackernews":
+        return hackernews.Connector(
+            hackernews.Settings(queries=["northbank"], base_url=url, page_size=page_size, verify=False), context()
+        )
     return feed.Connector(feed.Settings(url="https://a.example/news.atom", base_url=url), context())
 
 
@@ -55,7 +59,7 @@ def visible(town: Town, platform: str, at: float) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("platform", ["reddit", "x", "feeds", "discourse", "mastodon"])
+@pytest.mark.parametrize("platform", ["reddit", "x", "feeds", "discourse", "mastodon", "hackernews"])
 def test_after_quiet_everything_is_there_once(platform: str, seed: int) -> None:
     rng = random.Random(f"{platform}{seed}")
     reddit._tokens.clear()
@@ -130,8 +134,9 @@ def _try(reader: Reader) -> bool:
 
 def _watermark(state: dict[str, Any]) -> float:
     """The positions of all listings together; none of them may go back."""
-    if "listings" in state:
-        return sum(position.get("watermark") or 0 for position in state["listings"].values())
+    listings = state.get("listings") or state.get("searches")
+    if listings:
+        return sum(position.get("watermark") or 0 for position in listings.values())
     if "tags" in state:
         return sum(int(position["newest"] or 0) for position in state["tags"].values())
     return float(state.get("since_id") or 0)
