@@ -182,23 +182,3 @@ def give_up(connection: Connection, channel_id: int) -> str | None:
 def pause_all(connection: Connection, paused: bool) -> None:
     """Stop or go on reading everything."""
     connection.execute(text("UPDATE channels SET paused_at = CASE WHEN :paused THEN now() END"), {"paused": paused})
-
-
-def health(connection: Connection) -> list[Any]:
-    """Every channel with what an operator asks first."""
-    return rows(
-        connection,
-        """SELECT c.*, coalesce(g.open, 0) AS gaps_open, coalesce(g.total, 0) AS gaps_total,
-            coalesce(p.returned, 0) AS returned, coalesce(p.new, 0) AS new, coalesce(p.rejected, 0) AS rejected,
-            coalesce(p.not_matching, 0) AS not_matching, coalesce(p.suppressed, 0) AS suppressed,
-            extract(epoch FROM now() - c.last_success_at) AS lag, w.detail AS warning
-        FROM channels c
-        LEFT JOIN LATERAL (SELECT p.detail FROM page_counters p WHERE p.channel_id = c.id AND p.detail IS NOT NULL
-            AND p.outcome IN ('page', 'cut') AND p.at > now() - interval '24 hours' ORDER BY p.at DESC LIMIT 1) w ON true
-        LEFT JOIN (SELECT channel_id, count(*) FILTER (WHERE until IS NULL) AS open, count(*) AS total
-            FROM gaps GROUP BY 1) g ON g.channel_id = c.id
-        LEFT JOIN (SELECT channel_id, sum(returned) AS returned, sum(new) AS new, sum(rejected) AS rejected,
-            sum(not_matching) AS not_matching, sum(suppressed) AS suppressed
-            FROM page_counters GROUP BY 1) p ON p.channel_id = c.id
-        ORDER BY c.name""",
-    )

@@ -39,6 +39,9 @@ class Channel:
     last_success_at: datetime | None
     last_item_at: datetime | None
     paused_at: datetime | None
+    lag: float | None
+    remaining: float | None
+    requests: int
     returned: int
     new: int
     edited: int
@@ -54,9 +57,14 @@ class Channel:
 
 COUNTERS = ("returned", "new", "edited", "deleted", "known", "not_matching", "suppressed", "rejected")
 STATE = """CASE WHEN NOT c.enabled THEN 'off' WHEN c.paused_at IS NOT NULL THEN 'paused'
+    WHEN c.error_kind IN ('auth', 'config') THEN 'stopped'
+    WHEN c.error_kind = 'rate-limited' AND c.not_before > now() THEN 'waiting'
     WHEN c.error IS NOT NULL THEN 'failing' WHEN c.lease_until > now() THEN 'polling'
     WHEN c.not_before > now() THEN 'waiting' WHEN c.last_success_at IS NULL THEN 'new'
     WHEN c.wanted_at < now() - interval '1 minute' THEN 'late' ELSE 'reading' END"""
+
+REMAINING = """CASE WHEN jsonb_typeof(c.observed -> 'remaining') = 'number' THEN CAST(c.observed ->> 'remaining' AS float)
+    WHEN c.observed ->> 'remaining' ~ '^[0-9]+([.][0-9]+)?$' THEN CAST(c.observed ->> 'remaining' AS float) END"""
 
 
 def channels(connection: Connection, gaps_each: int = 5) -> list[Channel]:

@@ -1,5 +1,6 @@
 """Commands about reading: the health of channels, a look at a first page, poll, pause, resume; and the state of the whole."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +9,9 @@ import typer
 
 from connectors.errors import ConnectorError
 from console.cli.common import Folder, Json, ago, configured, fail, ledger, say, show_json, show_table
+from console.cli.opened import opened
 from domain.nouns import Stored
-from storage import audit, channels, configurations, digests, outbox
+from storage import audit, channels, configurations, digests, outbox, views_health
 from storage import workers as registry
 from storage.ledger import one, rows
 
@@ -18,62 +20,69 @@ Name = Annotated[str, typer.Argument(help="The channel's name.")]
 
 
 def health(as_json: bool) -> None:
-    """Show every channel: last success, last item, lag, error with advice, gaps, next poll."""
-    with ledger().read() as connection:
-        found = channels.health(connection)
+    """Show every channel: last success, last item, lag, error with advice, gaps, budget, next poll. Exit code 1 when one that is
+    on needs a person or fails."""
+    with opened() as house, house.read() as connection:
+        found = views_health.channels(connection)
     if as_json:
-        show_json([_plain(row) for row in found])
+        show_json([asdict(row) for row in found])
     else:
-        now = datetime.now(UTC)
-        show_table(
-            "",
-            (
-                "channel",
-                "kind",
-                "state",
-                "last success",
-                "last item",
-                "read",
-                "new",
-                "rejected",
-                "gaps",
-                "next",
-                "error",
-            ),
-            [
-                (
-                    row["name"],
-                    row["kind"],
-                    state(row),
-                    ago(row["last_success_at"], now),
-                    ago(row["last_item_at"], now),
-                    row["returned"],
-                    row["new"],
-                    row["rejected"],
-                    row["gaps_open"],
-                    ago(row["next_due"], now),
-                    "; ".join(filter(None, (row["error"], row["advice"], row["warning"]))),
-                )
-                for row in found
-            ],
-        )
-    if any(row["enabled"] and row["error"] for row in found):
+        _show_health(found, datetime.now(UTC))
+    if any(row.state in ("failing", "stopped") for row in found):
         raise typer.Exit(1)
 
 
-def state(row: Any) -> str:
-    if not row["enabled"]:
-        return "off"
-    if row["paused_at"]:
-        return "paused"
-    if row["error_kind"] in ("auth", "config"):
-        return "needs you"
-    return "failing" if row["failures"] else "waiting" if row["error_kind"] == "rate-limited" else "well"
+def _show_health(found: list[views_health.Channel], now: datetime) -> None:
+    columns = (
+        "channel",
+        "kind",
+        "state",
+        "last success",
+        "last item",
+        "next",
+        "24 h: read",
+        "new",
+        "rejected",
+        "requests",
+    )
+    show_table(
+        "",
+        columns,
+        [
+            (
+                row.name, row.kind, STATES.get(row.state, row.state), ago(row.last_success_at, now) or "never",
+                ago(row.last_item_at, now) or "never", _next(row, now), row.returned, row.new, row.rejected, _budget(row),
+            )
+            for row in found
+        ],
+    )  # fmt: skip
+    for row in found:
+        if row.state == "off":
+            continue
+        if row.error:
+            say(f"{row.name}: {row.error}" + (f" ({row.failures} times in a row)" if row.failures > 1 else ""))
+            if row.advice:
+                say(f"{row.name}: help: {row.advice}")
+        for gap in row.gaps:
+            if gap.filled_at is None:
+                since = f"{gap.since:%Y-%m-%d %H:%M}" if gap.since else "the beginning"
+                until = f"{gap.until:%Y-%m-%d %H:%M}" if gap.until else "now"
+                say(f"{row.name}: gap: {since} to {until}: {gap.reason}")
 
 
-def _plain(row: Any) -> dict[str, Any]:
-    kept = {key: value for key, value in row.items() if key not in ("state", "lease", "spec")}
-    return {**kept, "lag": float(row["lag"]) if row["lag"] is not None else None, "status": state(row)}
+STATES = {"reading": "well", "new": "not read yet", "stopped": "needs you"}
+
+
+def _next(row: views_health.Channel, now: datetime) -> str:
+    if row.state in ("off", "paused", "stopped"):
+        return ""
+    owed = row.wanted_at and not (row.not_before and row.not_before > now)
+    due = [moment for moment in (row.next_due if not row.wanted_at else None, row.not_before) if moment]
+    return "now" if owed else ago(max(due), now) if due else ""
+
+
+def _budget(row: views_health.Channel) -> str:
+    return str(row.requests) if row.remaining is None else f"{row.requests} ({row.remaining:.0f} left)"
 
 
 @app.command(name="try")

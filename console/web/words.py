@@ -20,6 +20,7 @@ CHANNEL_STATES = {  # word -> (what it says, tone)
     "waiting": ("Asked to wait", "calm"),
     "late": ("Late", "warn"),
     "failing": ("Failing", "bad"),
+    "stopped": ("Needs you", "bad"),
     "paused": ("Paused", "calm"),
     "off": ("Off", "calm"),
 }
