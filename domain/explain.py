@@ -17,6 +17,12 @@ from domain.sentiment import Scorer
 from domain.triage import Line, bench, judge
 
 STEP = 0.0001  # VADER rounds to four places
+_NOT = {
+    "own-account": "it were not by one of our own accounts",
+    "repost": "it repeated no other post",
+    "bounce": "no mail server had written it",
+    "automatic": "a person had written it",
+}
 _THEN: dict[Outcome, str] = {
     "ticket": "a ticket would be opened",
     "review": "a person would be asked to look",
@@ -53,11 +59,8 @@ def _candidates(
 ) -> Iterator[Candidate]:
     if verdict.reason == "deleted":
         return
-    if verdict.reason in ("own-account", "repost"):
-        what = (
-            "it were not by one of our own accounts" if verdict.reason == "own-account" else "it repeated no other post"
-        )
-        yield Candidate(0.1, what, {"not": verdict.reason})
+    if verdict.reason in _NOT:
+        yield Candidate(0.1, _NOT[verdict.reason], {"not": verdict.reason})
         return
     compiled = bench(judgement)
     facts = compiled.facts(stored, stored.mention, scorer, detect)

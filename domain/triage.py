@@ -27,6 +27,10 @@ THRESHOLDS = {
     "bad_rating": feelings.BAD_RATING,
     "good_rating": feelings.GOOD_RATING,
 }
+_MACHINES = {  # what a connector saw by its headers; https://www.rfc-editor.org/rfc/rfc3834
+    "bounce": "A mail server wrote this: a mail could not be delivered, or a report about one.",
+    "automatic": "A machine wrote this in answer to a mail, such as a notice of absence.",
+}
 Supposition = Mapping[str, Any]
 Test = Callable[[Facts], bool]
 
@@ -133,6 +137,11 @@ class Bench:
             platform = mention.platform.lower()
             if (platform, _handle(who.handle)) in self.ours or (platform, f"id:{who.native_id}") in self.ours:
                 return "own-account", f"{who.handle or who.native_id} is one of our own accounts."
+        if "own" in mention.flags and ignored != "own-account":
+            return "own-account", "This came from one of our own addresses."
+        for kind, sentence in _MACHINES.items():
+            if kind in mention.flags and ignored != kind:
+                return kind, sentence
         if mention.repost_of and ignored != "repost":
             return "repost", "This repeats another post, which is judged itself."
         return "", ""

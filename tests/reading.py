@@ -15,6 +15,7 @@ SECRETS = {
     "REDDIT_CLIENT_SECRET": "town-reddit-secret",
     "MASTODON_TOKEN": "town-mastodon-token",
     "X_BEARER_TOKEN": "town-x-bearer",
+    "IMAP_PASSWORD": 'town "imap" password',
     "FEED_PASSWORD": "open sesame",
 }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors import shape
 from connectors.errors import MalformedItem
-from connectors.inbound import discourse, feed, hackernews, mastodon, reddit, x
+from connectors.inbound import discourse, feed, hackernews, imap, mastodon, reddit, x
 from domain.nouns import Mention
 from tests.reading import context
 
@@ -61,6 +61,14 @@ ACCOUNT = holding("id acct url display_name followers_count noindex")
 HIT = holding(
     "objectID author created_at created_at_i title story_text comment_text parent_id story_id points num_comments"
 )
+MAIL = holding("uid size at headers parts attachments too_large broken") | st.fixed_dictionaries(
+    {
+        "headers": st.lists(
+            st.tuples(st.sampled_from(["from", "message-id", "date", "subject", "references"]), SCALARS).map(list)
+        ),
+        "parts": st.lists(st.fixed_dictionaries({"type": SCALARS, "charset": SCALARS, "text": SCALARS}), max_size=2),
+    }
+)
 HEAD = holding("language title link author author_detail")
 FRAMES = st.fixed_dictionaries(
     {"entry": ENTRY | JSON, "head": HEAD | JSON, "kind": st.sampled_from(["json", "rss20", 1]), "base": JSON}
@@ -98,6 +106,7 @@ X = x.Connector(x.Settings(query="a"), CONTEXT)
 D = discourse.Connector(discourse.Settings(url="https://a.example"), CONTEXT)
 M = mastodon.Connector(mastodon.Settings(instance="a.example", tags=["a"]), CONTEXT)
 H = hackernews.Connector(hackernews.Settings(queries=["a"]), CONTEXT)
+MAILBOX = imap.Connector(imap.Settings(host="a.example", username="me@a.example"), CONTEXT)
 F = feed.Connector(feed.Settings(url="https://a.example/f"), CONTEXT)
 
 
@@ -137,10 +146,16 @@ def test_hackernews(hit: dict[str, Any], gone: bool) -> None:
     read(H, {"hit": {"objectID": "9", **hit}, "gone": gone})
 
 
+@settings(max_examples=200, deadline=None)
+@given(MAIL)
+def test_imap(mail: dict[str, Any]) -> None:
+    read(MAILBOX, mail)
+
+
 @settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_anything(raw: Any) -> None:
-    for connector in (R, X, F, D, M, H):
+    for connector in (R, X, F, MAILBOX, D, M, H):
         read(connector, raw)
 
 

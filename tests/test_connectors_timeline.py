@@ -6,11 +6,12 @@ After quiet, what is stored is what can be seen, each once and in its last versi
 import random
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.errors import ConnectorError, RateLimited
-from connectors.inbound import discourse, feed, hackernews, mastodon, reddit, x
+from connectors.errors import ConnectorError, CursorInvalid, RateLimited
+from connectors.inbound import discourse, feed, hackernews, imap, mastodon, reddit, x
 from tests.reading import Reader, context
 from tests.support import wait_until
 from town.server import Town
@@ -48,6 +49,14 @@ def make(town: Town, platform: str, page_size: int) -> Any:
         return hackernews.Connector(
             hackernews.Settings(queries=["northbank"], base_url=url, page_size=page_size, verify=False), context()
         )
+    if platform == "imap":
+        place: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": urlsplit(url).port,
+            "tls": False,
+            "username": "help@northbank.example",
+        }
+        return imap.Connector(imap.Settings(**place, page_size=page_size), context())
     return feed.Connector(feed.Settings(url="https://a.example/news.atom", base_url=url), context())
 
 
@@ -59,7 +68,7 @@ def visible(town: Town, platform: str, at: float) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("platform", ["reddit", "x", "feeds", "discourse", "mastodon", "hackernews"])
+@pytest.mark.parametrize("platform", ["reddit", "x", "feeds", "discourse", "mastodon", "hackernews", "imap"])
 def test_after_quiet_everything_is_there_once(platform: str, seed: int) -> None:
     rng = random.Random(f"{platform}{seed}")
     reddit._tokens.clear()
@@ -105,7 +114,9 @@ def _post(town: Town, platform: str, rng: random.Random, n: int) -> str:
 
 
 def _edit_or_delete(town: Town, platform: str, rng: random.Random, alive: list[str], at: int) -> None:
-    if rng.random() < 0.3:
+    if platform == "imap" and rng.random() < 0.2:
+        town.platforms["imap"].renumber()
+    elif platform == "imap" or rng.random() < 0.3:  # a mail cannot be edited
         town.delete(platform, alive.pop(at), shown=rng.random() < 0.5)
     else:
         alive[at] = str(town.edit(platform, alive[at], f"{WORDS.get(platform, 'northbank')} edited {rng.random()}"))
@@ -116,6 +127,9 @@ def _poll(reader: Reader, rng: random.Random) -> None:
     for _ in range(rng.choice((1, 2, 8))):
         try:
             page = connector.fetch_page(reader.state)
+        except CursorInvalid as invalid:
+            reader.state = invalid.state
+            return
         except ConnectorError:
             return
         if rng.random() < 0.15:
@@ -139,6 +153,8 @@ def _watermark(state: dict[str, Any]) -> float:
         return sum(position.get("watermark") or 0 for position in listings.values())
     if "tags" in state:
         return sum(int(position["newest"] or 0) for position in state["tags"].values())
+    if "uidvalidity" in state:
+        return float((state["uidvalidity"] or 0) * 10**6 + state["uid"])
     return float(state.get("since_id") or 0)
 
 

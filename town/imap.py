@@ -368,7 +368,7 @@ class Session(socketserver.StreamRequestHandler):
                 if item[3]:
                     text = text[int(item[3]) : int(item[3]) + int(item[4])]
                     shown += f"<{item[3]}>"
-                body = body or (not section and not item[3])
+                body = body or (not section and len(text) == len(source))
                 if not item[1] and not self.readonly:
                     self.stand.seen.add(post.native_id)
                 parts.append(f"{shown} {{{len(text)}}}\r\n".encode() + text)
