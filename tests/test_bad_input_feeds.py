@@ -55,7 +55,7 @@ def test_row_4_billion_laughs_stay_a_joke(stage: Stage) -> None:
     laughs = f'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY l0 "lol">{levels}]>'
     began = time.monotonic()
     stage.serve("laughs", reply(rss(item("laughs", "acme is broken &l9;"), head=laughs)))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 2.5  # expat alone gives up after four seconds of laughing
     assert all(len(m["name"]) < 1000 for m in stage.mentions("laughs"))
     assert stage.channel("laughs")["last_poll_at"]
 
@@ -191,17 +191,25 @@ def test_row_17_a_guid_made_up_anew_each_time_has_an_option_of_the_channel(stage
 
 
 @pytest.mark.parametrize(
-    ("row", "date"), [(18, ""), (18, "a while ago"), (19, "2026-11-21T10:00:00"), (19, "21 Nov 2026 10:00")]
+    ("row", "date"), [(18, ""), (18, "a while ago"), (19, "21.11.2026 10:00 Uhr"), (19, "Sat, 21 Nov 2026 10:00:00")]
 )
 def test_rows_18_and_19_a_date_that_is_none_is_the_time_of_reading_and_said(stage: Stage, row: int, date: str) -> None:
     name = f"dateless-{row}-{len(date)}"
     stage.serve(name, reply(rss(item(name, pubDate=date))))
     found = stage.only(name)
-    assert found["published_raw"] == date or found["published"] == datetime(2026, 11, 21, 10, tzinfo=UTC)
-    if found["published"].hour != 10 or found["flags"]:
-        assert abs(found["published"] - datetime.now(UTC)) < timedelta(minutes=1)
-        assert found["flags"] == ["undated"]
-        assert "gave no date" in stage.ticket(found["ticket"])
+    assert abs(found["published"] - datetime.now(UTC)) < timedelta(minutes=1)
+    assert (found["published_raw"], found["flags"]) == (date, ["undated"])
+    told = f"The source gave no date that can be read{f' ({date})' if date else ''}; shown is when it was read."
+    assert told in stage.ticket(found["ticket"])
+
+
+@pytest.mark.parametrize("date", ["2026-11-21T10:00:00", "21 Nov 2026 10:00"])
+def test_row_19_a_date_without_zone_is_utc(stage: Stage, date: str) -> None:
+    name = f"zoneless-{len(date)}"
+    stage.serve(name, reply(rss(item(name, pubDate=date))))
+    found = stage.only(name)
+    assert found["published"] == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert found["flags"] == []
 
 
 @pytest.mark.parametrize(
