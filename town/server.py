@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from town.accounts import ACCOUNTS
+from town.appstore import AppStore
 from town.control import Control
 from town.discourse import Discourse
 from town.faults import Faults
@@ -28,11 +29,11 @@ from town.zendesk import Zendesk
 
 # Published limits are per account and plan; these are wide so that only a test that asks for a limit meets one.
 RATES = {"reddit": (60_000, 600), "x": (45_000, 900), "zendesk": (100_000, 60), "zendesk_ticket": (100_000, 600),
-         "mastodon": (30_000, 300), "hackernews": (100_000, 3600), "discourse": (60_000, 60)}
+         "mastodon": (30_000, 300), "hackernews": (100_000, 3600), "appstore": (60_000, 3600), "discourse": (60_000, 60)}
 OPTIONS: dict[str, Any] = {
     "reddit_depth": 1000, "reddit_token_ttl": 86_400, "reddit_disorder": 0.04, "x_lag": 0.0, "feed_window": 100,
     "feed_max_age": 0, "zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0,
-    "mastodon_login_required": False,
+    "mastodon_login_required": False, "appstore_page": 50, "appstore_app_entry": True, "appstore_dates": True,
     "discourse_before": "exclusive", "discourse_login_required": False, "discourse_page": 50,
     "smtp_certificate": "", "smtp_implicit": 0,  # a file with certificate and key: encryption is insisted on
 }
@@ -62,6 +63,7 @@ class Town:
         self.platforms["discourse"] = Discourse(self)
         self.platforms["mastodon"] = Mastodon(self)
         self.platforms["hackernews"] = HackerNews(self)
+        self.platforms["appstore"] = AppStore(self)
         stands: list[Stand] = [*self.platforms.values(), Zendesk(self), Webhook(self), Receiver(self), Control(self)]
         self.platforms["imap"] = Imap(self)  # speaks no HTTP, so it has a server of its own
         for post in self.ledger.load_posts():
