@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from domain.nouns import Priority
 from domain.rules import Account, Intent, Judgement, Rule, ServiceLevel, SpikeRule, Topic
 
-MIN_INTERVAL = 5
+MIN_INTERVAL = 1
 MAX_INTERVAL = 31 * 86_400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(?:\d{1,9}[smhd])+")
@@ -61,7 +61,7 @@ class Channel(Model):
     enabled: bool = Field(default=True, description="false keeps the channel in the file and does not poll it.")
     topics: Names = Field(default=(), description="Whose mentions it feeds; empty: all topics.")
     every: Annotated[str, AfterValidator(_interval)] = Field(
-        default="", description="How often to poll: 60s, 15m, 1h30m, 1d. At least 5s. Without every and cron: 5m."
+        default="", description="How often to poll: 60s, 15m, 1h30m, 1d. At least 1s. Without every and cron: 5m."
     )
     cron: str = Field(
         default="", description='Instead of every: five fields, such as "0 6 * * mon-fri". Days of the week by name.'

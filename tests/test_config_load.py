@@ -93,7 +93,7 @@ channels:
   - name: b
     kind: feed
     url: https://example.com/x
-    every: 3s
+    every: 0s
     topics: [nrthbank]
   - name: b
     kind: feed
@@ -135,7 +135,7 @@ escalations:
         '      |           ^^^^^ did you mean "feed"?',
     ]
     assert "takes a list: write [northbank]" in found[16, 13].message
-    assert "shortest interval is 5s" in found[11, 12].message
+    assert "shortest interval is 1s" in found[11, 12].message
 
 
 @pytest.mark.parametrize(
