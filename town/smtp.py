@@ -266,7 +266,7 @@ def _wrong(whole: bytes) -> str:
     if not head.isascii():
         return "headers must be ASCII without SMTPUTF8"
     found = message_from_bytes(whole)
-    names = [name.lower() for name in found.keys()]
+    names = [name.lower() for name in list(found)]
     if any(names.count(name) != 1 for name in ONE_OF) or any(names.count(name) > 1 for name in AT_MOST_ONE):
         return "a header is missing or stands there twice"
     if found.defects:
