@@ -63,6 +63,8 @@ def _show_health(found: list[views_health.Channel], now: datetime) -> None:
             say(f"{row.name}: {row.error}" + (f" ({row.failures} times in a row)" if row.failures > 1 else ""))
             if row.advice:
                 say(f"{row.name}: help: {row.advice}")
+        if row.warning:
+            say(f"{row.name}: note: {row.warning}")
         for gap in row.gaps:
             if gap.filled_at is None:
                 since = f"{gap.since:%Y-%m-%d %H:%M}" if gap.since else "the beginning"
