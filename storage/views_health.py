@@ -73,9 +73,10 @@ def channels(connection: Connection, gaps_each: int = 5) -> list[Channel]:
     found = rows(
         connection,
         f"""SELECT c.id, c.name, c.kind, c.platform, c.schedule, {STATE} AS state, c.next_due, c.wanted_at, c.not_before,
-            c.failures, c.error, c.advice, c.error_at, c.last_poll_at, c.last_success_at, c.last_item_at, c.paused_at, p.*,
+            c.failures, c.error, c.advice, c.error_at, c.last_poll_at, c.last_success_at, c.last_item_at, c.paused_at,
+            CAST(extract(epoch FROM now() - c.last_success_at) AS float) AS lag, {REMAINING} AS remaining, p.*,
             w.detail AS warning, w.at AS warned_at
-        FROM channels c CROSS JOIN LATERAL (SELECT {sums} FROM page_counters p
+        FROM channels c CROSS JOIN LATERAL (SELECT count(*) AS requests, {sums} FROM page_counters p
             WHERE p.channel_id = c.id AND p.at > now() - interval '24 hours') p
         LEFT JOIN LATERAL (SELECT p.detail, p.at FROM page_counters p WHERE p.channel_id = c.id AND p.detail IS NOT NULL
             AND p.outcome IN ('page', 'cut') AND p.at > now() - interval '24 hours' ORDER BY p.at DESC LIMIT 1) w ON true
