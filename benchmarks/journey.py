@@ -4,10 +4,17 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from xml.sax.saxutils import escape
 
 import config
 from benchmarks.premises import Bill, Site
 from config.bench import bench
+from connectors.contract import Context
+from connectors.inbound import _feed_read
+from connectors.inbound import feed as feeds
+from domain.query import matching
+from domain.rules import Topic
 from storage import digests
 
 WARM = 600
@@ -113,3 +120,25 @@ def _run(decide: Callable[[object], object], many: Sequence[object]) -> float:
     for stored in many:
         decide(stored)
     return time.process_time() - start
+
+
+def feed(entries: int, spoken: Sequence[str], turns: int = 5) -> tuple[float, float]:
+    """CPU seconds to read one entry of a feed (bytes to mention and topics, by feedparser), and stock VADER's for a text."""
+    stock = Stock(spoken)
+    stock.measure(2000)
+    items = "".join(
+        f"<item><guid>{n}</guid><title>No. {n}</title><link>https://news.example/{n}</link>"
+        f"<pubDate>Mon, 01 Jun 2026 10:00:00 GMT</pubDate><description>{escape(text)}</description></item>"
+        for n, text in enumerate(spoken[:entries])
+    )
+    body = f'<?xml version="1.0"?><rss version="2.0"><channel><title>News</title>{items}</channel></rss>'.encode()
+    context = Context(now=lambda: datetime.now(UTC), secret=str)
+    connector = feeds.Connector(feeds.Settings(url="https://news.example/rss"), context)
+    topics = (Topic("northbank", any=("northbank", "north bank")),)
+    seconds = []
+    for _ in range(turns):
+        start = time.process_time()
+        for raw in _feed_read.read(body, "https://news.example/rss", {}, False).entries:
+            matching(topics, connector.normalise({"entry": raw}))
+        seconds.append((time.process_time() - start) / entries)
+    return statistics.median(seconds), stock.each

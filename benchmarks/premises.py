@@ -20,7 +20,7 @@ import psutil
 import psycopg
 import yaml
 
-from storage import channels, migrate
+from storage import channels, configurations, migrate
 from storage.ledger import Ledger, raw_url
 from town.accounts import ACCOUNTS
 from town.server import Town
@@ -157,6 +157,12 @@ class Site:
 
     def filed(self) -> int:
         return int(self.number("SELECT sum(verdicts) FROM runs"))
+
+    def language(self) -> str:
+        """Of the configuration in force."""
+        with self.ledger.begin() as connection:
+            found = configurations.in_force(connection)
+        return str(found.document["settings"]["language"]) if found else ""
 
     def bill(self) -> Bill:
         postmaster = next(one["pid"] for one in services.status(self.home) if one["name"] == "postgres")
