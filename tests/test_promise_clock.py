@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from domain.schedule import next_due as following
+from storage import workers as registry
+from storage.ledger import Ledger
 from tests.support import wait_until
 from tests.town_world import World
 
@@ -116,3 +118,26 @@ def test_a_standby_takes_over_when_the_leader_is_killed(world: World):
     print(f"took over {time.monotonic() - started:.1f} s after the leader was killed")
     due = world.ask("SELECT next_due FROM channels")
     wait_until(lambda: world.ask("SELECT next_due FROM channels") > due, 15, "the new leader's clock ticks")
+
+
+def test_only_a_silent_leader_of_our_own_database_is_found(services: Any, database_url: str):
+    """Advisory locks are told apart by database. A neighbour's leader, whose rows we do not see, must not be ended by us."""
+    ours, theirs = Ledger(database_url, name="test", pool=2), Ledger(services.database_url, name="test", pool=1)
+    lock = text(f"SELECT pg_advisory_lock({registry.LEADER}), pg_backend_pid() AS pid")
+    with theirs.engine.connect() as neighbour:
+        neighbour.execute(lock)
+        time.sleep(2.2)  # a session that began just now is given time to show itself
+        with ours.begin() as connection:
+            assert registry.stale_leader(connection, 1) is None
+        with ours.engine.connect() as silent:
+            pid = silent.execute(lock).one().pid
+            with ours.begin() as connection:
+                assert registry.stale_leader(connection, 1) is None, "it was elected a moment ago"
+            time.sleep(2.2)
+            with ours.begin() as connection:
+                assert registry.stale_leader(connection, 1) == pid
+                registry.register(connection, "leader-1", "scheduler", "here", 1, "0", 0)
+                registry.seen(connection, "leader-1", True)
+                assert registry.stale_leader(connection, 1) is None, "it gives signs of life"
+    ours.close()
+    theirs.close()

@@ -42,7 +42,7 @@ def test_accepted_and_no_answer_on_30_percent_of_calls_with_kills(
     print(
         f"{killed} kills, {fault.applied} calls without an answer, {doubt} in doubt, {found} found, {tickets} tickets"
     )
+    world.check()
+    assert world.ask("SELECT count(*) FROM outbox WHERE state = 'dead'") == 0
     assert fault.applied >= 5
     assert found >= 3
-    assert world.ask("SELECT count(*) FROM outbox WHERE state = 'dead'") == 0
-    world.check()
