@@ -151,8 +151,9 @@ def _digest(
     order = {name: n for n, name in enumerate(desktop.topics)}
     decided = []
     for stored in loaded.values():
-        topics = tuple(sorted(stored.topics, key=lambda name: order.get(name, len(order))))
-        stored = replace(stored, topics=topics)
+        if len(stored.topics) > 1:
+            topics = sorted(stored.topics, key=lambda name: order.get(name, len(order)))
+            stored = replace(stored, topics=tuple(topics))
         failpoints.hit_mention(stored.mention.content)
         decided.append(Decided(stored, desktop.judge(stored)))
     failpoints.hit("digest-judged")
@@ -380,7 +381,7 @@ def counted(stored: Stored, verdict: Verdict) -> list[list[str]]:
     """What a verdict adds to the per-minute counts: [topic, measure, minute]. Our own posts and deletions add nothing."""
     if verdict.reason == "own-account" or stored.mention.deleted:
         return []
-    minute = stored.mention.published.astimezone(UTC).replace(second=0, microsecond=0).isoformat()
+    minute = stored.mention.published.astimezone(UTC).isoformat(timespec="minutes")
     measures = ["reposts"] if verdict.reason == "repost" else ["all"]
     if measures == ["all"] and negative(verdict):
         measures.append("negative")
