@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors import shape
 from connectors.errors import MalformedItem
-from connectors.inbound import discourse, feed, hackernews, imap, mastodon, reddit, x
+from connectors.inbound import appstore, discourse, feed, hackernews, imap, mastodon, reddit, x
 from domain.nouns import Mention
 from tests.reading import context
 
@@ -69,6 +69,14 @@ MAIL = holding("uid size at headers parts attachments too_large broken") | st.fi
         "parts": st.lists(st.fixed_dictionaries({"type": SCALARS, "charset": SCALARS, "text": SCALARS}), max_size=2),
     }
 )
+LABEL = st.fixed_dictionaries({}, optional={"label": JSON, "attributes": JSON}) | JSON
+REVIEW = st.fixed_dictionaries(
+    {},
+    optional={
+        name: LABEL for name in ("id", "updated", "title", "content", "im:rating", "im:voteSum", "link", "author")
+    },
+)
+PERSON = st.fixed_dictionaries({}, optional={"uri": LABEL, "name": LABEL}) | JSON
 HEAD = holding("language title link author author_detail")
 FRAMES = st.fixed_dictionaries(
     {"entry": ENTRY | JSON, "head": HEAD | JSON, "kind": st.sampled_from(["json", "rss20", 1]), "base": JSON}
@@ -107,6 +115,7 @@ D = discourse.Connector(discourse.Settings(url="https://a.example"), CONTEXT)
 M = mastodon.Connector(mastodon.Settings(instance="a.example", tags=["a"]), CONTEXT)
 H = hackernews.Connector(hackernews.Settings(queries=["a"]), CONTEXT)
 MAILBOX = imap.Connector(imap.Settings(host="a.example", username="me@a.example"), CONTEXT)
+A = appstore.Connector(appstore.Settings(app_id="12345"), CONTEXT)
 F = feed.Connector(feed.Settings(url="https://a.example/f"), CONTEXT)
 
 
@@ -152,10 +161,16 @@ def test_imap(mail: dict[str, Any]) -> None:
     read(MAILBOX, mail)
 
 
+@settings(max_examples=200, deadline=None)
+@given(REVIEW, PERSON)
+def test_appstore(review: dict[str, Any], author: Any) -> None:
+    read(A, {"country": "us", "entry": {"id": {"label": "9"}, "author": author, **review}})
+
+
 @settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_anything(raw: Any) -> None:
-    for connector in (R, X, F, MAILBOX, D, M, H):
+    for connector in (R, X, F, MAILBOX, D, M, H, A):
         read(connector, raw)
 
 

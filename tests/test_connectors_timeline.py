@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.errors import ConnectorError, CursorInvalid, RateLimited
-from connectors.inbound import discourse, feed, hackernews, imap, mastodon, reddit, x
+from connectors.inbound import appstore, discourse, feed, hackernews, imap, mastodon, reddit, x
 from tests.reading import Reader, context
 from tests.support import wait_until
+from town.appstore import APP
 from town.server import Town
 
 FAULTS: list[tuple[str, dict[str, Any]]] = [
@@ -57,6 +58,9 @@ def make(town: Town, platform: str, page_size: int) -> Any:
             "username": "help@northbank.example",
         }
         return imap.Connector(imap.Settings(**place, page_size=page_size), context())
+    if platform == "appstore":
+        town.options["appstore_page"] = 25  # Apple's choice, and always the same
+        return appstore.Connector(appstore.Settings(app_id=APP, base_url=url), context())
     return feed.Connector(feed.Settings(url="https://a.example/news.atom", base_url=url), context())
 
 
@@ -68,7 +72,9 @@ def visible(town: Town, platform: str, at: float) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("platform", ["reddit", "x", "feeds", "discourse", "mastodon", "hackernews", "imap"])
+@pytest.mark.parametrize(
+    "platform", ["reddit", "x", "feeds", "discourse", "mastodon", "hackernews", "appstore", "imap"]
+)
 def test_after_quiet_everything_is_there_once(platform: str, seed: int) -> None:
     rng = random.Random(f"{platform}{seed}")
     reddit._tokens.clear()
@@ -107,7 +113,7 @@ def _post(town: Town, platform: str, rng: random.Random, n: int) -> str:
     if platform == "reddit":
         late["kind"] = rng.choice(("t1", "t3"))
     created = int(time.time()) - rng.choice((1, 1, 60, 300))  # ties within a second are the rule
-    origin = {} if platform == "x" else {"origin": "northbank" if platform == "reddit" else "news"}
+    origin = {} if platform == "x" else {"origin": {"reddit": "northbank", "appstore": "us"}.get(platform, "news")}
     if platform == "x":
         created -= 30
     return str(town.post(platform, f"{WORDS.get(platform, 'northbank')} no {n}", created=created, **origin, **late))
@@ -148,7 +154,7 @@ def _try(reader: Reader) -> bool:
 
 def _watermark(state: dict[str, Any]) -> float:
     """The positions of all listings together; none of them may go back."""
-    listings = state.get("listings") or state.get("searches")
+    listings = state.get("listings") or state.get("searches") or state.get("countries")
     if listings:
         return sum(position.get("watermark") or 0 for position in listings.values())
     if "tags" in state:
