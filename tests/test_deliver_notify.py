@@ -177,8 +177,10 @@ def test_every_service_on_the_list_speaks_through_requests_alone():
     """Read from the library's own source: a service whose module has another way out may not be on our list."""
     from apprise.manager_plugins import NotificationManager
 
+    from connectors.outbound._apprise import SCHEMAS
+
     manager = NotificationManager()
-    for scheme in sorted(notify.SCHEMAS):
+    for scheme in sorted(SCHEMAS):
         module = importlib.import_module(manager[scheme].__module__)
         assert module.__file__
         assert Path(module.__file__).name != "__init__.py", f"{scheme} is more than one module"
