@@ -308,7 +308,9 @@ def loads(body: bytes | str) -> Any:
     try:
         text = body.decode("utf-8-sig", "replace") if isinstance(body, bytes) and not _wide(body) else body
         return json.loads(text, parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as problem:
+    except RecursionError as problem:
+        raise Transient("the answer is JSON nested too deeply to be read") from problem
+    except ValueError as problem:
         raise Transient("the answer is not the JSON it should be") from problem
 
 

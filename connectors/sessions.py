@@ -11,7 +11,7 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from connectors.http import Answer, Client
+from connectors.http import Answer, Client, loads
 
 UNSENT = {"accept-encoding", "connection", "content-length", "host"}  # ours to say
 
@@ -42,7 +42,7 @@ class Adapter(BaseAdapter):
 
 class _Response(requests.Response):
     def json(self, **kwargs: Any) -> Any:
-        return super().json(**{"parse_constant": lambda _: None, **kwargs})
+        return loads(self.content)
 
 
 def _response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:

@@ -79,6 +79,22 @@ def items(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def deep(value: object, limit: int) -> bool:
+    """Whether containers are nested more than `limit` levels; looks at one level after the other, so no depth is too much."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for holder in level
+            if holder.__class__ is dict or holder.__class__ is list
+            for child in (holder.values() if isinstance(holder, dict) else holder)
+            if child.__class__ is dict or child.__class__ is list
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _numeric(text: str) -> bool:
     try:
         float(text)

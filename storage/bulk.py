@@ -36,7 +36,10 @@ def anything(value: Any) -> str:
     try:
         return to_json(value).decode()
     except ValueError:
-        return json.dumps(value, default=str)
+        try:
+            return json.dumps(value, default=str)
+        except RecursionError:
+            return '"nested too deeply to be written down"'
 
 
 def loads(value: str) -> Any:
@@ -67,6 +70,11 @@ def array(values: Sequence[str]) -> str:
     """A list of texts as PostgreSQL writes it."""
     quoted = ('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
     return "{" + ",".join(quoted) + "}"
+
+
+def numbers(values: Iterable[int]) -> str:
+    """A list of numbers as PostgreSQL writes it; the driver would look at each for its size."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def unique(values: Iterable[Any]) -> list[Any]:

@@ -191,7 +191,12 @@ DATE = "Sat, 21 Nov 2026 10:00:00 GMT"
 
 def item(guid: str = "", title: str = "acme is broken", body: str = "", **fields: str) -> str:
     """One entry. `fields` are elements as they are to stand in the feed; a date is put in unless one is given."""
-    parts = {"title": title, "description": body, "pubDate": DATE, "link": f"https://{HOST}/read/{guid or 'x'}"} | fields
+    parts = {
+        "title": title,
+        "description": body,
+        "pubDate": DATE,
+        "link": f"https://{HOST}/read/{guid or 'x'}",
+    } | fields
     if guid:
         parts["guid"] = guid
     inner = "".join(f"<{name}>{value}</{name}>" for name, value in parts.items() if value)

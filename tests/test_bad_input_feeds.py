@@ -104,7 +104,9 @@ def test_row_8_nul_and_other_controls_are_taken_out(stage: Stage) -> None:
 
 
 def test_row_9_latin_1_under_the_name_of_utf_8_is_read_and_said(stage: Stage) -> None:
-    stage.serve("latin", reply(rss(item("latin", "acme café is broken")).encode("latin-1"), 200, content_type="text/xml"))
+    stage.serve(
+        "latin", reply(rss(item("latin", "acme café is broken")).encode("latin-1"), 200, content_type="text/xml")
+    )
     assert "acme café is broken" in stage.ticket(stage.only("latin")["ticket"])
     assert "ill-formed (CharacterEncodingOverride)" in stage.card("latin")
     assert stage.channel("latin")["error"] is None
@@ -241,7 +243,7 @@ def test_row_22_a_link_that_is_no_web_address_is_no_link(stage: Stage, link: str
     stage.serve(name, reply(rss(item(link, link=link, title=f"acme is broken {name}"))))
     found = stage.only(name)
     assert found["url"] is None
-    assert "href=\"" + link.split(":")[0].lower() not in stage.page(f"/tickets/{found['ticket']}").lower()
+    assert 'href="' + link.split(":")[0].lower() not in stage.page(f"/tickets/{found['ticket']}").lower()
 
 
 def test_row_23_a_relative_link_is_completed_by_the_feeds_address(stage: Stage) -> None:
@@ -306,7 +308,9 @@ def test_row_27_a_feed_that_is_gone_for_days_is_paused_and_says_what_to_do(stage
 
 
 def test_a_feed_in_json_that_breaks_off_gives_its_whole_items(stage: Stage) -> None:
-    items = [{"id": f"j{n}", "content_text": f"acme is broken {n}", "date_published": "2026-11-21T10:00:00Z"} for n in (1, 2)]
+    items = [
+        {"id": f"j{n}", "content_text": f"acme is broken {n}", "date_published": "2026-11-21T10:00:00Z"} for n in (1, 2)
+    ]
     body = json.dumps({"version": "https://jsonfeed.org/version/1.1", "title": "x", "items": items})
     stage.serve("json", cut(body, len(body) - 40))
     assert [m["native_id"] for m in stage.mentions("json")] == ["j1"]

@@ -3,26 +3,29 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
+from connectors import shape
 from connectors.contract import Context, Inbound, Page
 from connectors.errors import ConnectorError, CursorInvalid, MalformedItem, Permanent, RateLimited, SchemaDrift
 from domain.query import matching
 from domain.rules import Topic
-from storage import audit, bulk, channels, mentions
+from storage import audit, bulk, channels, hooks, mentions
 from storage.ledger import Ledger
 from workers import failpoints
+from workers.logs import trace
 
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
 BACKOFF_BASE = 5.0
 BACKOFF_CAP = 900.0
+NESTED = 64  # levels of an item; no platform comes near
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,9 @@ def _walk(
 ) -> None:
     connector: Inbound | None = None
     state = leased.state
+    context = replace(
+        context, received=lambda after, limit: ledger.run(lambda c: hooks.received(c, leased.id, after, limit))
+    )
     until = time.monotonic() + DRAIN_SECONDS
     while not context.stopping():
         started = time.monotonic()
@@ -107,6 +113,8 @@ def _walk(
 
         counts = ledger.run(insert)
         failpoints.hit("poll-committed")
+        if leased.failures and not done.pages:
+            log.info("reading again", channel=leased.name, failures=leased.failures)
         done.pages += 1
         done.returned += counts.returned
         done.queued += counts.queued
@@ -127,19 +135,24 @@ def read(
 ) -> tuple[list[mentions.Found], list[mentions.Rejected]]:
     """Each item on its own: read, or rejected with its reason. Raises SchemaDrift when a whole page cannot be read."""
     found, rejected = [], []
+    first = ""  # without the item's own words: it goes to logs and pages
     for raw in page.items:
         payload = bulk.anything(raw)
         try:
+            if shape.deep(raw, NESTED):
+                raise MalformedItem(f"nested deeper than {NESTED} levels")
             mention = connector.normalise(raw)
         except MalformedItem as error:
+            first = first or str(error)
             rejected.append(mentions.Rejected(str(error), payload, _native(raw)))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+            first = first or trace(error)
             rejected.append(mentions.Rejected(f"{type(error).__name__}: {error}"[:500], payload, _native(raw)))
         else:
             found.append(mentions.Found(mention, matching(topics, mention), payload))
-    if len(rejected) > 2 and not found:
+    if page.uniform and len(rejected) > 2 and not found:
         raise SchemaDrift(
-            f"none of the {len(rejected)} items of this page could be read ({rejected[0].reason}); the position stays",
+            f"none of the {len(rejected)} items of this page could be read ({first}); the position stays",
             advice="the platform may have changed its format: compare an item with the documentation, or update Earmark",
         )
     return found, rejected
@@ -189,7 +202,8 @@ def _failed(ledger: Ledger, leased: channels.Leased, error: ConnectorError, star
         pause = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(leased.failures, 10))
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 spreads retries, no secret
         not_before = datetime.now(UTC) + timedelta(seconds=pause * jitter)
-    log.warning("poll failed", channel=leased.name, kind=error.kind, error=str(error), status=error.status)
+    if not leased.failures:  # the first says it; its row in the ledger counts the others
+        log.warning("poll failed", channel=leased.name, kind=error.kind, error=str(error), status=error.status)
 
     def write(connection: Connection) -> None:
         mentions.fail_page(

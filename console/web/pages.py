@@ -48,12 +48,18 @@ def static(name: str) -> str:
     )
 
 
+def _upright(value: Any) -> Any:
+    """Text without the two characters that turn what follows around: `exe.png` is not to read `gnp.exe`."""
+    return value.replace("\u202d", "").replace("\u202e", "") if isinstance(value, str) else value
+
+
 @cache
 def environment() -> Environment:
     env = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_upright,
         trim_blocks=True,
         lstrip_blocks=True,
     )
