@@ -33,7 +33,7 @@ def claim(connection: Connection, worker: str, *, suspects: bool = False) -> Cla
         text(_CLAIM_SUSPECT if suspects else _CLAIM),
         {"lease": token, "worker": worker, "seconds": LEASE_SECONDS, "limit": 1 if suspects else BATCH},
     )
-    return Claimed(token, tuple(sorted((r.mention_id, r.version, r.attempts) for r in taken)))
+    return Claimed(token, tuple(sorted((id_, version, attempts) for id_, version, attempts in taken.all())))
 
 
 _CLAIM = """
@@ -107,10 +107,10 @@ def load(connection: Connection, ids: Sequence[int]) -> dict[int, Stored]:
 
     Backfill is what was said before any of the channels that saw it was listening.
     """
-    driver, wanted = bulk.raw(connection), (list(ids),)
+    driver, wanted = bulk.raw(connection), (bulk.numbers(ids),)
     topics: dict[int, tuple[str, ...]] = {}
     since: dict[int, datetime] = {}
-    for id_, found, began in driver.execute(_SEEN, wanted):
+    for id_, found, began in driver.execute(_SEEN, wanted).fetchall():
         if id_ in topics:
             topics[id_] += tuple(topic for topic in found if topic not in topics[id_])
             since[id_] = min(since[id_], began)
@@ -120,7 +120,7 @@ def load(connection: Connection, ids: Sequence[int]) -> dict[int, Stored]:
         row[0]: Stored(
             row[0], row[1], _mention(row), topics.get(row[0], ()), row[0] in since and row[4] < since[row[0]]
         )
-        for row in driver.execute(_LOAD, wanted)
+        for row in driver.execute(_LOAD, wanted).fetchall()
     }
     for id_ in _settled(connection, [stored.id for stored in loaded.values() if stored.version > 1]):
         loaded[id_] = replace(loaded[id_], settled="ticket")

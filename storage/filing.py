@@ -29,9 +29,9 @@ def fence(connection: Connection, lease: str, mention_ids: Sequence[int]) -> dic
     held = bulk.raw(connection).execute(
         "SELECT mention_id, version FROM digests WHERE mention_id = ANY(%s) AND lease = CAST(%s AS uuid) "
         "ORDER BY mention_id FOR UPDATE",
-        (list(mention_ids), lease),
+        (bulk.numbers(mention_ids), lease),
     )
-    return dict(cast("Iterable[tuple[int, int]]", held))
+    return dict(cast("Iterable[tuple[int, int]]", held.fetchall()))
 
 
 Author = Mapping[str, Any]  # platform, origin, native_id, handle, name, url, followers
@@ -70,9 +70,9 @@ def _find_identities(connection: Connection, authors: Sequence[Author]) -> dict[
         made = bulk.raw(connection).execute(
             "SELECT native_id, id FROM identities WHERE kind = 'account' AND platform = %s AND origin = %s "
             "AND native_id = ANY(%s)",
-            (platform, origin, natives),
+            (platform, origin, bulk.array(natives)),
         )
-        found.update({(platform, origin, native_id): id_ for native_id, id_ in made})
+        found.update({(platform, origin, native_id): id_ for native_id, id_ in made.fetchall()})
     return found
 
 
@@ -290,4 +290,6 @@ def count(connection: Connection, deltas: Mapping[tuple[str, str, str, str], int
 
 def finish(connection: Connection, mention_ids: Sequence[int]) -> None:
     """They have their verdicts: out of the queue."""
-    connection.execute(text("DELETE FROM digests WHERE mention_id = ANY(:ids)"), {"ids": bulk.unique(mention_ids)})
+    connection.execute(
+        text("DELETE FROM digests WHERE mention_id = ANY(:ids)"), {"ids": bulk.numbers(bulk.unique(mention_ids))}
+    )

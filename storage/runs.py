@@ -85,8 +85,5 @@ def ids(connection: Connection, table: str, n: int) -> list[int]:
     if n <= 0:
         return []
     sequence = "ticket_number" if table == "ticket_number" else f"{table}_id_seq"
-    return list(
-        connection.execute(
-            text("SELECT nextval(CAST(:s AS regclass)) FROM generate_series(1, :n)"), {"s": sequence, "n": n}
-        ).scalars()
-    )
+    drawn = text("SELECT array_agg(nextval(CAST(:s AS regclass))) FROM generate_series(1, :n)")
+    return list(connection.execute(drawn, {"s": sequence, "n": n}).scalar_one())
