@@ -28,6 +28,13 @@ def mentions(
         yield _one(row, row.platform in withheld)
 
 
+def count(connection: Connection, after: int = 0) -> int:
+    """How many there will be."""
+    return int(
+        connection.execute(text("SELECT count(*) FROM mentions WHERE id > :after"), {"after": after}).scalar_one()
+    )
+
+
 def _one(row: Any, withhold: bool) -> dict[str, Any]:
     said = f"{row.name}\n{row.content}" if row.name and row.content else row.name or row.content
     author = None

@@ -59,6 +59,7 @@ class Ledger:
             poolclass=QueuePool,
             pool_size=pool,
             max_overflow=pool,
+            hide_parameters=True,  # an error must not carry the texts of a statement into a log
             connect_args={
                 "application_name": name,
                 "options": SESSION,

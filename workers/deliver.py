@@ -23,6 +23,7 @@ from storage import outbox, targets
 from storage.ledger import Ledger
 from storage.outbox import Owed
 from workers import failpoints
+from workers.logs import trace
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ class _Settling:
         except ConnectorError as error:
             return self._failed(error)
         except Exception as error:  # a bug in a desk costs this row's attempt, never the worker or the queue
-            log.error("deliver.bug", target=self.owed.target, key=self.owed.key, trace=traceback.format_exc(limit=-5))
+            log.error("deliver.bug", target=self.owed.target, key=self.owed.key, exception=trace(error))
             return self._failed(error)
         failpoints.hit("deliver-after-201")
         return self._finish(retry.after_success(found), delivered)

@@ -19,6 +19,7 @@ from domain.rules import ServiceLevel
 from storage import bulk, customers, digests, filing, outbox, runs
 from storage.ledger import Ledger, again
 from workers import failpoints
+from workers.logs import trace
 
 log = structlog.get_logger()
 
@@ -121,8 +122,8 @@ def _failed(
     ledger: Ledger, worker: str, claimed: digests.Claimed, item: tuple[int, int, int], error: Exception, done: Digested
 ) -> None:
     mention_id, _, attempts = item
-    said = f"{type(error).__name__}: {error}"
-    log.warning("mention failed", mention_id=mention_id, attempt=attempts, error=type(error).__name__)
+    said = trace(error)
+    log.warning("mention failed", mention_id=mention_id, attempt=attempts, error=said)
     if attempts >= digests.STARTS:
         _dead(ledger, worker, claimed, mention_id, "judging it raised an error each time", said)
         done.dead += 1

@@ -23,6 +23,7 @@ from storage.ledger import Ledger, raw_url
 from workers.bell import Bell
 from workers.bootstrap import channel_rows, target_rows
 from workers.clock import Clock
+from workers.logs import trace
 
 log = structlog.get_logger()
 
@@ -101,7 +102,7 @@ class Scheduler:
                 for payload in calls:
                     self.called(payload)
             except Exception as error:
-                log.warning("a round failed", error=type(error).__name__, detail=str(error)[:200])
+                log.warning("a round failed", error=trace(error))
                 self._step_down()
                 self.stopping.wait(ROUND_SECONDS)
         self._step_down()

@@ -6,7 +6,8 @@ Results go to standard output, messages to standard error. Exit codes: 0 good, 1
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,15 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 import config
@@ -26,6 +36,7 @@ from workers.services import ServiceError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Folder = Annotated[Path, typer.Option("--config", envvar="EARMARK_CONFIG", help="The configuration folder.")]
 
+PATIENCE_SECONDS = 2.0  # after which a person wants to see that something goes on
 DATA = Path(os.environ.get("EARMARK_DATA", "var"))
 
 
@@ -87,6 +98,32 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return str(value)
+
+
+@contextmanager
+def working(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A sign that something goes on, once it takes more than two seconds: a bar with a total, a spinner without.
+
+    On standard error, for a person at a terminal only. Yields what to call with how much is done by now.
+    """
+    out = console(stderr=True)
+    if not out.is_terminal or out.is_dumb_terminal:
+        yield lambda done: None
+        return
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+    if total is not None:
+        columns += [BarColumn(), MofNCompleteColumn()]
+    progress = Progress(*columns, TimeElapsedColumn(), console=out, transient=True)
+    task = progress.add_task(what, total=total)
+    late = threading.Timer(PATIENCE_SECONDS, progress.start)
+    late.daemon = True
+    late.start()
+    try:
+        yield lambda done: progress.update(task, completed=done)
+    finally:
+        late.cancel()
+        late.join()
+        progress.stop()
 
 
 def show_json(value: Any) -> None:

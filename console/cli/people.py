@@ -3,7 +3,7 @@
 import io
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -12,7 +12,7 @@ import typer
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from console.cli.common import Json, fail, say, show_json, show_table, where
+from console.cli.common import Json, fail, say, show_json, show_table, where, working
 from console.cli.opened import opened
 from storage import audit, customers, roll
 from storage import erase as forget
@@ -49,9 +49,9 @@ def import_(
     result: list[roll.Brought] = []
 
     def work(connection: Connection) -> None:
-        result[:] = [
-            roll.bring(connection, place.secret, roll.read(io.StringIO(source, newline=""), region and region.upper()))
-        ]
+        lines = roll.read(io.StringIO(source, newline=""), region and region.upper())
+        with working("importing", source.count("\n")) as done:
+            result[:] = [roll.bring(connection, place.secret, _counted(lines, done))]
         counts = {name: value for name, value in asdict(result[0]).items() if isinstance(value, int)}
         if dry_run:
             raise _DryRun
@@ -77,6 +77,13 @@ def import_(
             f"{done.unchanged} unchanged, {len(done.errors)} refused"
         )
     raise typer.Exit(1 if done.errors else 0)
+
+
+def _counted(lines: Iterable[T], done: Callable[[int], None]) -> Iterator[T]:
+    for number, line in enumerate(lines, 1):
+        if number % 100 == 0:
+            done(number)
+        yield line
 
 
 @known.command("erase")

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from console.cli.common import Folder, Json, configured, fail, plain, say, show_json, show_table, where
+from console.cli.common import Folder, Json, configured, fail, plain, say, show_json, show_table, where, working
 from console.cli.opened import opened
 from storage import audit as chain
 from storage import dead as letters
 from storage import export as out
+from storage.proofs import PROOFS
 from storage.reconcile import reconcile as prove
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,8 +29,8 @@ NAME = Annotated[str, typer.Argument(help="As listed: letter:7 (or 7), reject:12
 @app.command("reconcile")
 def reconcile(as_json: Json = False) -> None:
     """Prove that nothing is lost, doubled or moved: every page, mention, ticket and effect, from both sides. Exit code 1 if not."""
-    with opened() as ledger, ledger.read() as connection:
-        report = prove(connection)
+    with opened() as ledger, ledger.read() as connection, working("proving", len(PROOFS)) as done:
+        report = prove(connection, done)
     if as_json:
         show_json(report.document())
     else:
@@ -63,7 +64,7 @@ def mentions(
     except OSError as error:
         fail(f"{output}: {error.strerror}", code=2)
     count = 0
-    with opened() as ledger, ledger.read() as connection:
+    with opened() as ledger, ledger.read() as connection, working("exporting", out.count(connection, after)) as done:
         for mention in out.mentions(connection, withheld, after):
             line = json.dumps(mention, ensure_ascii=False, default=plain)
             if handle:
@@ -71,6 +72,8 @@ def mentions(
             else:
                 typer.echo(line)
             count += 1
+            if count % 500 == 0:
+                done(count)
     if handle:
         handle.close()
         say(f"{count} mentions in {output}")

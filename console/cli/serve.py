@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 import typer
@@ -23,8 +23,11 @@ log = structlog.get_logger()
 GRACE_SECONDS = 7.0  # of the ten a process has from SIGTERM to its end
 
 
+Ready = Annotated[bool, typer.Option("--json", help="Print one JSON line once ready; logs go to standard error.")]
+
+
 @app.command()
-def scheduler(folder: Folder = Path("config")) -> None:
+def scheduler(folder: Folder = Path("config"), as_json: Ready = False) -> None:
     """Tick the clock and ring while work is due. Several may run: one leads, the others stand by."""
     from workers.bell import Bell, broker
     from workers.scheduler import Scheduler
@@ -35,7 +38,8 @@ def scheduler(folder: Folder = Path("config")) -> None:
     process.on_signals(stop)
     house = Ledger(place.database_url, name="earmark-scheduler", pool=6)
     made = Scheduler(house, Bell(broker(place.redis_url)), folder, stop)
-    with process.Presence(house, "scheduler", leader=lambda: made.leading):
+    with process.Presence(house, "scheduler", leader=lambda: made.leading) as presence:
+        _ready(as_json, "scheduler", presence.id)
         made.run()
 
 
@@ -46,6 +50,7 @@ def worker(
     ] = 1,
     poll_threads: Annotated[int, typer.Option(help="Channels polled at the same time.", min=0)] = 8,
     deliver_threads: Annotated[int, typer.Option(help="Deliveries under way at the same time.", min=0)] = 4,
+    as_json: Ready = False,
 ) -> None:
     """Poll, digest, watch and deliver as the bell rings. Start as many as there are processors.
 
@@ -69,6 +74,7 @@ def worker(
         bell.ring_all("digest", range(digest_threads))
         actors.settle()
         log.info("worker ready", worker=presence.id)
+        _ready(as_json, "worker", presence.id)
         stop.wait()
         for one in [threading.Thread(target=group.stop, args=(int(GRACE_SECONDS * 1000),)) for group in groups]:
             one.start()
@@ -83,6 +89,7 @@ def console_(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", envvar="PORT")] = 8080,
     base_url: Annotated[str, typer.Option(help="The address people use, when a proxy stands before it.")] = "",
     announce: Annotated[Path | None, typer.Option(help="Write the address to this file once ready.")] = None,
+    as_json: Ready = False,
 ) -> None:
     """Serve the web inbox and the API."""
     import socket
@@ -116,8 +123,11 @@ def console_(
     settings = uvicorn.Config(
         app_, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5, proxy_headers=False
     )
-    process.on_signals(threading.Event())  # uvicorn ends by itself and raises the signal again, for whoever had it before
-    with process.Presence(Ledger(place.database_url, name="earmark-console", pool=2), "console"):
+    process.on_signals(
+        threading.Event()
+    )  # uvicorn ends by itself and raises the signal again, for whoever had it before
+    with process.Presence(Ledger(place.database_url, name="earmark-console", pool=2), "console") as presence:
+        _ready(as_json, "console", presence.id, address=address)
         uvicorn.Server(settings).run(sockets=[listener])
 
 
@@ -127,6 +137,7 @@ def up(
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = max(1, min(4, os.cpu_count() or 1)),
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="PORT")] = 8080,
+    as_json: Ready = False,
 ) -> None:
     """Run everything on your configuration: scheduler, workers and console, restarted when one ends.
 
@@ -144,10 +155,17 @@ def up(
             fleet.add(f"worker-{n + 1}", ["worker"])
         fleet.add("console", ["console", "--host", host, "--port", str(port)])
         say(f"console: http://{host}:{port}   (Ctrl-C stops everything)")
+        _ready(as_json, "up", fleet.pids(), address=f"http://{host}:{port}")
         stop = threading.Event()
         process.on_signals(stop)
         while not stop.wait(0.5):
             fleet.mend()
+
+
+def _ready(as_json: bool, what: str, id_: Any, **more: Any) -> None:
+    if as_json:
+        show_json({"ready": what, "id": id_, **more})
+        sys.stdout.flush()
 
 
 class Fleet:
@@ -164,6 +182,9 @@ class Fleet:
 
     def __enter__(self) -> "Fleet":
         return self
+
+    def pids(self) -> dict[str, int]:
+        return {name: child.pid for name, child in self.children.items()}
 
     def add(self, name: str, args: list[str], program: list[str] | None = None) -> subprocess.Popen[bytes]:
         self.commands[name] = [*(program or [sys.executable, "-m", "console.cli.main"]), *args]
