@@ -31,12 +31,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a connector is given instead of reaching for it: the clock, secrets, the hosts it may speak to, when to stop."""
+    """What a connector is given instead of reaching for it: the clock, secrets, the hosts it may speak to, when to stop.
+
+    `received`: what was pushed to this channel and kept for it, after a row number, at most so many, oldest first.
+    """
 
     now: Callable[[], datetime]
     secret: Callable[[str], str]
     allow_hosts: frozenset[str] = frozenset()
     stopping: Callable[[], bool] = lambda: False
+    received: Callable[[int, int], list[tuple[int, Any]]] = lambda after, limit: []
     max_bytes: int = 10_000_000
     deadline: float = 30.0
     user_agent: str = "earmark/0.1 (+https://github.com/earmark)"
@@ -57,7 +61,8 @@ class Page:
 
     `items` are raw and whole, one entry per item the source returned, whatever is wrong with it. `state` is what to store once
     the items are in the ledger, and not before. `done`: nothing more to fetch now. `complete` is False for a page that was cut:
-    its items count, the position does not move. `not_before`: no request earlier than this.
+    its items count, the position does not move. `not_before`: no request earlier than this. `uniform` False: its items were not made
+    by one program, so that a page of nothing but bad ones says nothing about the next.
     """
 
     items: list[Any]
@@ -69,6 +74,7 @@ class Page:
     warnings: tuple[str, ...] = ()
     observed: Mapping[str, Any] = field(default_factory=dict)
     bytes: int = 0
+    uniform: bool = True
 
 
 class Inbound(Protocol):

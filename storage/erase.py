@@ -69,6 +69,7 @@ def _forget(connection: Connection, secret: bytes, person: Person, actor: str, n
     done.suppressed = suppress.add(connection, person.hashes(secret), ERASED)
     marked = _marks_of(connection, person.mentions, person.names())
     _rejects(connection, secret, person, done)
+    _hooks(connection, person)
     _tickets(connection, person, actor, done, marked)
     _samples(connection, marked, _since(connection, person.mentions))
     _mentions(connection, person.mentions, actor, done)
@@ -111,6 +112,18 @@ def _rejects(connection: Connection, secret: bytes, person: Person, done: Erased
     }
     done.suppressed += suppress.add(connection, posts, ERASED)
     done.rejects = len(found)
+
+
+def _hooks(connection: Connection, person: Person) -> None:
+    """Deliveries that name the person and wait to be read: no page counts them yet, so they just go."""
+    rows(
+        connection,
+        "UPDATE hooks h SET body = '', event = NULL FROM channels c WHERE c.id = h.channel_id AND ("
+        "h.body ~* ANY(CAST(:anywhere AS text[])) OR EXISTS ("
+        "SELECT 1 FROM unnest(CAST(:platforms AS text[]), CAST(:patterns AS text[])) AS p(platform, pattern) "
+        "WHERE p.platform = c.platform AND h.body ~* p.pattern)) RETURNING h.id",
+        **person.patterns(),
+    )
 
 
 def _tickets(connection: Connection, person: Person, actor: str, done: Erased, marked: Marks) -> None:

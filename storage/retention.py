@@ -5,6 +5,8 @@ No page or run counts these rows, so nothing but the rows goes; for attempts the
 
 from sqlalchemy import Connection, text
 
+from storage import hooks
+
 BATCH = 5000  # rows of one table in one transaction: upkeep comes round again
 
 
@@ -29,6 +31,7 @@ def purge(
     done["login_attempts"] = connection.execute(
         text("DELETE FROM login_attempts WHERE at < now() - interval '1 day'")
     ).rowcount
+    done["hooks"] = hooks.purge(connection)
     return done
 
 

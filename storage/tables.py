@@ -241,6 +241,20 @@ gaps = Table(
     Column("filled_at", TS),
 )
 
+hooks = Table(  # what was pushed to us and waits for its channel's next poll; then its body goes and its ids stay
+    "hooks",
+    metadata,
+    _id(),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("proof", LargeBinary, nullable=False),  # of this very delivery: a second one is a replay
+    Column("event", Text),  # the sender's id of what happened: a second one is the same news
+    _text("body"),  # JSON as it was signed
+    _at(),
+    UniqueConstraint("channel_id", "proof"),
+    UniqueConstraint("channel_id", "event"),
+)
+Index("hooks_waiting", hooks.c.channel_id, hooks.c.id, postgresql_where=text("body <> ''"))
+
 suppressions = Table(
     "suppressions",
     metadata,

@@ -19,6 +19,7 @@ OPEN = {
     "/healthz",
     "/readyz",
     "/metrics",
+    "/hooks/{channel}",
 }  # what may be public, written down twice
 
 

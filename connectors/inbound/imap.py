@@ -87,7 +87,7 @@ class Connector:
             new = [uid for uid in found if uid > state["uid"]]
             items, last, size = self._read(box, new[: settings.page_size])
         state |= {"uidvalidity": validity, "uid": max(last, state["uid"])}
-        return Page(items, state, not new or last >= new[-1], bytes=size)
+        return Page(items, state, not new or last >= new[-1], bytes=size, uniform=False)
 
     def normalise(self, raw: Any) -> Mention:
         """One mail. Raises MalformedItem for one that is too large or cannot be taken apart."""

@@ -6,6 +6,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 256 * 1024  # the largest thing a person sends here is a note
+HOOK_LIMIT = 1024 * 1024  # and a machine a delivery: console/web/hooks.py
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -65,7 +66,8 @@ class BodyLimit:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self.limit:
+        limit = HOOK_LIMIT if scope["path"].startswith("/hooks/") else self.limit
+        if not length.isdigit() or int(length) > limit:
             return await answer(send, 413, TOO_LARGE)
         received, started, over = 0, False, False
 
@@ -73,7 +75,7 @@ class BodyLimit:
             nonlocal received, over
             message = await receive()
             received += len(message.get("body", b""))
-            over = received > self.limit
+            over = received > limit
             if over:
                 raise TooLarge
             return message

@@ -41,6 +41,8 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/api/v1/flags/{flag_id}"): LOOK,
     ("GET", "/api/v1/channels"): LOOK,
     ("GET", "/api/v1/status"): WATCH,
+    ("GET", "/hooks/{channel}"): ANYBODY,  # who signed with the channel's secret: console/web/hooks.py
+    ("POST", "/hooks/{channel}"): ANYBODY,
     ("GET", "/healthz"): ANYBODY,
     ("GET", "/readyz"): ANYBODY,
     ("GET", "/metrics"): ANYBODY,  # and then only from loopback or with the token: console/web/ops.py
