@@ -252,6 +252,11 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
+# Those that only ever grow: a scraper takes a smaller value of these for a restart.
+COUNTERS = frozenset(
+    {"earmark_poll_total", "earmark_mentions_total", "earmark_verdicts_total", "earmark_tickets_total",
+     "earmark_escalations_total", "earmark_ingest_reject_total", "earmark_dead_total"}
+)  # fmt: skip
 AGE = "extract(epoch FROM now() - {})"
 GAUGES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     (
@@ -316,11 +321,90 @@ GAUGES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         (),
     ),
     (
-        "SELECT rule, state, count(*) AS value FROM escalations GROUP BY 1, 2",
+        "SELECT rule, count(*) AS value FROM escalations GROUP BY 1",
         "earmark_escalations_total",
-        "Flags by rule and state",
-        ("rule", "state"),
+        "Flags ever raised",
+        ("rule",),
     ),
+    (
+        "SELECT rule, kind, count(*) FILTER (WHERE state = 'open') AS value FROM escalations GROUP BY 1, 2",
+        "earmark_escalations_open",
+        "Flags that stand",
+        ("rule", "kind"),
+    ),
+    (
+        "SELECT o.outcome, o.value FROM (SELECT sum(ticketed) AS ticketed, sum(in_review) AS in_review, sum(ignored) AS ignored "
+        "FROM runs) r, LATERAL (VALUES ('ticket', ticketed), ('review', in_review), ('ignore', ignored)) o(outcome, value)",
+        "earmark_verdicts_total",
+        "Verdicts ever given, by outcome",
+        ("outcome",),
+    ),
+    ("SELECT sum(tickets) AS value FROM runs", "earmark_tickets_total", "Tickets ever opened", ()),
+    (
+        "SELECT label, count(*) AS value FROM verdicts GROUP BY 1",
+        "earmark_sentiment_held",
+        "Verdicts held, by sentiment; an erasure takes some away",
+        ("label",),
+    ),
+    (
+        "SELECT CASE WHEN sum(verdicts) > 0 THEN sum(ms) / 1000.0 / sum(verdicts) END AS value FROM "
+        "(SELECT verdicts, ms FROM runs WHERE kind = 'digest' ORDER BY id DESC LIMIT 50) r",
+        "earmark_score_duration_seconds",
+        "Seconds to judge and file a mention, mean of the last fifty batches",
+        (),
+    ),
+    (
+        "SELECT count(*) AS value FROM digests WHERE attempts > 1",
+        "earmark_unscored_retrying",
+        "Mentions whose verdict was started more than once",
+        (),
+    ),
+    (
+        "SELECT c.name AS channel, avg(p.ms) / 1000.0 AS value FROM channels c, LATERAL (SELECT ms FROM page_counters "
+        "WHERE channel_id = c.id ORDER BY seq DESC LIMIT 20) p WHERE c.enabled GROUP BY 1",
+        "earmark_poll_duration_seconds",
+        "Seconds a page takes, mean of the channel's last twenty",
+        ("channel",),
+    ),
+    (
+        f"SELECT c.name AS channel, {REMAINING} AS value FROM channels c WHERE c.enabled AND {REMAINING} IS NOT NULL",  # noqa: S608
+        "earmark_ratelimit_remaining",
+        "Requests the platform still grants",
+        ("channel",),
+    ),
+    (
+        f"SELECT c.name AS channel, {STATE} AS state, 1 AS value FROM channels c",  # noqa: S608 constants
+        "earmark_channel_state",
+        "1 for the state the channel is in",
+        ("channel", "state"),
+    ),
+    (
+        "SELECT name AS channel, CASE WHEN split_part(schedule, ' ', 1) = 'every' THEN split_part(schedule, ' ', 2)::float "
+        "ELSE 86400 END AS value FROM channels WHERE enabled AND paused_at IS NULL AND schedule <> ''",
+        "earmark_channel_interval_seconds",
+        "Seconds between two polls; a day for a cron line",
+        ("channel",),
+    ),
+    (
+        "SELECT c.name AS channel, count(*) AS value FROM rejects r JOIN channels c ON c.id = r.channel_id GROUP BY 1",
+        "earmark_ingest_reject_total",
+        "Distinct items no mention could be made of",
+        ("channel",),
+    ),
+    (
+        "SELECT k.kind, count(d.id) AS value FROM (VALUES ('digest'), ('outbox')) k(kind) "
+        "LEFT JOIN dead_letters d ON d.kind = k.kind GROUP BY 1",
+        "earmark_dead_total",
+        "Dead letters ever written",
+        ("kind",),
+    ),
+    (
+        "SELECT CASE WHEN (SELECT complaints FROM configurations ORDER BY id DESC LIMIT 1) IS NULL THEN 0 ELSE 1 END AS value",
+        "earmark_configuration_refused",
+        "1 while the latest edit of the configuration is refused",
+        (),
+    ),
+    ("SELECT pg_database_size(current_database()) AS value", "earmark_database_bytes", "Size of the database", ()),
     (
         "SELECT t.name AS target, count(o.id) AS value FROM targets t LEFT JOIN outbox o ON o.target = t.name "
         "AND o.state NOT IN ('done', 'dead') GROUP BY 1",
@@ -337,8 +421,8 @@ GAUGES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "SELECT o.target, a.outcome, count(*) AS value FROM attempts a JOIN outbox o ON o.id = a.outbox_id GROUP BY 1, 2",
-        "earmark_outbox_attempts_total",
-        "Calls to the target, by outcome",
+        "earmark_outbox_attempts",
+        "Calls to the target the ledger still holds, by outcome",
         ("target", "outcome"),
     ),
     (

@@ -4,10 +4,11 @@ import hmac
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, HTTPException
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
@@ -64,15 +65,16 @@ class _Ledger(Collector):
     def __init__(self, here: House) -> None:
         self.here = here
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily("earmark_build_info", "The version that answers", labels=["version"])
         build.add_metric([version("earmark")], 1)
-        families = {"earmark_build_info": build}
+        families: dict[str, Any] = {"earmark_build_info": build}
+        for _, name, help, labels in views_health.GAUGES:  # with its description also while there is nothing to count
+            kind = CounterMetricFamily if name in views_health.COUNTERS else GaugeMetricFamily
+            families.setdefault(name, kind(name, help, labels=sorted(labels)))
         with self.here.ledger.begin() as connection:
-            for name, help, labels, value in views_health.gauges(connection):
-                if name not in families:
-                    families[name] = GaugeMetricFamily(name, help, labels=sorted(labels))
-                families[name].add_metric([labels[label] for label in sorted(labels)], value)
+            for name, _, of, value in views_health.gauges(connection):
+                families[name].add_metric([of[label] for label in sorted(of)], value)
         return families.values()
 
 
