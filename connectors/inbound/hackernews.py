@@ -48,7 +48,7 @@ class Settings(BaseModel):
         default=True, description="Ask the site whether a hit still stands; the search keeps what was deleted"
     )
     lookback: int = Field(default=72, ge=0, le=720, description="Hours read again, for the search's late index")
-    backfill: int = Field(default=72, ge=0, le=8760, description="Hours to go back when the channel is new")
+    backfill: int = Field(default=72, ge=0, le=175_200, description="Hours to go back when the channel is new")
     page_size: int = Field(
         default=50, ge=1, le=1000, description="Hits per request; with verify at most as many more requests"
     )

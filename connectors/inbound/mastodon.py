@@ -43,7 +43,7 @@ class Settings(BaseModel):
         default="", description="Environment variable with a token, where an instance wants one"
     )
     lookback: int = Field(default=60, ge=0, le=10_080, description="Minutes read again, for late posts and edits")
-    backfill: int = Field(default=24, ge=0, le=8760, description="Hours to go back when the channel is new")
+    backfill: int = Field(default=24, ge=0, le=175_200, description="Hours to go back when the channel is new")
     page_size: int = Field(default=40, ge=1, le=40, description="Posts per request")
     base_url: str = Field(default="", description="Ask this address instead of the instance (a proxy or stand-in)")
 
