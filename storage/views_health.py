@@ -55,7 +55,7 @@ class Channel:
     warned_at: datetime | None = None
 
 
-COUNTERS = ("returned", "new", "edited", "deleted", "known", "not_matching", "suppressed", "rejected")
+PAGE_COUNTERS = ("returned", "new", "edited", "deleted", "known", "not_matching", "suppressed", "rejected")
 STATE = """CASE WHEN NOT c.enabled THEN 'off' WHEN c.paused_at IS NOT NULL THEN 'paused'
     WHEN c.error_kind IN ('auth', 'config') THEN 'stopped'
     WHEN c.error_kind = 'rate-limited' AND c.not_before > now() THEN 'waiting'
@@ -69,7 +69,7 @@ REMAINING = """CASE WHEN jsonb_typeof(c.observed -> 'remaining') = 'number' THEN
 
 def channels(connection: Connection, gaps_each: int = 5) -> list[Channel]:
     """Every channel, those that are on first."""
-    sums = ", ".join(f"coalesce(sum(p.{name}), 0) AS {name}" for name in COUNTERS)
+    sums = ", ".join(f"coalesce(sum(p.{name}), 0) AS {name}" for name in PAGE_COUNTERS)
     found = rows(
         connection,
         f"""SELECT c.id, c.name, c.kind, c.platform, c.schedule, {STATE} AS state, c.next_due, c.wanted_at, c.not_before,

@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False)
 def health(request: Request) -> Response:
     with house(request).ledger.read() as connection:
         found = views_health.channels(connection)
-    return page(request, "channels.html", channels=found, counters=views_health.COUNTERS)
+    return page(request, "channels.html", channels=found, counters=views_health.PAGE_COUNTERS)
 
 
 @router.get("/status")
