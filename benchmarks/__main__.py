@@ -130,7 +130,11 @@ def _pair(found: pair.Pair, segment: int) -> None:
     )
     for one, two in zip(found.one, found.two, strict=True):
         print(f"  one {one:7.0f}/s   two {two:7.0f}/s   {two / one:.2f}")
-    print(f"  median of the turns: {found.ratio:.2f}\n", flush=True)
+    print(f"  median of the turns: {found.ratio:.2f}")
+    one, two = (statistics.median(found.cost[workers]) * 1e6 for workers in (1, 2))
+    print(f"  CPU of workers and PostgreSQL a mention: one {one:.0f} µs, two {two:.0f} µs ({two / one:.2f} times)")
+    print(f"  {found.looks} looks at two workers' sessions: {dict(found.waits.most_common(6))}")
+    print(f"  load of the machine meanwhile: {psutil.getloadavg()[0]:.1f}\n", flush=True)
 
 
 def _pickup(posts: int) -> None:

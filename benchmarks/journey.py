@@ -91,14 +91,16 @@ def store(site: Site, texts: Sequence[str], start: float) -> Step:
     return Step(len(texts), site.bill().since(before), time.monotonic() - began)
 
 
-def digest(site: Site, names: Sequence[str], goal: int, warm: int = WARM) -> Step:
+def digest(
+    site: Site, names: Sequence[str], goal: int, warm: int = WARM, look: Callable[[], object] = lambda: None
+) -> Step:
     """Digest the backlog with workers that do nothing else, until `goal` verdicts stand; the first `warm` do not count."""
     first = site.filed()
     for name in names:
         site.worker(name, poll=0, deliver=0)
     site.wait(lambda: site.filed() >= first + warm, 60, "the first verdicts")
     begun, before, began = site.filed(), site.bill(), time.monotonic()
-    site.wait(lambda: site.filed() >= goal, 60 + (goal - begun) / 100, "verdicts")
+    site.wait(lambda: bool(look()) or site.filed() >= goal, 60 + (goal - begun) / 100, "verdicts")
     done = Step(site.filed() - begun, site.bill().since(before), time.monotonic() - began)
     for name in names:
         site.end(name)
