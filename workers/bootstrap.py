@@ -16,9 +16,11 @@ from typing import Any
 
 import config
 from config.bench import bench
+from config.secrets import SecretError
 from config.secrets import secret as read_secret
 from connectors import inbound, outbound
 from connectors.contract import Context, Inbound, Outbound, Policy
+from connectors.errors import Transient
 from domain.rules import ServiceLevel, Topic
 from storage import configurations
 from storage.ledger import Ledger
@@ -140,12 +142,21 @@ class NotReady(Exception):
     """The house has no configuration yet."""
 
 
+def _secret(name: str) -> str:
+    """A secret that is gone while we run, as when its file is being exchanged: the next try may find it."""
+    try:
+        return read_secret(name)
+    except SecretError as error:
+        raise Transient(str(error), sent=False, advice="Earmark goes on by itself once it is there") from error
+
+
 def context(current: config.Config, stopping: Callable[[], bool] = lambda: False) -> Context:
     return Context(
         now=lambda: datetime.now(UTC),
-        secret=read_secret,
+        secret=_secret,
         allow_hosts=frozenset(current.settings.allow_hosts),
         stopping=stopping,
+        imports=os.environ.get("EARMARK_IMPORTS", "imports"),
     )
 
 

@@ -9,10 +9,19 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors import shape
 from connectors.contract import Context, Inbound, Page
-from connectors.errors import ConnectorError, CursorInvalid, MalformedItem, Permanent, RateLimited, SchemaDrift
+from connectors.errors import (
+    ConnectorError,
+    CursorInvalid,
+    MalformedItem,
+    Permanent,
+    RateLimited,
+    SchemaDrift,
+    Transient,
+)
 from domain.query import matching
 from domain.rules import Topic
 from storage import audit, bulk, channels, hooks, mentions
@@ -101,6 +110,12 @@ def _walk(
         except ConnectorError as error:
             _failed(ledger, leased, error, started, done)
             return
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # a fault of the connector's costs its channel a poll, and is seen there
+            log.error("poll.bug", channel=leased.name, exception=trace(error))
+            _failed(ledger, leased, _fault(error), started, done)
+            return
         if context.stopping():
             return  # a page in flight is dropped before its transaction; its owner reads it again
         work = _page(leased, page, found, rejected, int((time.monotonic() - started) * 1000))
@@ -187,6 +202,14 @@ def _page(
         warnings=page.warnings,
         bytes=page.bytes,
         ms=ms,
+    )
+
+
+def _fault(error: Exception) -> Transient:
+    """Its message is not shown: it may hold what the platform sent."""
+    return Transient(
+        f"the connector cannot cope with the answer ({type(error).__name__})",
+        advice="This is a fault of Earmark's: please report it with the lines of the log",
     )
 
 
