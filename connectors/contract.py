@@ -33,13 +33,14 @@ class Policy:
 class Context:
     """What a connector is given instead of reaching for it: the clock, secrets, the hosts it may speak to, when to stop.
 
-    `received`: what was pushed to this channel and kept for it, after a row number, at most so many, oldest first.
+    `imports`: the folder files may be read from. `received`: what was pushed to this channel and kept for it, after a row number, at most so many, oldest first.
     """
 
     now: Callable[[], datetime]
     secret: Callable[[str], str]
     allow_hosts: frozenset[str] = frozenset()
     stopping: Callable[[], bool] = lambda: False
+    imports: str = "imports"
     received: Callable[[int, int], list[tuple[int, Any]]] = lambda after, limit: []
     max_bytes: int = 10_000_000
     deadline: float = 30.0

@@ -4,15 +4,11 @@ The console checks the signature (domain/signatures.py) and stores the delivery 
 stored ones in order. Which part of a delivery is the text, the author and so on is told by dotted paths.
 """
 
-import json
-from collections.abc import Iterator
-from datetime import datetime
-from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors import shape
+from connectors import fields, shape
 from connectors.contract import Context, Page, Policy, State
 from connectors.errors import MalformedItem
 from domain.nouns import Author, Mention, Rating
@@ -126,10 +122,12 @@ class Connector:
         name, cut_too = clean(self._text(item, "title"), 2000)
         if not (content.strip() or name.strip()):
             raise MalformedItem(f"no text at {self.paths.get('text', '')!r}")
-        told = value_at(item, self.paths.get("published", ""))
-        moment = _moment(told) or shape.when(whole.get("at"))
+        told = fields.value_at(item, self.paths.get("published", ""))
+        moment = fields.moment(told) or shape.when(whole.get("at"))
         published, published_raw, flags = shape.clamp(moment, told, self.context.now())
-        native_id = shape.ident(value_at(item, self.paths.get("id", ""))) or "sha256:" + _hash(item)
+        native_id = shape.ident(fields.value_at(item, self.paths.get("id", ""))) or "sha256:" + fields.content_hash(
+            item
+        )
         handle = clean(self._text(item, "author"), 200)[0].strip()
         return Mention(
             PLATFORM,
@@ -139,9 +137,9 @@ class Connector:
             kind="Review" if (rating := self._rating(item)) else "Note",
             name=name,
             content=content,
-            url=safe_url(value_at(item, self.paths.get("url", ""))),
+            url=safe_url(fields.value_at(item, self.paths.get("url", ""))),
             published_raw=published_raw,
-            context=shape.ident(value_at(item, self.paths.get("context", ""))) or native_id,
+            context=shape.ident(fields.value_at(item, self.paths.get("context", ""))) or native_id,
             attributed_to=Author(handle.lower(), handle) if handle else None,
             rating=rating,
             flags=flags + (("truncated",) if cut or cut_too else ()),
@@ -151,54 +149,11 @@ class Connector:
         """A delivery that holds none of the items it should is one item: rejected and visible, not dropped."""
         body = told.get("body")
         path = self.paths.get("items", "")
-        held = [found for part in path.split("|") for found in walk(body, part.split("."))] if path else [body]
+        held = [found for part in path.split("|") for found in fields.walk(body, part.split("."))] if path else [body]
         return [{"row": row, "at": told.get("at"), "item": item} for item in held or [body]]
 
     def _text(self, item: Any, name: str) -> str:
-        return shape.words(value_at(item, self.paths.get(name, "")))
+        return shape.words(fields.value_at(item, self.paths.get(name, "")))
 
     def _rating(self, item: Any) -> Rating | None:
-        return stars(value_at(item, self.paths.get("rating", "")), self.settings.rating_best)
-
-
-def value_at(item: Any, path: str) -> Any:
-    """The first plain value at `a.b|c`, None when there is none."""
-    for part in path.split("|") if path else ():
-        for found in walk(item, part.split(".")):
-            if found is not None and found != "" and not isinstance(found, dict | list):
-                return found
-    return None
-
-
-def walk(item: Any, steps: list[str]) -> Iterator[Any]:
-    """What stands at the end of the steps; a number counts in a list, `*` takes every member."""
-    if not steps:
-        yield item
-    elif steps[0] == "*":
-        for child in shape.items(item):
-            yield from walk(child, steps[1:])
-    elif isinstance(item, list) and steps[0].isdigit():
-        for child in item[int(steps[0]) : int(steps[0]) + 1]:
-            yield from walk(child, steps[1:])
-    elif isinstance(item, dict) and steps[0] in item:
-        yield from walk(item[steps[0]], steps[1:])
-
-
-def stars(value: Any, best: float) -> Rating | None:
-    """A rating from a number or its digits; None for what cannot be one."""
-    try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
-    except (ValueError, OverflowError):
-        return None
-    return Rating(number, best, min(1.0, best / 2)) if 0 <= number <= best else None
-
-
-def _moment(value: Any) -> datetime | None:
-    """Epochs of thirteen digits are milliseconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 1e11 < abs(value) < 1e15:
-        value /= 1000
-    return shape.when(value)
-
-
-def _hash(item: Any) -> str:
-    return sha256(json.dumps(item, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()
+        return fields.stars(fields.value_at(item, self.paths.get("rating", "")), self.settings.rating_best)
