@@ -28,6 +28,7 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("html", {}),
     ("shift", {"posts": 3}),
     ("duplicate", {}),
+    ("malformed", {"mode": "missing_id"}),
 ]
 WORDS = {"mastodon": "#northbank"}  # what a post must hold to be listed, where the platform wants more than a word
 
