@@ -3,8 +3,12 @@
 `str(error)` is shown to operators as it stands: what happened, where, what to do next. It never holds a secret or personal text.
 """
 
+import re
 from datetime import datetime
 from typing import Any
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 class ConnectorError(Exception):
@@ -13,9 +17,14 @@ class ConnectorError(Exception):
     kind = "error"
 
     def __init__(self, message: str = "", *, advice: str = "", status: int | None = None) -> None:
-        super().__init__(message or (self.__doc__ or "").strip())
-        self.advice = advice
+        super().__init__(_one_line(message) or (self.__doc__ or "").strip())
+        self.advice = _one_line(advice)
         self.status = status
+
+
+def _one_line(said: str) -> str:
+    """Messages quote what a server said: no line ends that forge a log line, no escapes that a terminal obeys."""
+    return said if said.isprintable() else _UNPRINTABLE.sub(" ", said)
 
 
 class AuthError(ConnectorError):
