@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from rich.live import Live
 from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from config.secrets import SecretError
@@ -59,6 +60,8 @@ def run(
         migrate.upgrade(installed.database_url)
     except (services.ServiceError, SecretError) as error:
         fail(str(error))
+    except SQLAlchemyError as error:
+        fail(f"the database does not answer ({type(error).__name__})", "without DATABASE_URL the demo brings its own")
     ledger = Ledger(installed.database_url, name="earmark-demo", pool=2)
     password = _login(ledger, folder)
     fleet = Fleet(installed.embedded, log=folder / "processes.log", data=folder)

@@ -240,7 +240,10 @@ def services_start(as_json: Json = False) -> None:
 @embedded.command("stop")
 def services_stop(as_json: Json = False) -> None:
     """Stop them. Data of PostgreSQL stays; Valkey holds nothing that matters."""
-    stopped = services.stop(DATA)
+    try:
+        stopped = services.stop(DATA)
+    except services.ServiceError as error:
+        fail(str(error))
     if as_json:
         show_json({"stopped": stopped})
     else:
@@ -254,7 +257,10 @@ def services_status(as_json: Json = False) -> None:
 
 
 def _services(as_json: bool) -> None:
-    found = services.status(DATA)
+    try:
+        found = services.status(DATA)
+    except services.ServiceError as error:
+        fail(str(error))
     if as_json:
         show_json(found)
     else:
