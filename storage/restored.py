@@ -19,7 +19,7 @@ _ENDED = text(
 )
 _SEQUENCES = text(
     "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, coalesce(last_value, 0) + :ahead) "
-    "FROM pg_sequences WHERE schemaname = current_schema() AND sequenceowner = current_user"
+    "FROM pg_sequences WHERE schemaname = current_schema()"
 )
 
 
