@@ -7,7 +7,6 @@ import re
 from datetime import datetime
 from typing import Any
 
-
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
