@@ -92,6 +92,10 @@ def test_nothing_is_marked_as_read(town: Town) -> None:
     fill(town, 3)
     assert reader(town).poll()
     assert town.platforms["imap"].seen == set()
+    said = [(row["method"], row["query"]) for row in town.ledger.requests("imap")]
+    assert "EXAMINE" in {name for name, _ in said}, "a folder opened for reading only"
+    assert "SELECT" not in {name for name, _ in said}
+    assert not [query for _, query in said if "BODY[" in query], "and mails fetched by PEEK, should a server not mind"
 
 
 def test_a_mail_beyond_the_limit_is_rejected_with_its_headers(town: Town) -> None:

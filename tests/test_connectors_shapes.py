@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors import shape
 from connectors.errors import MalformedItem
-from connectors.inbound import appstore, discourse, feed, hackernews, imap, mastodon, reddit, x
+from connectors.inbound import appstore, discourse, feed, file, hackernews, imap, mastodon, reddit, webhook, x
 from domain.nouns import Mention
 from tests.reading import context
 
@@ -61,6 +61,7 @@ ACCOUNT = holding("id acct url display_name followers_count noindex")
 HIT = holding(
     "objectID author created_at created_at_i title story_text comment_text parent_id story_id points num_comments"
 )
+ROW = holding("id text title author url published rating context language event issue comment post entry")
 MAIL = holding("uid size at headers parts attachments too_large broken") | st.fixed_dictionaries(
     {
         "headers": st.lists(
@@ -165,6 +166,16 @@ def test_imap(mail: dict[str, Any]) -> None:
 @given(REVIEW, PERSON)
 def test_appstore(review: dict[str, Any], author: Any) -> None:
     read(A, {"country": "us", "entry": {"id": {"label": "9"}, "author": author, **review}})
+
+
+@settings(max_examples=200, deadline=None)
+@given(ROW | JSON, st.sampled_from(["generic", "github", "slack", "meta", "stripe", "discourse"]))
+def test_webhook_and_file(row: Any, preset: Any) -> None:
+    read(
+        webhook.Connector(webhook.Settings(preset=preset, secret_env="A"), CONTEXT), {"row": 1, "at": None, "item": row}
+    )
+    for paths in ({}, {"text": "text.a|text|*.0", "id": "id.0"}):
+        read(file.Connector(file.Settings(path="a.csv", fields=paths), CONTEXT), {"line": 1, "row": row})
 
 
 @settings(max_examples=100, deadline=None)

@@ -21,6 +21,7 @@ from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
 from tests import web
 from tests.reading import context
+from tests.support import wait_until
 from tests.test_ledger_erase import tables_holding
 from town.senders import PRESETS, Sender, signed
 from workers import bootstrap
@@ -302,8 +303,8 @@ def test_a_slower_commit_is_not_skipped(ledger: Ledger) -> None:
     with ledger.begin() as c:
         assert hooks.keep(c, channel_id, b"race-1", "", '{"n": 1}', stamped=True)
         thread.start()
-        thread.join(0.3)
-        assert thread.is_alive()
+        queued = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = :c"
+        wait_until(lambda: one(c, queued, c=channel_id), 5, "the second is waiting before it takes an id")
     thread.join(10)
     with ledger.begin() as c:
         assert [told["body"]["n"] for _, told in hooks.received(c, channel_id, after, 10)] == [1, 2]
