@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+import config
 from domain import health
 from domain.health import Reading
 from storage import channels
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
-from workers.health import Memory, look
+from workers.health import Health, Memory, look
+from workers.upkeep import upkeep
 
 NOW = datetime(2026, 5, 6, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -203,3 +205,15 @@ def test_processes_that_look_at_once_tell_once(ledger: Ledger) -> None:
         list(pool.map(lambda _: see(ledger), range(8)))
     assert ask(ledger, "SELECT count(*) FROM escalations") == 1
     assert ask(ledger, "SELECT count(*) FROM outbox") == 1
+
+
+def test_upkeep_looks_and_names_who_is_owed(ledger: Ledger) -> None:
+    hook = {"name": "hook", "kind": "stdout"}
+    current = config.load_document({"alerts": [hook, {"name": "off", "kind": "stdout", "enabled": False}]})
+    memory = Health()
+    assert upkeep(ledger, current, "test", memory) == set()
+    fail(ledger, "auth")
+    assert upkeep(ledger, current, "test", memory) == {"hook"}
+    assert upkeep(ledger, current, "test", memory) == set()
+    page(ledger, timedelta(), new=0)
+    assert upkeep(ledger, current, "test", memory) == {"hook"}
