@@ -157,6 +157,7 @@ class Imap:
 class Session(socketserver.StreamRequestHandler):
     """One connection: greeting, commands, goodbye."""
 
+    disable_nagle_algorithm = True  # answers are many small lines
     server: ImapServer
 
     def handle(self) -> None:
