@@ -197,7 +197,7 @@ def test_one_bad_post_costs_itself_only(town: Town) -> None:
 
 def test_a_page_without_any_id_moves_nothing() -> None:
     with Town(options={"discourse_page": 1}) as town:
-        ids = fill(town, 2)
+        fill(town, 2)
         town.post("discourse", "no id", malformed="missing_id")
         r = reader(town)
         assert r.poll()
