@@ -71,8 +71,9 @@ def _flag(body: Mapping[str, Any], quote: str) -> list[str]:
         )
         if value is not None
     ]
+    said = [str(body[key]) for key in ("text", "advice") if body.get(key)]  # an alarm about a channel speaks in words
     samples = [one.get("text") if isinstance(one, Mapping) else one for one in body.get("samples") or []]
-    return ["\n".join(facts), *(quoted(str(sample), quote) for sample in samples if sample)]
+    return [*map(clean, said), "\n".join(facts), *(quoted(str(sample), quote) for sample in samples if sample)]
 
 
 def _source(mention: Mapping[str, Any]) -> str:
