@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import structlog
+from fastapi import HTTPException
 from sqlalchemy import text
 
+from console.web import hooks
 from tests import bad_input, web
 from tests.bad_input import Stage
 from tests.raw_server import reply
@@ -183,3 +185,14 @@ def test_a_session_cookie_is_not_for_script(stage: Stage) -> None:
     with web.httpx2.Client(base_url=str(stage.console.base_url)) as fresh:
         answer = web.log_in(fresh, "agent@example.org")
     assert all("httponly" in c.lower() for c in answer.headers.get_list("set-cookie"))
+
+
+@pytest.mark.parametrize(("depth", "refused"), [(60, False), (70, True), (900, True), (100_000, True)])
+def test_a_delivery_nested_too_deeply_is_refused_at_the_door(depth: int, refused: bool) -> None:
+    body = ('{"x": ' + "[" * depth + "]" * depth + "}").encode()
+    if refused:
+        with pytest.raises(HTTPException) as answer:
+            hooks._json(body)
+        assert answer.value.status_code == 400
+    else:
+        assert hooks._json(body)[1]

@@ -16,6 +16,7 @@ from console.web.house import House, house
 from domain import signatures
 from storage import configurations, hooks
 
+NESTED = 64  # levels of a delivery
 router = APIRouter(include_in_schema=False)
 log = structlog.get_logger()
 
@@ -92,7 +93,21 @@ def _json(body: bytes) -> tuple[str, Any]:
         raise HTTPException(400, "The body is not JSON.") from None
     if not isinstance(told, dict | list) or not told:
         raise HTTPException(400, "The body holds nothing.")
+    if _deep(told):  # whoever reads it later may stand deeper in its own stack than we do here
+        raise HTTPException(400, f"The body is nested deeper than {NESTED} levels.")
     return text, told
+
+
+def _deep(told: Any) -> bool:
+    level = [told]
+    for _ in range(NESTED):
+        level = [
+            child
+            for holder in level
+            for child in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(child, dict | list)
+        ]
+    return bool(level)
 
 
 def _no_number(name: str) -> Any:
