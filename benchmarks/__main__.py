@@ -1,6 +1,8 @@
 """The figures of docs/measurements.md, measured on real processes with shipped defaults.
 
-usage: python -m benchmarks [--quick] [--mentions N] [--data DIR] [--only PART ...]
+usage: python -m benchmarks [PART ...] [--quick] [--mentions N] [--data DIR]
+
+PART: journey pair pickup feeds connectors crowd scorer; all of them when none is named.
 
 DIR holds semeval.csv (real tweets); without it the model town's own people speak. Nothing outside this machine is asked.
 """
@@ -14,12 +16,12 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import journey, pair, pickup, texts
+from benchmarks import crowd, journey, pair, pickup, texts
 from benchmarks.journey import Step, Stock
 from benchmarks.pickup import percentile
 from benchmarks.premises import Site, site
 
-PARTS = ("journey", "pair", "pickup", "feeds", "scorer")
+PARTS = ("journey", "pair", "pickup", "feeds", "connectors", "crowd", "scorer")
 SHOWN = (
     *("server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_level", "wal_compression"),
     *("shared_buffers", "max_wal_size", "checkpoint_timeout", "autovacuum", "default_toast_compression"),
@@ -31,8 +33,14 @@ def main() -> int:
     options.add_argument("--quick", action="store_true", help="8,000 mentions, about a minute")
     options.add_argument("--mentions", type=int, default=80_000)
     options.add_argument("--data", type=Path)
-    options.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    options.add_argument("--channels", type=int, default=500, help="of the part crowd")
+    options.add_argument("--minutes", type=float, default=0, help="of the part crowd; 3, or 1.5 with --quick")
+    options.add_argument("--only", nargs="+", choices=PARTS, default=[], help="the same as naming parts")
+    options.add_argument("parts", nargs="*", metavar="PART")
     args = options.parse_args()
+    if unknown := set(args.parts) - set(PARTS):
+        options.error(f"no part is named {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    args.only = [*args.parts, *args.only] or PARTS
     count = 8_000 if args.quick else args.mentions
     print(f"machine: {platform.machine()}, {psutil.cpu_count()} processors, Python {platform.python_version()}")
     print(
@@ -42,6 +50,10 @@ def main() -> int:
         _work(count, args.data, args.only)
     if "feeds" in args.only:
         _feeds(50 if args.quick else 200, args.data)
+    if "connectors" in args.only:
+        _connectors(args.quick)
+    if "crowd" in args.only:
+        _crowd(args.channels, args.minutes or (1.5 if args.quick else 3))
     if "pickup" in args.only:
         _pickup(12 if args.quick else 100)
     if "scorer" in args.only and args.data:
@@ -160,6 +172,25 @@ def _feeds(entries: int, data: Path | None) -> None:
         f"a feed of {entries} entries, read: {found * 1e6:.0f} µs an entry, {found / stock:.1f} times stock VADER\n",
         flush=True,
     )
+
+
+def _connectors(quick: bool) -> None:
+    from benchmarks import reading
+
+    print("each inbound connector: from a page as its client has it to normalised mentions, CPU of one process")
+    for line in reading.run(turns=3 if quick else 9):
+        print(f"  {line}", flush=True)
+    print(f"  load of the machine meanwhile: {psutil.getloadavg()[0]:.1f}\n", flush=True)
+
+
+def _crowd(channels: int, minutes: float) -> None:
+    delay = 0.1
+    print(
+        f"{channels} channels a minute, {delay * 1000:.0f} ms each, one worker process as shipped, watched for {minutes:g} minutes"
+    )
+    for line in crowd.run(channels, delay, minutes).said():
+        print(f"  {line}")
+    print(f"  load of the machine meanwhile: {psutil.getloadavg()[0]:.1f}\n", flush=True)
 
 
 if __name__ == "__main__":
