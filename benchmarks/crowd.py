@@ -115,7 +115,7 @@ def _channels(site: Site, count: int, url: str) -> None:
         }
         for n in range(count)
     ]
-    (site.files / "channels.yaml").write_text(json.dumps({"channels": made}))  # JSON is YAML
+    (site.files / "channels.yaml").write_text(json.dumps({"channels": made}, indent=1))  # JSON is YAML
 
 
 def _seen(site: Site, seconds: float) -> Seen:

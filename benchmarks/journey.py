@@ -140,7 +140,7 @@ def feed(entries: int, spoken: Sequence[str], turns: int = 5) -> tuple[float, fl
     seconds = []
     for _ in range(turns):
         start = time.process_time()
-        for raw in _feed_read.read(body, "https://news.example/rss", {}, False).entries:
+        for raw in _feed_read.read(body, {}, False).entries:
             matching(topics, connector.normalise({"entry": raw}))
         seconds.append((time.process_time() - start) / entries)
     return statistics.median(seconds), stock.each

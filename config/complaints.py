@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Literal
 
 _SECRET = re.compile(
@@ -23,6 +24,7 @@ def is_secret(key: str) -> bool:
     return bool(_SECRET.search(key.strip("\"'").lower().replace("-", "_")))
 
 
+@lru_cache(maxsize=64)  # hundreds of channels may stand on one line
 def masked(line: str) -> str:
     """The line as it may be shown: what follows a secret's key (or a misspelt one) is not."""
     line = _SIGNING.sub("whsec_****", _USERINFO.sub("****@", line))

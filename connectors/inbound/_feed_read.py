@@ -33,17 +33,18 @@ class Parsed:
     warnings: tuple[str, ...] = ()
 
 
-def read(body: bytes, url: str, headers: Mapping[str, str], cut: bool) -> Parsed:
+def read(body: bytes, headers: Mapping[str, str], cut: bool) -> Parsed:
     """Raises Transient when this is no feed: an empty body, a captive portal, an error page."""
     if not body.strip():
         raise Transient("the feed is empty", advice="Usually passes; if not, open the address in a browser")
     if _looks_like_json(body):
         return _json(body, cut)
-    return _xml(body, url, headers, cut)
+    return _xml(body, headers, cut)
 
 
-def _xml(body: bytes, url: str, headers: Mapping[str, str], cut: bool) -> Parsed:
-    told = _feedparser(body, {"content-type": headers.get("content-type", "application/xml"), "content-location": url})
+def _xml(body: bytes, headers: Mapping[str, str], cut: bool) -> Parsed:
+    # Not told where the feed lives, it need not join each element with the address; links are made absolute when they are read.
+    told = _feedparser(body, {"content-type": headers.get("content-type", "application/xml")})
     version, entries = told.get("version") or "", list(told.get("entries") or ())
     if not version and not entries:
         raise Transient("this is not a feed", advice="Open the address in a browser: a login or an error page?")
@@ -100,8 +101,17 @@ def _as_utf8(body: bytes) -> bytes:
 
 
 def _flat(entry: Any) -> dict[str, Any]:
-    """An entry as plain JSON: times as lists of numbers."""
-    return {key: list(value) if isinstance(value, time.struct_time) else value for key, value in dict.items(entry)}
+    """An entry as plain JSON: times as lists of numbers, and what it holds without feedparser's second names, which cost time."""
+    return {
+        key: value if value.__class__ is str else _plain(value) if value.__class__ is not list else [*map(_plain, value)]
+        for key, value in dict.items(entry)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, time.struct_time):
+        return list(value)
+    return dict(dict.items(value)) if isinstance(value, dict) else value
 
 
 def _looks_like_json(body: bytes) -> bool:

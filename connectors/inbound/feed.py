@@ -116,7 +116,7 @@ class Connector:
         moved = (f"the feed has moved for good to {answer.moved}: change its url",) if answer.moved else ()
         if answer.status == 304:
             return Page([], {**state, "at": now.timestamp()}, True, not_before=later, warnings=moved)
-        parsed = _feed_read.read(answer.body, self._base(answer), answer.headers, answer.cut)
+        parsed = _feed_read.read(answer.body, answer.headers, answer.cut)
         warnings = (
             *moved,
             *parsed.warnings,
