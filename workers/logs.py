@@ -14,15 +14,37 @@ import structlog
 _SECRET = re.compile(r"(?i)(\b(?:bearer|basic)\s+)[^\s\"',]+|(://[^/\s:@]*:)[^\s@/]+(?=@)")
 OURS = ("workers", "storage", "connectors", "config", "console", "domain")
 FRAMES, CAUSES = 5, 4  # of an error that are named
+_LOCK = threading.Lock()
 _LINE = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+class _Lines:
+    """Writes to what standard error is now, whatever it was when logging began."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        with _LOCK:
+            print(line, file=sys.stderr, flush=True)
+
+    log = debug = info = warn = warning = error = critical = fatal = exception = msg
+
+
+class _Handler(logging.Handler):
+    """What libraries log, by the same way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _Lines().msg(self.format(record))
 
 
 def start(service: str) -> None:
     """Set up logging for this process. EARMARK_LOG_LEVEL: debug, info (default), warning, error."""
     level = getattr(logging, os.environ.get("EARMARK_LOG_LEVEL", "info").upper(), logging.INFO)
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts")
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(message)s", force=True)
-    logging.getLogger().handlers[0].setFormatter(
+    handler = _Handler()
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _traced, _redact, _json],
             foreign_pre_chain=[_stamp(service), structlog.stdlib.add_log_level, _foreign, stamp],
@@ -38,7 +60,7 @@ def start(service: str) -> None:
             _json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
     sys.excepthook = _uncaught
