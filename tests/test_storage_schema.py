@@ -10,6 +10,8 @@ from storage.tables import metadata
 def test_the_migrations_end_where_tables_py_stands(database_url: str) -> None:
     engine = create_engine(database_url)
     with engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_server_default": True}), metadata)
+        found = compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_server_default": True}), metadata
+        )
     engine.dispose()
     assert found == []

@@ -50,7 +50,11 @@ def test_json_feed_has_what_version_1_1_requires(town):
     assert feed["version"] == "https://jsonfeed.org/version/1.1"
     assert feed["title"]
     assert {k: feed["items"][0][k] for k in ("id", "title", "content_text", "authors")} == {
-        "id": ident, "title": "Title", "content_text": "text", "authors": [{"name": "ann"}]}
+        "id": ident,
+        "title": "Title",
+        "content_text": "text",
+        "authors": [{"name": "ann"}],
+    }
 
 
 def test_the_window_slides(town):
@@ -138,7 +142,9 @@ def test_bodies_that_grow(town):
 
 def test_a_moved_feed(town):
     town.post("feeds", "text")
-    town.faults.add("feeds", "redirect", path="news.rss", status=301, location=town.urls["feeds"] + "/news.atom", times=1)
+    town.faults.add(
+        "feeds", "redirect", path="news.rss", status=301, location=town.urls["feeds"] + "/news.atom", times=1
+    )
     answer = get(town, "/news.rss")
     assert [r.status_code for r in answer.history] == [301]
     assert parsed(answer).version == "atom10"

@@ -21,14 +21,26 @@ def town():
 
 def reader(town, **over):
     about = {"client_id": ACCOUNTS["reddit"]["client_id"], "client_secret": ACCOUNTS["reddit"]["client_secret"]} | over
-    return praw.Reddit(**about, user_agent=AGENT["User-Agent"], oauth_url=town.urls["reddit"],
-                       reddit_url=town.urls["reddit"], check_for_updates=False, check_for_async=False, timeout=5)
+    return praw.Reddit(
+        **about,
+        user_agent=AGENT["User-Agent"],
+        oauth_url=town.urls["reddit"],
+        reddit_url=town.urls["reddit"],
+        check_for_updates=False,
+        check_for_async=False,
+        timeout=5,
+    )
 
 
 def bearer(town):
     own = ACCOUNTS["reddit"]
-    got = requests.post(town.urls["reddit"] + "/api/v1/access_token", {"grant_type": "client_credentials"},
-                        auth=(own["client_id"], own["client_secret"]), headers=AGENT, timeout=5).json()
+    got = requests.post(
+        town.urls["reddit"] + "/api/v1/access_token",
+        {"grant_type": "client_credentials"},
+        auth=(own["client_id"], own["client_secret"]),
+        headers=AGENT,
+        timeout=5,
+    ).json()
     return AGENT | {"Authorization": f"{got['token_type']} {got['access_token']}"}
 
 
@@ -37,7 +49,9 @@ def get(town, path, headers, **params):
 
 
 def test_praw_walks_two_subreddits_newest_first(town):
-    ids = [town.post("reddit", f"text {i}", title=f"t {i}", origin=("northbank", "moneytalk")[i % 2]) for i in range(230)]
+    ids = [
+        town.post("reddit", f"text {i}", title=f"t {i}", origin=("northbank", "moneytalk")[i % 2]) for i in range(230)
+    ]
     found = [s.name for s in reader(town).subreddit("northbank+moneytalk").new(limit=None)]
     assert found == ids[::-1]
     assert {r["native_id"] for r in town.ledger.served("reddit")} == set(ids)
@@ -132,11 +146,14 @@ def test_rate_headers_are_a_float_string_and_seconds_to_go(town):
     assert get(town, "/r/northbank/new", headers).status_code == 429
 
 
-@pytest.mark.parametrize(("headers", "status"), [
-    ({"User-Agent": "python-requests/2.34"}, 429),
-    (AGENT, 401),
-    (AGENT | {"Authorization": "bearer 9999999999.0-forged"}, 401),
-])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"User-Agent": "python-requests/2.34"}, 429),
+        (AGENT, 401),
+        (AGENT | {"Authorization": "bearer 9999999999.0-forged"}, 401),
+    ],
+)
 def test_refuses_strangers(town, headers, status):
     assert get(town, "/r/northbank/new", headers).status_code == status
 
@@ -172,7 +189,10 @@ def test_a_malformed_item_is_counted_apart(town):
     town.post("reddit", "bad", malformed="missing_id")
     children = _children(get(town, "/r/northbank/new", bearer(town)))
     assert ["name" in c["data"] for c in children] == [False, True]
-    assert {(r["native_id"].split(":")[0], r["malformed"]) for r in town.ledger.served()} == {(good, 0), ("malformed", 1)}
+    assert {(r["native_id"].split(":")[0], r["malformed"]) for r in town.ledger.served()} == {
+        (good, 0),
+        ("malformed", 1),
+    }
     assert town.ledger.summary()["served"]["reddit"] == {"distinct": 2, "malformed": 1, "times": 2}
 
 
@@ -205,8 +225,11 @@ def test_some_pages_are_out_of_order_by_seed():
 
 def test_private_banned_and_unknown_subreddits(town):
     reddit = reader(town)
-    for name, error in (("private_sub", prawcore.Forbidden), ("banned_sub", prawcore.NotFound),
-                        ("no_such_sub", prawcore.Redirect)):
+    for name, error in (
+        ("private_sub", prawcore.Forbidden),
+        ("banned_sub", prawcore.NotFound),
+        ("no_such_sub", prawcore.Redirect),
+    ):
         with pytest.raises(error):
             list(reddit.subreddit(name).new())
     ident = town.post("reddit", "text")

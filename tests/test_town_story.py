@@ -22,7 +22,15 @@ class Process:
 
     def __init__(self, folder, *args):
         self.ports = folder / "ports.json"
-        command = [sys.executable, "-m", "town", "--ledger", str(folder / "town.sqlite"), "--ports-file", str(self.ports)]
+        command = [
+            sys.executable,
+            "-m",
+            "town",
+            "--ledger",
+            str(folder / "town.sqlite"),
+            "--ports-file",
+            str(self.ports),
+        ]
         self.process = subprocess.Popen([*command, *args], stdout=subprocess.PIPE, text=True)
         self.urls = json.loads(self.process.stdout.readline())
 
@@ -84,8 +92,12 @@ def test_a_killed_story_repeats_and_skips_nothing(tmp_path):
     first.end(signal.SIGKILL)
     with Town(tmp_path / "town.sqlite", seed=1, story="outage", speed=100) as town:
         wait_until(lambda: town.story.progress()["state"] == "done", 20)
-        keys = Counter(p.extra["story"] for s in town.platforms.values() for p in s.posts.values() if not p.edited
-                       or p.platform != "x")
+        keys = Counter(
+            p.extra["story"]
+            for s in town.platforms.values()
+            for p in s.posts.values()
+            if not p.edited or p.platform != "x"
+        )
         wanted = [e.key for e in Teller(1).outage() + Teller(2).quiet() if e.act == "post"]
         assert keys == Counter(wanted)
 
@@ -110,8 +122,12 @@ def test_the_whole_story_can_be_read(tmp_path):
         seen, token = [], None
         while True:
             try:
-                data = requests.get(town.urls["x"] + "/2/tweets/search/recent", timeout=5, headers=head,
-                                    params=params | ({"next_token": token} if token else {})).json()
+                data = requests.get(
+                    town.urls["x"] + "/2/tweets/search/recent",
+                    timeout=5,
+                    headers=head,
+                    params=params | ({"next_token": token} if token else {}),
+                ).json()
             except requests.RequestException:
                 continue  # the half page of the tale
             seen += [item.get("id", "malformed") for item in data["data"]]
@@ -126,7 +142,9 @@ def test_the_whole_story_can_be_read(tmp_path):
 def test_the_control_door(tmp_path):
     town = Process(tmp_path)
     try:
-        ids = town.control("POST", "/posts", posts=[{"platform": "feeds", "text": "one"}, {"platform": "x", "text": "two"}])
+        ids = town.control(
+            "POST", "/posts", posts=[{"platform": "feeds", "text": "one"}, {"platform": "x", "text": "two"}]
+        )
         assert len(ids["ids"]) == 2
         assert town.control("POST", "/edit", platform="x", id=ids["ids"][1], text="three")["id"] != ids["ids"][1]
         assert town.control("POST", "/delete", platform="feeds", id=ids["ids"][0])
@@ -157,8 +175,13 @@ def test_ids_and_served_survive_a_restart(tmp_path):
 
 
 def test_usage_errors():
-    bad = subprocess.run([sys.executable, "-m", "town", "--ledger", os.devnull, "--option", "nothing=1"],
-                         capture_output=True, text=True, timeout=20, check=False)
+    bad = subprocess.run(
+        [sys.executable, "-m", "town", "--ledger", os.devnull, "--option", "nothing=1"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
     assert bad.returncode == 2
     with pytest.raises(ValueError, match="unknown option"):
         Town(options={"nothing": 1})
@@ -175,7 +198,9 @@ def test_preload_is_quick_to_take_and_to_serve():
         seen, began, pages = [], time.process_time(), 0
         with requests.Session() as session:
             while pages < 50:
-                page = session.get(town.urls["x"] + "/2/tweets/search/recent", params=params, headers=head, timeout=5).json()
+                page = session.get(
+                    town.urls["x"] + "/2/tweets/search/recent", params=params, headers=head, timeout=5
+                ).json()
                 seen += [item["id"] for item in page["data"]]
                 params["next_token"] = page["meta"]["next_token"]
                 pages += 1

@@ -32,10 +32,15 @@ def test_a_signed_delivery_is_kept_and_a_second_one_is_seen(town):
     assert town.ledger.summary()["desks"]["webhook"] == {"deliveries": 3, "distinct": 2, "refused": 0}
 
 
-@pytest.mark.parametrize("wrong", [
-    {"at": 1_700_000_000}, {"at": 4_000_000_000}, {"signed": b"another body"},
-    {"secret": "whsec_" + base64.b64encode(b"x" * 32).decode()},
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"at": 1_700_000_000},
+        {"at": 4_000_000_000},
+        {"signed": b"another body"},
+        {"secret": "whsec_" + base64.b64encode(b"x" * 32).decode()},
+    ],
+)
 def test_refuses(town, wrong):
     assert send(town, **wrong) == 401
     assert town.ledger.summary()["desks"]["webhook"]["refused"] == 1
@@ -53,7 +58,10 @@ def test_the_spec_example_verifies(monkeypatch):
     monkeypatch.setattr(webhook, "TOLERANCE", 10**10)
     with Town() as town:
         town.accounts = {"webhook": {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}
-        headers = {"webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": "1614265330",
-                   "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="}
+        headers = {
+            "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "webhook-timestamp": "1614265330",
+            "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        }
         body = b'{"test": 2432232314}'
         assert requests.post(town.urls["webhook"], data=body, headers=headers, timeout=5).status_code == 204

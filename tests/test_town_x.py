@@ -36,8 +36,12 @@ def town():
 
 
 def get(town, **params):
-    return requests.get(town.urls["x"] + "/2/tweets/search/recent", params=params, timeout=5,
-                        headers={"Authorization": f"Bearer {ACCOUNTS['x']['bearer']}"})
+    return requests.get(
+        town.urls["x"] + "/2/tweets/search/recent",
+        params=params,
+        timeout=5,
+        headers={"Authorization": f"Bearer {ACCOUNTS['x']['bearer']}"},
+    )
 
 
 def test_tweepy_pages_newest_first(town):
@@ -63,16 +67,22 @@ def test_since_id_is_exclusive(town):
 def test_default_fields_as_in_the_documented_example(town):
     ident = town.post("x", "Just started learning Python and loving it!")
     assert get(town, query="python").json() == {
-        "data": [{"id": ident, "text": "Just started learning Python and loving it!", "edit_history_tweet_ids": [ident]}],
-        "meta": {"newest_id": ident, "oldest_id": ident, "result_count": 1}}
+        "data": [
+            {"id": ident, "text": "Just started learning Python and loving it!", "edit_history_tweet_ids": [ident]}
+        ],
+        "meta": {"newest_id": ident, "oldest_id": ident, "result_count": 1},
+    }
 
 
 def test_fields_and_expansions(town):
     asked = town.post("x", "northbank app?", author="ann", name="Ann A", lang="en")
     reply = town.post("x", "@ann northbank is down", author="bob", parent=asked)
     found = client(town).search_recent_tweets(
-        "northbank", expansions=["author_id"], tweet_fields=["created_at", "conversation_id", "referenced_tweets", "lang"],
-        user_fields=["public_metrics"])
+        "northbank",
+        expansions=["author_id"],
+        tweet_fields=["created_at", "conversation_id", "referenced_tweets", "lang"],
+        user_fields=["public_metrics"],
+    )
     newest, oldest = found.data
     assert newest.conversation_id == int(asked)
     assert [(r.type, r.id) for r in newest.referenced_tweets] == [("replied_to", int(asked))]
@@ -83,18 +93,34 @@ def test_fields_and_expansions(town):
     assert newest.id == int(reply)
 
 
-@pytest.mark.parametrize(("query", "hits"), [
-    ("northbank", "abc r"), ("northbank -is:retweet", "abc "), ('"north bank"', "d"), ("northbank OR river", "abcer"),
-    ("northbank lang:de", "b"), ("northbank -lang:de -is:retweet", "ac"), ("northbank app OR river", "aer"),
-    ("northbank (app OR hold)", "acr"), ("from:ann northbank", "a"), ("#down", "c"), ("@northbank", "b"),
-    ("northbank has:hashtags", "c"), ("Northbank's", ""),
-])
+@pytest.mark.parametrize(
+    ("query", "hits"),
+    [
+        ("northbank", "abc r"),
+        ("northbank -is:retweet", "abc "),
+        ('"north bank"', "d"),
+        ("northbank OR river", "abcer"),
+        ("northbank lang:de", "b"),
+        ("northbank -lang:de -is:retweet", "ac"),
+        ("northbank app OR river", "aer"),
+        ("northbank (app OR hold)", "acr"),
+        ("from:ann northbank", "a"),
+        ("#down", "c"),
+        ("@northbank", "b"),
+        ("northbank has:hashtags", "c"),
+        ("Northbank's", ""),
+    ],
+)
 def test_queries_are_really_evaluated(town, query, hits):
     a = town.post("x", "Northbank app is gone", author="ann")
     texts = {
-        a: "a", town.post("x", "@northbank was ist los", lang="de"): "b", town.post("x", "northbank on hold #down"): "c",
-        town.post("x", "walked the north bank"): "d", town.post("x", "a river"): "e",
-        town.post("x", "", author="cat", retweet_of=a): "r"}
+        a: "a",
+        town.post("x", "@northbank was ist los", lang="de"): "b",
+        town.post("x", "northbank on hold #down"): "c",
+        town.post("x", "walked the north bank"): "d",
+        town.post("x", "a river"): "e",
+        town.post("x", "", author="cat", retweet_of=a): "r",
+    }
     found = get(town, query=query).json().get("data", [])
     assert sorted(texts[t["id"]] for t in found) == sorted(hits.replace(" ", ""))
 
@@ -104,7 +130,8 @@ def test_an_edit_has_a_new_id_and_its_history(town):
     new = town.edit("x", old, "northbank is great")
     found = client(town).search_recent_tweets("northbank").data
     assert [(str(t.id), t.text, [str(i) for i in t.edit_history_tweet_ids]) for t in found] == [
-        (new, "northbank is great", [old, new])]
+        (new, "northbank is great", [old, new])
+    ]
     assert town.ledger.served("x")[0]["root"] == old
 
 
@@ -129,15 +156,27 @@ def test_lookback_is_seven_days(town):
         client(town).search_recent_tweets("northbank", since_id=old)
 
 
-@pytest.mark.parametrize("params", [
-    {}, {"query": "x" * 513}, {"query": "-is:retweet"}, {"query": "lang:en"}, {"query": "(northbank"},
-    {"query": '"northbank'}, {"query": "northbank place:here"}, {"query": "northbank", "max_results": 9},
-    {"query": "northbank", "max_results": 101}, {"query": "northbank", "next_token": "nonsense"},
-    {"query": "northbank", "tweet.fields": "colour"}, {"query": "northbank", "expansions": "colour"},
-    {"query": "northbank", "colour": "red"}, {"query": "northbank", "start_time": "yesterday"},
-    {"query": "northbank", "since_id": "abc"},
-    {"query": "northbank", "end_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))},
-])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"query": "x" * 513},
+        {"query": "-is:retweet"},
+        {"query": "lang:en"},
+        {"query": "(northbank"},
+        {"query": '"northbank'},
+        {"query": "northbank place:here"},
+        {"query": "northbank", "max_results": 9},
+        {"query": "northbank", "max_results": 101},
+        {"query": "northbank", "next_token": "nonsense"},
+        {"query": "northbank", "tweet.fields": "colour"},
+        {"query": "northbank", "expansions": "colour"},
+        {"query": "northbank", "colour": "red"},
+        {"query": "northbank", "start_time": "yesterday"},
+        {"query": "northbank", "since_id": "abc"},
+        {"query": "northbank", "end_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))},
+    ],
+)
 def test_refuses_what_the_platform_refuses(town, params):
     answer = get(town, **params)
     assert answer.status_code == 400

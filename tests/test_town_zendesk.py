@@ -9,8 +9,14 @@ import requests
 from town.accounts import ACCOUNTS
 from town.server import Town
 
-TICKET = {"ticket": {"subject": "My printer is on fire!", "comment": {"body": "The smoke is very colorful."},
-                     "priority": "urgent", "external_id": "em-42"}}
+TICKET = {
+    "ticket": {
+        "subject": "My printer is on fire!",
+        "comment": {"body": "The smoke is very colorful."},
+        "priority": "urgent",
+        "external_id": "em-42",
+    }
+}
 
 
 @pytest.fixture
@@ -21,8 +27,14 @@ def town():
 
 def call(town, method, path, json=None, **headers):
     own = ACCOUNTS["zendesk"]
-    return requests.request(method, f"{town.urls['zendesk']}/api/v2{path}", json=json, headers=headers, timeout=5,
-                            auth=(f"{own['email']}/token", own["token"]))
+    return requests.request(
+        method,
+        f"{town.urls['zendesk']}/api/v2{path}",
+        json=json,
+        headers=headers,
+        timeout=5,
+        auth=(f"{own['email']}/token", own["token"]),
+    )
 
 
 def test_create_answers_as_the_reference_shows(town):
@@ -30,8 +42,13 @@ def test_create_answers_as_the_reference_shows(town):
     ticket = made.json()["ticket"]
     assert made.status_code == 201
     assert made.headers["Location"] == f"{town.urls['zendesk']}/api/v2/tickets/{ticket['id']}.json"
-    wanted = {"subject": "My printer is on fire!", "description": "The smoke is very colorful.", "status": "new",
-              "priority": "urgent", "external_id": "em-42"}
+    wanted = {
+        "subject": "My printer is on fire!",
+        "description": "The smoke is very colorful.",
+        "status": "new",
+        "priority": "urgent",
+        "external_id": "em-42",
+    }
     assert {k: ticket[k] for k in wanted} == wanted
     assert made.json()["audit"]["events"][0]["type"] == "Comment"
     assert call(town, "GET", f"/tickets/{ticket['id']}").json() == {"ticket": ticket}
@@ -53,13 +70,19 @@ def test_idempotency_key(town):
     assert (first.headers["x-idempotency-lookup"], again.headers["x-idempotency-lookup"]) == ("miss", "hit")
     assert first.json() == again.json()
     other = call(town, "POST", "/tickets", {"ticket": TICKET["ticket"] | {"subject": "x"}}, **{"Idempotency-Key": "k1"})
-    assert (other.status_code, other.json()) == (400, {
-        "error": "IdempotentRequestError", "description": "Request parameters don't match the given idempotency key"})
+    assert (other.status_code, other.json()) == (
+        400,
+        {"error": "IdempotentRequestError", "description": "Request parameters don't match the given idempotency key"},
+    )
     assert len(town.ledger.tickets()) == 1
     town.options["zendesk_key_ttl"] = 0.0
     assert call(town, "POST", "/tickets", TICKET, **{"Idempotency-Key": "k1"}).headers["x-idempotency-lookup"] == "miss"
     assert town.ledger.summary()["desks"]["zendesk"] == {
-        "tickets": 2, "distinct": 1, "comments": 0, "distinct_comments": 0}
+        "tickets": 2,
+        "distinct": 1,
+        "comments": 0,
+        "distinct_comments": 0,
+    }
 
 
 def test_look_up_by_external_id_is_current_and_search_is_behind(town):
@@ -75,16 +98,25 @@ def test_look_up_by_external_id_is_current_and_search_is_behind(town):
 
 def test_update_comments_tags_and_audits(town):
     number = call(town, "POST", "/tickets", {"ticket": TICKET["ticket"] | {"tags": ["A", "b"]}}).json()["ticket"]["id"]
-    done = call(town, "PUT", f"/tickets/{number}", {"ticket": {
-        "comment": {"body": "still down", "public": False}, "status": "open", "additional_tags": ["c"]}})
+    done = call(
+        town,
+        "PUT",
+        f"/tickets/{number}",
+        {"ticket": {"comment": {"body": "still down", "public": False}, "status": "open", "additional_tags": ["c"]}},
+    )
     assert done.json()["ticket"]["tags"] == ["a", "b", "c"]
     assert done.json()["ticket"]["status"] == "open"
     audits = call(town, "GET", f"/tickets/{number}/audits").json()["audits"]
     assert audits[-1] == done.json()["audit"]
-    changes = {e["field_name"]: (e["previous_value"], e["value"]) for e in audits[-1]["events"] if e["type"] == "Change"}
+    changes = {
+        e["field_name"]: (e["previous_value"], e["value"]) for e in audits[-1]["events"] if e["type"] == "Change"
+    }
     assert changes["status"] == ("new", "open")
     comments = call(town, "GET", f"/tickets/{number}/comments").json()["comments"]
-    assert [(c["body"], c["public"]) for c in comments] == [("The smoke is very colorful.", True), ("still down", False)]
+    assert [(c["body"], c["public"]) for c in comments] == [
+        ("The smoke is very colorful.", True),
+        ("still down", False),
+    ]
     assert call(town, "PUT", f"/tickets/{number}", {"ticket": {"tags": ["z"]}}).json()["ticket"]["tags"] == ["z"]
     assert town.ledger.summary()["desks"]["zendesk"]["comments"] == 1
 
@@ -99,19 +131,31 @@ def test_safe_update_and_the_finality_of_closed(town):
     assert call(town, "PUT", path, stale).status_code == 200
     call(town, "PUT", path, {"ticket": {"status": "closed"}})
     final = call(town, "PUT", path, {"ticket": {"comment": {"body": "hello?"}}})
-    assert (final.status_code, final.json()) == (422, {
-        "error": "RecordInvalid", "description": "Record validation errors",
-        "details": {"status": [{"description": "Status: closed prevents ticket update"}]}})
+    assert (final.status_code, final.json()) == (
+        422,
+        {
+            "error": "RecordInvalid",
+            "description": "Record validation errors",
+            "details": {"status": [{"description": "Status: closed prevents ticket update"}]},
+        },
+    )
 
 
-@pytest.mark.parametrize(("change", "status", "field"), [
-    ({"comment": {"body": "  "}}, 422, "base"), ({"comment": None}, 422, "base"),
-    ({"priority": "critical"}, 422, "priority"), ({"status": "closed"}, 422, "status"),
-    ({"type": "wish"}, 422, "type"), ({"tags": "a b"}, 422, "tags"),
-    ({"requester": {"email": "new@example.org"}}, 422, "requester"),
-    ({"requester": {"name": "A", "email": "no address"}}, 422, "requester"),
-    ({"requester_id": 123456}, 422, "requester"), ({"external_id": "x" * 256}, 422, "external_id"),
-])
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"comment": {"body": "  "}}, 422, "base"),
+        ({"comment": None}, 422, "base"),
+        ({"priority": "critical"}, 422, "priority"),
+        ({"status": "closed"}, 422, "status"),
+        ({"type": "wish"}, 422, "type"),
+        ({"tags": "a b"}, 422, "tags"),
+        ({"requester": {"email": "new@example.org"}}, 422, "requester"),
+        ({"requester": {"name": "A", "email": "no address"}}, 422, "requester"),
+        ({"requester_id": 123456}, 422, "requester"),
+        ({"external_id": "x" * 256}, 422, "external_id"),
+    ],
+)
 def test_create_refuses(town, change, status, field):
     answer = call(town, "POST", "/tickets", {"ticket": TICKET["ticket"] | change})
     assert (answer.status_code, list(answer.json()["details"])) == (status, [field])
@@ -155,8 +199,12 @@ def test_the_answer_is_lost_and_the_ticket_is_not(town, kind):
     town.faults.add("zendesk", kind, method="POST", path="/tickets", nth=1)
     own = ACCOUNTS["zendesk"]
     try:
-        status = requests.post(town.urls["zendesk"] + "/api/v2/tickets", json=TICKET, timeout=0.5,
-                               auth=(f"{own['email']}/token", own["token"])).status_code
+        status = requests.post(
+            town.urls["zendesk"] + "/api/v2/tickets",
+            json=TICKET,
+            timeout=0.5,
+            auth=(f"{own['email']}/token", own["token"]),
+        ).status_code
     except requests.RequestException:
         status = 0
     assert status == (500 if kind == "error_after" else 0)
@@ -168,8 +216,9 @@ def test_paging_both_ways(town):
         call(town, "POST", "/tickets", {"ticket": TICKET["ticket"] | {"external_id": f"em-{i}"}})
     first = call(town, "GET", "/tickets?page[size]=3").json()
     assert first["meta"]["has_more"]
-    rest = requests.get(first["links"]["next"], timeout=5,
-                        headers={"Authorization": f"Bearer {ACCOUNTS['zendesk']['oauth']}"}).json()
+    rest = requests.get(
+        first["links"]["next"], timeout=5, headers={"Authorization": f"Bearer {ACCOUNTS['zendesk']['oauth']}"}
+    ).json()
     assert [t["id"] for t in first["tickets"] + rest["tickets"]] == [1, 2, 3, 4, 5]
     assert call(town, "GET", "/tickets?page=101").status_code == 400
 
@@ -187,7 +236,9 @@ def test_ids_go_on_over_a_restart(tmp_path):
 
 def test_twenty_at_once_with_one_key_make_one_ticket(town):
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: call(town, "POST", "/tickets", TICKET, **{"Idempotency-Key": "k1"}), range(20)))
+        answers = list(
+            pool.map(lambda _: call(town, "POST", "/tickets", TICKET, **{"Idempotency-Key": "k1"}), range(20))
+        )
     assert {a.status_code for a in answers} == {201}
     assert sorted(a.headers["x-idempotency-lookup"] for a in answers) == ["hit"] * 19 + ["miss"]
     assert len(town.ledger.tickets()) == 1

@@ -27,8 +27,15 @@ def main(argv: list[str] | None = None) -> int:
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    town = Town(args.ledger, args.seed, ports=_ports(args.ports_file), rates=rates, options=options,
-                story=args.story, speed=args.speed)
+    town = Town(
+        args.ledger,
+        args.seed,
+        ports=_ports(args.ports_file),
+        rates=rates,
+        options=options,
+        story=args.story,
+        speed=args.speed,
+    )
     with town:
         line = json.dumps(town.urls)
         if args.ports_file:

@@ -26,8 +26,11 @@ from town.posts import Post, Timeline
 
 KNOWN = {"news": "Northbank in the news", "forum": "Household money forum", "blog": "Payments blog"}
 PATH = re.compile(r"/([A-Za-z0-9_-]+)\.(rss|atom|json)")
-TYPES = {"rss": "application/rss+xml; charset=utf-8", "atom": "application/atom+xml; charset=utf-8",
-         "json": "application/feed+json; charset=utf-8"}
+TYPES = {
+    "rss": "application/rss+xml; charset=utf-8",
+    "atom": "application/atom+xml; charset=utf-8",
+    "json": "application/feed+json; charset=utf-8",
+}
 
 
 @dataclass
@@ -51,13 +54,41 @@ class Feeds(Stand):
 
     # -- what people do -----------------------------------------------------------------------------------------
 
-    def make(self, text: str, *, seq: int, created: float, visible_from: float, title: str = "",
-             author: str | None = "someone", origin: str = "news", parent: str | None = None, lang: str | None = None,
-             malformed: str = "", kind: str = "entry", **extra: Any) -> Post:
+    def make(
+        self,
+        text: str,
+        *,
+        seq: int,
+        created: float,
+        visible_from: float,
+        title: str = "",
+        author: str | None = "someone",
+        origin: str = "news",
+        parent: str | None = None,
+        lang: str | None = None,
+        malformed: str = "",
+        kind: str = "entry",
+        **extra: Any,
+    ) -> Post:
         # RFC 4151 tag URIs, unique over all feeds of the town
         native_id = f"tag:feeds.northbank.example,2026:{origin}/{seq}"
-        return Post("feeds", origin, native_id, "entry", author, title or text[:60], text, created, visible_from, seq,
-                    parent, parent or native_id, lang, malformed=malformed, extra=extra)
+        return Post(
+            "feeds",
+            origin,
+            native_id,
+            "entry",
+            author,
+            title or text[:60],
+            text,
+            created,
+            visible_from,
+            seq,
+            parent,
+            parent or native_id,
+            lang,
+            malformed=malformed,
+            extra=extra,
+        )
 
     def take(self, post: Post) -> None:
         self.posts[post.native_id] = post
@@ -90,8 +121,12 @@ class Feeds(Stand):
         fault = request.fault("illformed")
         spoil = request.fault("malformed")
         rendered = self._ill(name, kind, fault) if fault else self._feed(name, kind, spoil)
-        headers = {"ETag": rendered.etag, "Last-Modified": rendered.modified, "Vary": "Accept-Encoding",
-                   "Cache-Control": f"max-age={int(self.town.options['feed_max_age'])}"}
+        headers = {
+            "ETag": rendered.etag,
+            "Last-Modified": rendered.modified,
+            "Vary": "Accept-Encoding",
+            "Cache-Control": f"max-age={int(self.town.options['feed_max_age'])}",
+        }
         if _unchanged(request, rendered):
             return Response(304, b"", headers)
         headers["Content-Type"] = "text/plain" if fault and fault.options.get("mode") == "wrongtype" else TYPES[kind]
@@ -143,7 +178,13 @@ class Feeds(Stand):
             body = body.replace(b"Northbank", b"North & bank", 1)
         elif mode == "laughs":  # entities that grow when expanded (CVE-2003-1564)
             head, _, rest = body.partition(b"?>")
-            doctype = b'<!DOCTYPE feed [<!ENTITY a "ha"><!ENTITY b "' + b"&a;" * 500 + b'"><!ENTITY c "' + b"&b;" * 500 + b'">]>'
+            doctype = (
+                b'<!DOCTYPE feed [<!ENTITY a "ha"><!ENTITY b "'
+                + b"&a;" * 500
+                + b'"><!ENTITY c "'
+                + b"&b;" * 500
+                + b'">]>'
+            )
             body = head + b"?>" + doctype + rest.replace(b"Northbank", b"&c;", 1)
         elif mode == "huge":  # endless white space; packed it is a gzip bomb
             body += b" " * (int(fault.options.get("megabytes", 20)) << 20)
@@ -198,16 +239,21 @@ def _rss_item(post: Post) -> str:
     guid = "" if bad == "missing_id" else f'<guid isPermaLink="false">{post.native_id}</guid><link>{_link(post)}</link>'
     author = "" if bad == "null_author" or not post.author else f"<dc:creator>{escape(post.author)}</dc:creator>"
     date = "yesterday" if bad == "wrong_types" else formatdate(post.created, usegmt=True)
-    return (f"<item><title>{escape(post.title)}</title>{guid}"
-            f"<description>{escape(_paragraphs(post.text))}</description>{author}<pubDate>{date}</pubDate></item>")
+    return (
+        f"<item><title>{escape(post.title)}</title>{guid}"
+        f"<description>{escape(_paragraphs(post.text))}</description>{author}<pubDate>{date}</pubDate></item>"
+    )
 
 
 def _rss(name: str, url: str, changed: float, entries: list[str]) -> str:
-    return (f'<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/">'
-            f"<channel><title>{escape(KNOWN.get(name, name))}</title><link>https://{name}.northbank.example/</link>"
-            f"<description>{escape(KNOWN.get(name, name))}</description><language>en</language>"
-            f"<lastBuildDate>{formatdate(changed, usegmt=True)}</lastBuildDate>\n"
-            + "\n".join(entries) + "\n</channel></rss>\n")
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        f"<channel><title>{escape(KNOWN.get(name, name))}</title><link>https://{name}.northbank.example/</link>"
+        f"<description>{escape(KNOWN.get(name, name))}</description><language>en</language>"
+        f"<lastBuildDate>{formatdate(changed, usegmt=True)}</lastBuildDate>\n"
+        + "\n".join(entries)
+        + "\n</channel></rss>\n"
+    )
 
 
 def _atom_entry(post: Post) -> str:
@@ -219,25 +265,34 @@ def _atom_entry(post: Post) -> str:
     updated = "yesterday" if bad == "wrong_types" else _iso(post.edited or post.created)
     reply = f'<thr:in-reply-to ref="{escape(post.parent)}"/>' if post.parent else ""
     lang = f' xml:lang="{post.lang}"' if post.lang else ""
-    return (f"<entry{lang}>{ident}<title>{escape(post.title)}</title><published>{published}</published>"
-            f"<updated>{updated}</updated>{author}{reply}"
-            f'<content type="html">{escape(_paragraphs(post.text))}</content></entry>')
+    return (
+        f"<entry{lang}>{ident}<title>{escape(post.title)}</title><published>{published}</published>"
+        f"<updated>{updated}</updated>{author}{reply}"
+        f'<content type="html">{escape(_paragraphs(post.text))}</content></entry>'
+    )
 
 
 def _atom(name: str, url: str, changed: float, entries: list[str]) -> str:
-    return (f'<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom"'
-            f' xmlns:thr="http://purl.org/syndication/thread/1.0"><id>{escape(url)}</id>'
-            f'<title>{escape(KNOWN.get(name, name))}</title><link rel="self" href="{escape(url)}"/>'
-            f"<updated>{_iso(changed)}</updated>\n" + "\n".join(entries) + "\n</feed>\n")
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom"'
+        f' xmlns:thr="http://purl.org/syndication/thread/1.0"><id>{escape(url)}</id>'
+        f'<title>{escape(KNOWN.get(name, name))}</title><link rel="self" href="{escape(url)}"/>'
+        f"<updated>{_iso(changed)}</updated>\n" + "\n".join(entries) + "\n</feed>\n"
+    )
 
 
 def _json_item(post: Post) -> str:
     """[json] id is required; a reader should coerce a number to a string; one of content_html, content_text."""
     bad = post.malformed
     item: dict[str, Any] = {
-        "id": post.native_id, "url": _link(post), "title": post.title, "content_text": post.text,
-        "date_published": _iso(post.created), "date_modified": _iso(post.edited or post.created),
-        "authors": [{"name": post.author}] if post.author else [], "language": post.lang or "en",
+        "id": post.native_id,
+        "url": _link(post),
+        "title": post.title,
+        "content_text": post.text,
+        "date_published": _iso(post.created),
+        "date_modified": _iso(post.edited or post.created),
+        "authors": [{"name": post.author}] if post.author else [],
+        "language": post.lang or "en",
     }
     if bad == "missing_id":
         del item["id"], item["url"]
@@ -249,8 +304,15 @@ def _json_item(post: Post) -> str:
 
 
 def _json(name: str, url: str, changed: float, entries: list[str]) -> str:
-    head = json.dumps({"version": "https://jsonfeed.org/version/1.1", "title": KNOWN.get(name, name), "feed_url": url,
-                       "home_page_url": f"https://{name}.northbank.example/", "language": "en"})
+    head = json.dumps(
+        {
+            "version": "https://jsonfeed.org/version/1.1",
+            "title": KNOWN.get(name, name),
+            "feed_url": url,
+            "home_page_url": f"https://{name}.northbank.example/",
+            "language": "en",
+        }
+    )
     return f'{head[:-1]}, "items": [{", ".join(entries)}]}}'
 
 

@@ -226,8 +226,18 @@ class Handler(BaseHTTPRequestHandler):
     def _note(self, request: Request, response: Response, started: float, whole: bool) -> None:
         items = response.items if whole else []
         faults = ",".join(f.kind for f in request.faults)
-        row = (self.server.stand.name, request.method, request.path, request.raw_query, response.status, started,
-               round((time.time() - started) * 1000, 2), faults, len(items), request.headers.get("User-Agent", ""))
+        row = (
+            self.server.stand.name,
+            request.method,
+            request.path,
+            request.raw_query,
+            response.status,
+            started,
+            round((time.time() - started) * 1000, 2),
+            faults,
+            len(items),
+            request.headers.get("User-Agent", ""),
+        )
         self.server.town.ledger.note_request(row, items)
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -120,10 +120,13 @@ class Ledger:
             with self.transaction() as db:
                 db.executemany(
                     "INSERT INTO requests (platform,method,path,query,status,at,ms,fault,items,agent)"
-                    " VALUES (?,?,?,?,?,?,?,?,?,?)", requests)
+                    " VALUES (?,?,?,?,?,?,?,?,?,?)",
+                    requests,
+                )
                 db.executemany(
                     "INSERT INTO served VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-                    [(*key, count) for key, count in served.items()])
+                    [(*key, count) for key, count in served.items()],
+                )
 
     def close(self) -> None:
         self._stop.set()
@@ -161,8 +164,11 @@ class Ledger:
 
     def posts(self, platform: str | None = None) -> list[dict[str, Any]]:
         """Everything ever written, as it stands now: what a reader that missed nothing would hold."""
-        return self.ask("SELECT platform, origin, native_id, kind, author, title, text, created, visible_from, edited,"
-                        " deleted FROM posts WHERE ? IN ('', platform) ORDER BY seq", platform or "")
+        return self.ask(
+            "SELECT platform, origin, native_id, kind, author, title, text, created, visible_from, edited,"
+            " deleted FROM posts WHERE ? IN ('', platform) ORDER BY seq",
+            platform or "",
+        )
 
     def requests(self, platform: str | None = None) -> list[dict[str, Any]]:
         return self.rows("SELECT * FROM requests WHERE ? IN ('', platform) ORDER BY id", platform or "")
@@ -174,14 +180,18 @@ class Ledger:
     def comments(self, desk: str = "zendesk") -> list[dict[str, Any]]:
         return self.rows(
             "SELECT c.id, c.ticket, c.first, c.at, c.body, t.external_id FROM comments c"
-            " JOIN tickets t ON t.id = c.ticket AND t.desk = c.desk WHERE c.desk = ? ORDER BY c.id", desk)
+            " JOIN tickets t ON t.id = c.ticket AND t.desk = c.desk WHERE c.desk = ? ORDER BY c.id",
+            desk,
+        )
 
     def deliveries(self) -> list[dict[str, Any]]:
         return self.rows("SELECT * FROM deliveries ORDER BY id")
 
     def mails(self) -> list[dict[str, Any]]:
         """What the mail server took, one row per final dot: a mail sent twice is here twice, under one Message-ID."""
-        return [{**row, "recipients": json.loads(row["recipients"])} for row in self.rows("SELECT * FROM mails ORDER BY id")]
+        return [
+            {**row, "recipients": json.loads(row["recipients"])} for row in self.rows("SELECT * FROM mails ORDER BY id")
+        ]
 
     def notices(self) -> list[dict[str, Any]]:
         """What came to the receiver of plain JSON."""
@@ -190,24 +200,29 @@ class Ledger:
     def summary(self) -> dict[str, Any]:
         """The figures Earmark's own are compared with."""
         served = self.rows(
-            "SELECT platform, count(*) AS \"distinct\", sum(only_bad) AS malformed, sum(times) AS times FROM"
+            'SELECT platform, count(*) AS "distinct", sum(only_bad) AS malformed, sum(times) AS times FROM'
             " (SELECT platform, root, min(malformed) AS only_bad, sum(count) AS times FROM served"
-            "  GROUP BY platform, root) GROUP BY platform")
+            "  GROUP BY platform, root) GROUP BY platform"
+        )
         posts = self.rows("SELECT platform, count(*) AS total, sum(deleted <> '') AS deleted FROM posts GROUP BY 1")
-        requests = self.rows(
-            "SELECT platform, count(*) AS total, sum(fault <> '') AS faulted FROM requests GROUP BY 1")
+        requests = self.rows("SELECT platform, count(*) AS total, sum(fault <> '') AS faulted FROM requests GROUP BY 1")
         tickets = self.rows(
             "SELECT count(*) AS tickets, count(DISTINCT coalesce(external_id, 'no external id ' || id))"
-            " AS \"distinct\" FROM tickets WHERE desk = 'zendesk'")[0]
+            " AS \"distinct\" FROM tickets WHERE desk = 'zendesk'"
+        )[0]
         comments = self.rows(
             "SELECT count(*) AS comments, count(DISTINCT ticket || ':' || body) AS distinct_comments"
-            " FROM comments WHERE desk = 'zendesk' AND NOT first")[0]
+            " FROM comments WHERE desk = 'zendesk' AND NOT first"
+        )[0]
         hooks = self.rows(
             "SELECT count(*) FILTER (WHERE status < 300) AS deliveries,"
-            " count(DISTINCT webhook_id) FILTER (WHERE status < 300) AS \"distinct\","
-            " count(*) FILTER (WHERE status >= 300) AS refused FROM deliveries")[0]
+            ' count(DISTINCT webhook_id) FILTER (WHERE status < 300) AS "distinct",'
+            " count(*) FILTER (WHERE status >= 300) AS refused FROM deliveries"
+        )[0]
         return {
-            "served": _by_platform(served), "posts": _by_platform(posts), "requests": _by_platform(requests),
+            "served": _by_platform(served),
+            "posts": _by_platform(posts),
+            "requests": _by_platform(requests),
             "desks": {"zendesk": tickets | comments, "webhook": hooks},
         }
 
@@ -218,5 +233,18 @@ def _by_platform(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def _post_row(p: Post) -> tuple[Any, ...]:
     data = {"parent": p.parent, "thread": p.thread, "lang": p.lang, "malformed": p.malformed, "extra": p.extra}
-    return (p.platform, p.origin, p.native_id, p.kind, p.author, p.title, p.text, p.created, p.visible_from, p.seq,
-            p.edited, p.deleted, json.dumps(data))
+    return (
+        p.platform,
+        p.origin,
+        p.native_id,
+        p.kind,
+        p.author,
+        p.title,
+        p.text,
+        p.created,
+        p.visible_from,
+        p.seq,
+        p.edited,
+        p.deleted,
+        json.dumps(data),
+    )

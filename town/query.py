@@ -90,7 +90,8 @@ class Parser:
             if name not in self.operators:
                 raise BadQuery(
                     f"Reference to invalid operator '{name}'. Operator is not available in current product or product"
-                    f" packaging. (at position {self.at})")
+                    f" packaging. (at position {self.at})"
+                )
             self.standalone += name not in CONJUNCTION
             return self.operators[name](value.strip('"').lower())
         self.standalone += 1

@@ -45,14 +45,42 @@ class Reddit(Stand):
 
     # -- what people do -----------------------------------------------------------------------------------------
 
-    def make(self, text: str, *, seq: int, created: float, visible_from: float, title: str = "", author: str = "someone",
-             origin: str = "northbank", kind: str = "t3", parent: str | None = None, lang: str | None = None,
-             malformed: str = "", **extra: Any) -> Post:
+    def make(
+        self,
+        text: str,
+        *,
+        seq: int,
+        created: float,
+        visible_from: float,
+        title: str = "",
+        author: str = "someone",
+        origin: str = "northbank",
+        kind: str = "t3",
+        parent: str | None = None,
+        lang: str | None = None,
+        malformed: str = "",
+        **extra: Any,
+    ) -> Post:
         native_id = f"{kind}_{forms.base36(60_000_000_000 + seq)}"
         above = self.posts.get(parent or "")
         thread = native_id if kind == "t3" else (above.thread if above else parent)
-        return Post("reddit", origin, native_id, kind, author, title or ("" if kind == "t1" else text[:80]), text,
-                    created, visible_from, seq, parent, thread, lang, malformed=malformed, extra=extra)
+        return Post(
+            "reddit",
+            origin,
+            native_id,
+            kind,
+            author,
+            title or ("" if kind == "t1" else text[:80]),
+            text,
+            created,
+            visible_from,
+            seq,
+            parent,
+            thread,
+            lang,
+            malformed=malformed,
+            extra=extra,
+        )
 
     def take(self, post: Post) -> None:
         self.posts[post.native_id] = post
@@ -111,8 +139,15 @@ class Reddit(Stand):
         return response
 
     def refuse(self, status: int, fault: Fault | None = None) -> Response:
-        words = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-                 429: "Too Many Requests", 500: "Internal Server Error"}
+        words = {
+            400: "Bad Request",
+            401: "Unauthorized",
+            403: "Forbidden",
+            404: "Not Found",
+            405: "Method Not Allowed",
+            429: "Too Many Requests",
+            500: "Internal Server Error",
+        }
         response = answer({"message": words.get(status, "Error"), "error": status}, status)
         if status == 401:  # what prawcore reads to tell an expired token from a bad one (RFC 6750 section 3)
             response.headers["WWW-Authenticate"] = 'Bearer realm="reddit", error="invalid_token"'
@@ -214,8 +249,11 @@ class Reddit(Stand):
         if keep and key:  # a search is as deep in its own results
             passed = sum(1 for line in lines for p in line.newer(key, len(line.keys)) if keep(p)) + 1
         room = max(0, depth - passed)
-        walk = lines[0].older(key) if len(lines) == 1 else merge(
-            *(line.older(key) for line in lines), key=lambda p: p.key, reverse=True)
+        walk = (
+            lines[0].older(key)
+            if len(lines) == 1
+            else merge(*(line.older(key) for line in lines), key=lambda p: p.key, reverse=True)
+        )
         found = list(islice((p for p in walk if keep is None or keep(p)), min(limit, room) + 1))
         page, more = found[: min(limit, room)], len(found) > min(limit, room)
         if after and request.fault("duplicate") and (again := self.posts[after]).deleted != "gone":
@@ -240,16 +278,26 @@ class Reddit(Stand):
             children.append(text)
             items.append(forms.key(post, mode, text))
         after = json.dumps(last.native_id if last else None)
-        body = f'{{"kind":"Listing","data":{{"after":{after},"dist":{len(posts)},"modhash":null,"geo_filter":"",' \
-               f'"children":[{",".join(children)}],"before":null}}}}'
+        body = (
+            f'{{"kind":"Listing","data":{{"after":{after},"dist":{len(posts)},"modhash":null,"geo_filter":"",'
+            f'"children":[{",".join(children)}],"before":null}}}}'
+        )
         response = Response(200, body.encode(), {"Content-Type": JSON}, items)
         if shift := request.fault("shift"):
             origin = posts[0].origin if posts else "northbank"
             kind = posts[0].kind if posts else "t3"
             count = int(shift.options.get("posts", 5))
-            response.after = lambda: [self.town.post("reddit", f"Northbank: one more while you were paging, {i}",
-                                                     origin=origin, kind=kind, author=f"late{i}",
-                                                     parent=posts[0].parent if posts else None) for i in range(count)]
+            response.after = lambda: [
+                self.town.post(
+                    "reddit",
+                    f"Northbank: one more while you were paging, {i}",
+                    origin=origin,
+                    kind=kind,
+                    author=f"late{i}",
+                    parent=posts[0].parent if posts else None,
+                )
+                for i in range(count)
+            ]
         return response
 
     def render(self, post: Post, plain: bool, mode: str | None = None) -> str:

@@ -24,8 +24,11 @@ def base36(number: int) -> str:
 
 def limits(limit: int, used: int, left: int) -> dict[str, str]:
     """Remaining is a float in a string, reset is seconds to go and no epoch (seen in prawcore's cassettes)."""
-    return {"x-ratelimit-remaining": f"{max(0, limit - used):.1f}", "x-ratelimit-used": str(min(used, limit)),
-            "x-ratelimit-reset": str(left)}
+    return {
+        "x-ratelimit-remaining": f"{max(0, limit - used):.1f}",
+        "x-ratelimit-used": str(min(used, limit)),
+        "x-ratelimit-reset": str(left),
+    }
 
 
 def key(post: Post, mode: str, text: str) -> ServedKey:
@@ -41,22 +44,50 @@ def data(post: Post) -> dict[str, Any]:
     short = post.native_id[3:]
     rng = random.Random(post.native_id)
     data: dict[str, Any] = {
-        "subreddit": post.origin, "subreddit_name_prefixed": f"r/{post.origin}", "subreddit_id": "t5_2qh1i",
-        "id": short, "name": post.native_id, "author": post.author, "score": rng.randrange(1, 90), "gilded": 0,
-        "created": created, "created_utc": created, "edited": float(int(post.edited)) if post.edited else False,
-        "locked": False, "stickied": False, "archived": False, "distinguished": None, "saved": False,
+        "subreddit": post.origin,
+        "subreddit_name_prefixed": f"r/{post.origin}",
+        "subreddit_id": "t5_2qh1i",
+        "id": short,
+        "name": post.native_id,
+        "author": post.author,
+        "score": rng.randrange(1, 90),
+        "gilded": 0,
+        "created": created,
+        "created_utc": created,
+        "edited": float(int(post.edited)) if post.edited else False,
+        "locked": False,
+        "stickied": False,
+        "archived": False,
+        "distinguished": None,
+        "saved": False,
         "author_fullname": "t2_" + hashlib.sha256(str(post.author).encode()).hexdigest()[:7],
     }
     if post.kind == "t3":
         link = f"/r/{post.origin}/comments/{short}/{re.sub(r'[^a-z0-9]+', '_', post.title.lower())[:40].strip('_')}/"
-        data |= {"title": post.title, "selftext": post.text, "is_self": True, "domain": f"self.{post.origin}",
-                 "permalink": link, "url": f"https://www.reddit.com{link}", "num_comments": rng.randrange(9),
-                 "upvote_ratio": 0.93, "over_18": False, "removed_by_category": None}
+        data |= {
+            "title": post.title,
+            "selftext": post.text,
+            "is_self": True,
+            "domain": f"self.{post.origin}",
+            "permalink": link,
+            "url": f"https://www.reddit.com{link}",
+            "num_comments": rng.randrange(9),
+            "upvote_ratio": 0.93,
+            "over_18": False,
+            "removed_by_category": None,
+        }
     else:
         thread = (post.thread or "t3_1")[3:]
-        data |= {"body": post.text, "link_id": post.thread or "t3_1", "parent_id": post.parent or "t3_1",
-                 "permalink": f"/r/{post.origin}/comments/{thread}/comment/{short}/", "is_submitter": False,
-                 "link_title": post.title, "controversiality": 0, "replies": ""}
+        data |= {
+            "body": post.text,
+            "link_id": post.thread or "t3_1",
+            "parent_id": post.parent or "t3_1",
+            "permalink": f"/r/{post.origin}/comments/{thread}/comment/{short}/",
+            "is_submitter": False,
+            "link_title": post.title,
+            "controversiality": 0,
+            "replies": "",
+        }
     if post.deleted:  # author and text become [deleted], the title stays, author_fullname goes (seen in recordings)
         data["author"] = "[deleted]"
         data["body" if post.kind == "t1" else "selftext"] = "[deleted]"

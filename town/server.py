@@ -28,14 +28,34 @@ from town.x import X
 from town.zendesk import Zendesk
 
 # Published limits are per account and plan; these are wide so that only a test that asks for a limit meets one.
-RATES = {"reddit": (60_000, 600), "x": (45_000, 900), "zendesk": (100_000, 60), "zendesk_ticket": (100_000, 600),
-         "mastodon": (30_000, 300), "hackernews": (100_000, 3600), "appstore": (60_000, 3600), "discourse": (60_000, 60)}
+RATES = {
+    "reddit": (60_000, 600),
+    "x": (45_000, 900),
+    "zendesk": (100_000, 60),
+    "zendesk_ticket": (100_000, 600),
+    "mastodon": (30_000, 300),
+    "hackernews": (100_000, 3600),
+    "appstore": (60_000, 3600),
+    "discourse": (60_000, 60),
+}
 OPTIONS: dict[str, Any] = {
-    "reddit_depth": 1000, "reddit_token_ttl": 86_400, "reddit_disorder": 0.04, "x_lag": 0.0, "feed_window": 100,
-    "feed_max_age": 0, "zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0,
-    "mastodon_login_required": False, "appstore_page": 50, "appstore_app_entry": True, "appstore_dates": True,
-    "discourse_before": "exclusive", "discourse_login_required": False, "discourse_page": 50,
-    "smtp_certificate": "", "smtp_implicit": 0,  # a file with certificate and key: encryption is insisted on
+    "reddit_depth": 1000,
+    "reddit_token_ttl": 86_400,
+    "reddit_disorder": 0.04,
+    "x_lag": 0.0,
+    "feed_window": 100,
+    "feed_max_age": 0,
+    "zendesk_search_lag": 30.0,
+    "zendesk_key_ttl": 7200.0,
+    "mastodon_login_required": False,
+    "appstore_page": 50,
+    "appstore_app_entry": True,
+    "appstore_dates": True,
+    "discourse_before": "exclusive",
+    "discourse_login_required": False,
+    "discourse_page": 50,
+    "smtp_certificate": "",
+    "smtp_implicit": 0,  # a file with certificate and key: encryption is insisted on
 }
 
 
@@ -43,9 +63,16 @@ class Town:
     """All stand-ins in one process, sharing one ledger, one seed and one list of faults."""
 
     def __init__(
-        self, ledger: str | Path | None = None, seed: int = 1, *, ports: dict[str, int] | None = None,
-        rates: dict[str, tuple[int, int]] | None = None, options: dict[str, Any] | None = None,
-        story: str | None = None, speed: float = 1.0, record_served: bool = True,
+        self,
+        ledger: str | Path | None = None,
+        seed: int = 1,
+        *,
+        ports: dict[str, int] | None = None,
+        rates: dict[str, tuple[int, int]] | None = None,
+        options: dict[str, Any] | None = None,
+        story: str | None = None,
+        speed: float = 1.0,
+        record_served: bool = True,
     ) -> None:
         if unknown := set(options or {}) - set(OPTIONS):
             raise ValueError(f"unknown option {sorted(unknown)}")
@@ -73,7 +100,10 @@ class Town:
             s.name: PlatformServer(self, s, (ports or {}).get(s.name, 0)) for s in stands
         }
         self.servers["smtp"] = SmtpServer(
-            self, (ports or {}).get("smtp", 0), str(self.options["smtp_certificate"]), bool(self.options["smtp_implicit"])
+            self,
+            (ports or {}).get("smtp", 0),
+            str(self.options["smtp_certificate"]),
+            bool(self.options["smtp_implicit"]),
         )
         self.servers["imap"] = ImapServer(self, self.platforms["imap"], (ports or {}).get("imap", 0))
         self.story = Story(self, story, speed)
@@ -133,8 +163,16 @@ class Town:
             self._seq += 1
             return self._seq
 
-    def _make(self, platform: str, text: str, now: float, *, created: float | None = None, visible_in: float = 0.0,
-              **about: Any) -> Post:
+    def _make(
+        self,
+        platform: str,
+        text: str,
+        now: float,
+        *,
+        created: float | None = None,
+        visible_in: float = 0.0,
+        **about: Any,
+    ) -> Post:
         written = now if created is None else float(created)
         visible = now + visible_in if visible_in else min(written, now)
         make: Callable[..., Post] = self.platforms[platform].make
@@ -151,8 +189,16 @@ class Town:
             post = self.platforms[platform].delete(native_id, shown)
             self.ledger.save_posts([post], meta=meta)
 
-    def preload(self, platform: str, texts: Iterable[str], *, start: float | None = None, step: float = 0.01,
-                authors: int = 5000, **about: Any) -> list[str]:
+    def preload(
+        self,
+        platform: str,
+        texts: Iterable[str],
+        *,
+        start: float | None = None,
+        step: float = 0.01,
+        authors: int = 5000,
+        **about: Any,
+    ) -> list[str]:
         """Many posts at once, one `step` apart from `start` (default: ending now), rendered ahead where that can be."""
         texts = list(texts)
         now = time.time()

@@ -56,8 +56,12 @@ class Story:
             return {"name": None, "state": "none"}
         over = self.next >= len(self.events)
         return {
-            "name": self.name, "state": "done" if over else "paused" if self._paused else "running", "next": self.next,
-            "total": len(self.events), "elapsed": round(self.elapsed, 2), "length": LENGTH,
+            "name": self.name,
+            "state": "done" if over else "paused" if self._paused else "running",
+            "next": self.next,
+            "total": len(self.events),
+            "elapsed": round(self.elapsed, 2),
+            "length": LENGTH,
             "phase": "after" if over else phase_at(self.elapsed),
             "by_platform": Counter(e.platform for e in self.events[: self.next] if e.act == "post"),
         }

@@ -6,8 +6,18 @@ import random
 
 SLOTS: dict[str, list[str]] = {
     "amount": ["£12.40", "£38", "£64.99", "£120", "£240", "£9.75", "£1,150", "£86.20"],
-    "shop": ["the supermarket", "a petrol station", "the pharmacy", "the bakery", "IKEA", "a hotel desk", "the vet",
-             "the train station", "the farm shop", "a restaurant"],
+    "shop": [
+        "the supermarket",
+        "a petrol station",
+        "the pharmacy",
+        "the bakery",
+        "IKEA",
+        "a hotel desk",
+        "the vet",
+        "the train station",
+        "the farm shop",
+        "a restaurant",
+    ],
     "minutes": ["20", "25", "35", "40", "45", "50", "70", "90"],
     "device": ["my iPhone", "Android", "my old Pixel", "two phones", "the tablet", "the laptop"],
     "weekday": ["Monday", "Tuesday", "Thursday", "Friday", "Saturday"],
@@ -129,9 +139,12 @@ VOICES: dict[str, list[str]] = {
         "Lost a grey cat near {shop}, answers to Biscuit {sad}",
     ],
     "me_too": [
-        "Same here, still {error}", "same problem at {shop}, had to borrow cash from {who}",
-        "+1, {brand} doesn't work on {device} either. Ridiculous", "Update: still nothing after {minutes} minutes {sad}",
-        "It's the same for {who}. {brand} must fix this, it's awful", "Try the website, worked for me once",
+        "Same here, still {error}",
+        "same problem at {shop}, had to borrow cash from {who}",
+        "+1, {brand} doesn't work on {device} either. Ridiculous",
+        "Update: still nothing after {minutes} minutes {sad}",
+        "It's the same for {who}. {brand} must fix this, it's awful",
+        "Try the website, worked for me once",
     ],
     "de": [
         "{brand} App geht nicht mehr, seit {minutes} Minuten nur {error}. Schrecklich {sad}",
@@ -158,20 +171,75 @@ OWN = [
 ]
 
 NEWS = [
-    ("Northbank customers locked out as app fails", "Thousands of Northbank customers could not log in or pay by card "
-     "on Sunday.\n\nReports rose sharply within minutes, with shoppers left at the till. The bank has apologised."),
-    ("Northbank outage: what to do if you were charged twice", "Keep your receipt and take a screenshot. Northbank says "
-     "double charges will be refunded automatically."),
-    ("Consumer group calls Northbank outage unacceptable", "A consumer group said it was shocked by the failure and "
-     "demanded compensation for customers who were stranded."),
-    ("Northbank says service is restored", "Northbank said app and cards are working again and thanked customers for "
-     "their patience."),
+    (
+        "Northbank customers locked out as app fails",
+        "Thousands of Northbank customers could not log in or pay by card "
+        "on Sunday.\n\nReports rose sharply within minutes, with shoppers left at the till. The bank has apologised.",
+    ),
+    (
+        "Northbank outage: what to do if you were charged twice",
+        "Keep your receipt and take a screenshot. Northbank says double charges will be refunded automatically.",
+    ),
+    (
+        "Consumer group calls Northbank outage unacceptable",
+        "A consumer group said it was shocked by the failure and "
+        "demanded compensation for customers who were stranded.",
+    ),
+    (
+        "Northbank says service is restored",
+        "Northbank said app and cards are working again and thanked customers for their patience.",
+    ),
 ]
 
-FIRST = ["Ann", "Ben", "Carla", "Dev", "Ella", "Femi", "Grace", "Hugo", "Ines", "Jonas", "Kim", "Lars", "Maya", "Nils",
-         "Olga", "Priya", "Quinn", "Rosa", "Sven", "Tara", "Uma", "Vik", "Wren", "Yara", "Zoe"]
-LAST = ["Archer", "Bakare", "Costa", "Dietrich", "Evans", "Fischer", "Garcia", "Hughes", "Iqbal", "Jensen", "Kaur",
-        "Lopez", "Murphy", "Novak", "Okafor", "Price", "Quigley", "Rossi", "Singh", "Tanaka"]
+FIRST = [
+    "Ann",
+    "Ben",
+    "Carla",
+    "Dev",
+    "Ella",
+    "Femi",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jonas",
+    "Kim",
+    "Lars",
+    "Maya",
+    "Nils",
+    "Olga",
+    "Priya",
+    "Quinn",
+    "Rosa",
+    "Sven",
+    "Tara",
+    "Uma",
+    "Vik",
+    "Wren",
+    "Yara",
+    "Zoe",
+]
+LAST = [
+    "Archer",
+    "Bakare",
+    "Costa",
+    "Dietrich",
+    "Evans",
+    "Fischer",
+    "Garcia",
+    "Hughes",
+    "Iqbal",
+    "Jensen",
+    "Kaur",
+    "Lopez",
+    "Murphy",
+    "Novak",
+    "Okafor",
+    "Price",
+    "Quigley",
+    "Rossi",
+    "Singh",
+    "Tanaka",
+]
 
 
 def say(rng: random.Random, mood: str, brand: str) -> str:

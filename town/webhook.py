@@ -30,8 +30,10 @@ class Webhook(Stand):
         wrong = self._wrong(request)
         status = 401 if wrong else 204
         with self.town.ledger.transaction() as db:
-            db.execute("INSERT INTO deliveries (webhook_id, at, status, body) VALUES (?,?,?,?)",
-                       (request.headers.get("webhook-id"), time.time(), status, request.body.decode("utf-8", "replace")))
+            db.execute(
+                "INSERT INTO deliveries (webhook_id, at, status, body) VALUES (?,?,?,?)",
+                (request.headers.get("webhook-id"), time.time(), status, request.body.decode("utf-8", "replace")),
+            )
         return answer({"error": wrong}, 401) if wrong else Response(204)
 
     def refuse(self, status: int, fault: Fault | None = None) -> Response:
@@ -66,6 +68,7 @@ class Receiver(Stand):
         if not isinstance(body, dict):
             return answer({"error": "not a JSON object"}, 400)
         with self.town.ledger.transaction() as db:
-            db.execute("INSERT INTO notices (at, path, body) VALUES (?,?,?)",
-                       (time.time(), request.path, json.dumps(body)))
+            db.execute(
+                "INSERT INTO notices (at, path, body) VALUES (?,?,?)", (time.time(), request.path, json.dumps(body))
+            )
         return answer({"ok": True})

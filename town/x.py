@@ -26,23 +26,78 @@ from town.x_forms import moment, snowflake, stamp, user_id
 
 WEEK = 7 * 86400
 TWEET_FIELDS = {
-    "article", "attachments", "author_id", "card_uri", "context_annotations", "conversation_id", "created_at",
-    "display_text_range", "edit_controls", "edit_history_tweet_ids", "entities", "geo", "id", "in_reply_to_user_id",
-    "lang", "note_tweet", "possibly_sensitive", "public_metrics", "referenced_tweets", "reply_settings", "source",
-    "text", "withheld",
+    "article",
+    "attachments",
+    "author_id",
+    "card_uri",
+    "context_annotations",
+    "conversation_id",
+    "created_at",
+    "display_text_range",
+    "edit_controls",
+    "edit_history_tweet_ids",
+    "entities",
+    "geo",
+    "id",
+    "in_reply_to_user_id",
+    "lang",
+    "note_tweet",
+    "possibly_sensitive",
+    "public_metrics",
+    "referenced_tweets",
+    "reply_settings",
+    "source",
+    "text",
+    "withheld",
 }
 USER_FIELDS = {
-    "created_at", "description", "entities", "id", "location", "most_recent_tweet_id", "name", "pinned_tweet_id",
-    "profile_image_url", "protected", "public_metrics", "url", "username", "verified", "verified_type", "withheld",
+    "created_at",
+    "description",
+    "entities",
+    "id",
+    "location",
+    "most_recent_tweet_id",
+    "name",
+    "pinned_tweet_id",
+    "profile_image_url",
+    "protected",
+    "public_metrics",
+    "url",
+    "username",
+    "verified",
+    "verified_type",
+    "withheld",
 }
 EXPANSIONS = {
-    "article.cover_media", "attachments.media_keys", "attachments.poll_ids", "author_id", "edit_history_tweet_ids",
-    "entities.mentions.username", "geo.place_id", "in_reply_to_user_id", "entities.note.mentions.username",
-    "referenced_tweets.id", "referenced_tweets.id.author_id",
+    "article.cover_media",
+    "attachments.media_keys",
+    "attachments.poll_ids",
+    "author_id",
+    "edit_history_tweet_ids",
+    "entities.mentions.username",
+    "geo.place_id",
+    "in_reply_to_user_id",
+    "entities.note.mentions.username",
+    "referenced_tweets.id",
+    "referenced_tweets.id.author_id",
 }
 PARAMETERS = {
-    "query", "max_results", "next_token", "pagination_token", "since_id", "until_id", "start_time", "end_time",
-    "sort_order", "expansions", "tweet.fields", "user.fields", "media.fields", "poll.fields", "place.fields", "ids",
+    "query",
+    "max_results",
+    "next_token",
+    "pagination_token",
+    "since_id",
+    "until_id",
+    "start_time",
+    "end_time",
+    "sort_order",
+    "expansions",
+    "tweet.fields",
+    "user.fields",
+    "media.fields",
+    "poll.fields",
+    "place.fields",
+    "ids",
 }
 
 
@@ -69,9 +124,24 @@ class X(Stand):
 
     # -- what people do -----------------------------------------------------------------------------------------
 
-    def make(self, text: str, *, seq: int, created: float, visible_from: float, author: str = "someone",
-             name: str = "", lang: str | None = "en", parent: str | None = None, retweet_of: str | None = None,
-             quote_of: str | None = None, malformed: str = "", origin: str = "", title: str = "", **extra: Any) -> Post:
+    def make(
+        self,
+        text: str,
+        *,
+        seq: int,
+        created: float,
+        visible_from: float,
+        author: str = "someone",
+        name: str = "",
+        lang: str | None = "en",
+        parent: str | None = None,
+        retweet_of: str | None = None,
+        quote_of: str | None = None,
+        malformed: str = "",
+        origin: str = "",
+        title: str = "",
+        **extra: Any,
+    ) -> Post:
         native_id = snowflake(created, seq)
         if retweet_of and (original := self.posts.get(retweet_of)):
             # A retweet's text is "RT @name: " and the beginning of the original ([fields], referenced_tweets).
@@ -81,8 +151,23 @@ class X(Stand):
         thread = (above.thread if above else parent) or native_id
         about = {"name": name, "retweet_of": retweet_of, "quote_of": quote_of, "history": [native_id], **extra}
         lag = float(self.town.options["x_lag"])
-        return Post("x", "", native_id, "tweet", author, "", text, created, visible_from + lag, seq, parent, thread,
-                    lang, malformed=malformed, extra={k: v for k, v in about.items() if v})
+        return Post(
+            "x",
+            "",
+            native_id,
+            "tweet",
+            author,
+            "",
+            text,
+            created,
+            visible_from + lag,
+            seq,
+            parent,
+            thread,
+            lang,
+            malformed=malformed,
+            extra={k: v for k, v in about.items() if v},
+        )
 
     def take(self, post: Post) -> None:
         self.posts[post.native_id] = post
@@ -99,8 +184,23 @@ class X(Stand):
         seq = self.town.next_seq()
         new_id = snowflake(now, seq)
         history = [*old.extra["history"], new_id]
-        new = Post("x", "", new_id, "tweet", old.author, "", text, now, now, seq, old.parent, old.thread,
-                   old.lang, edited=now, extra=old.extra | {"history": history})
+        new = Post(
+            "x",
+            "",
+            new_id,
+            "tweet",
+            old.author,
+            "",
+            text,
+            now,
+            now,
+            seq,
+            old.parent,
+            old.thread,
+            old.lang,
+            edited=now,
+            extra=old.extra | {"history": history},
+        )
         old.deleted = "gone"
         old.extra = old.extra | {"replaced_by": new_id}
         self.line.remove(old)
@@ -119,8 +219,11 @@ class X(Stand):
         if request.headers.get("Authorization", "") != f"Bearer {self.town.accounts['x']['bearer']}":
             return self.refuse(401)
         limit, used, _, reset = self.spend(request.path)
-        headers = {"x-rate-limit-limit": str(limit), "x-rate-limit-remaining": str(max(0, limit - used)),
-                   "x-rate-limit-reset": str(int(reset))}  # [limits] an epoch; and no Retry-After
+        headers = {
+            "x-rate-limit-limit": str(limit),
+            "x-rate-limit-remaining": str(max(0, limit - used)),
+            "x-rate-limit-reset": str(int(reset)),
+        }  # [limits] an epoch; and no Retry-After
         routes = {"/2/tweets/search/recent": self._search, "/2/tweets": self._lookup}
         route = routes.get(request.path)
         if used > limit:
@@ -132,37 +235,64 @@ class X(Stand):
                 self._check_parameters(request.query)
                 response = route(request)
             except Invalid as invalid:
-                response = answer({
-                    "errors": [invalid.error], "title": "Invalid Request",
-                    "detail": "One or more parameters to your request was invalid.",
-                    "type": "https://api.twitter.com/2/problems/invalid-request"}, 400)
+                response = answer(
+                    {
+                        "errors": [invalid.error],
+                        "title": "Invalid Request",
+                        "detail": "One or more parameters to your request was invalid.",
+                        "type": "https://api.twitter.com/2/problems/invalid-request",
+                    },
+                    400,
+                )
         response.headers.update(headers)
         return response
 
     def refuse(self, status: int, fault: Fault | None = None) -> Response:
         """[errors] problem details."""
         if fault and fault.options.get("quota"):
-            return answer({"title": "UsageCapExceeded", "detail": "Usage cap exceeded: Monthly product cap",
-                           "period": "Monthly", "scope": "Product", "status": status,
-                           "type": "https://api.twitter.com/2/problems/usage-capped"}, status)
-        words = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests",
-                 500: "Internal Server Error", 503: "Service Unavailable"}
+            return answer(
+                {
+                    "title": "UsageCapExceeded",
+                    "detail": "Usage cap exceeded: Monthly product cap",
+                    "period": "Monthly",
+                    "scope": "Product",
+                    "status": status,
+                    "type": "https://api.twitter.com/2/problems/usage-capped",
+                },
+                status,
+            )
+        words = {
+            401: "Unauthorized",
+            403: "Forbidden",
+            404: "Not Found",
+            429: "Too Many Requests",
+            500: "Internal Server Error",
+            503: "Service Unavailable",
+        }
         word = words.get(status, "Error")
         return answer({"title": word, "detail": word, "type": "about:blank", "status": status}, status)
 
     def reset_headers(self, seconds: int) -> dict[str, str]:
-        return {"x-rate-limit-limit": str(self.town.rates["x"][0]), "x-rate-limit-remaining": "0",
-                "x-rate-limit-reset": str(int(time.time()) + seconds)}
+        return {
+            "x-rate-limit-limit": str(self.town.rates["x"][0]),
+            "x-rate-limit-remaining": "0",
+            "x-rate-limit-reset": str(int(time.time()) + seconds),
+        }
 
     def _check_parameters(self, query: dict[str, str]) -> None:
         for name, value in query.items():
             if name not in PARAMETERS:
-                raise Invalid(name, value, f"The query parameter [{name}] is not one of [{','.join(sorted(PARAMETERS))}]")
+                raise Invalid(
+                    name, value, f"The query parameter [{name}] is not one of [{','.join(sorted(PARAMETERS))}]"
+                )
         for name, known in (("tweet.fields", TWEET_FIELDS), ("user.fields", USER_FIELDS), ("expansions", EXPANSIONS)):
             for value in filter(None, query.get(name, "").split(",")):
                 if value not in known:
-                    raise Invalid(name, value, f"The `{name}` query parameter value [{value}] is not one of "
-                                               f"[{','.join(sorted(known))}]")
+                    raise Invalid(
+                        name,
+                        value,
+                        f"The `{name}` query parameter value [{value}] is not one of [{','.join(sorted(known))}]",
+                    )
 
     # -- search -------------------------------------------------------------------------------------------------
 
@@ -199,7 +329,9 @@ class X(Stand):
     def _size(self, raw: str) -> int:
         """[search] 10 to 100, 10 when not given."""
         if not raw.isdigit() or not 10 <= int(raw) <= 100:
-            raise Invalid("max_results", raw, f"The `max_results` query parameter value [{raw}] is not between 10 and 100")
+            raise Invalid(
+                "max_results", raw, f"The `max_results` query parameter value [{raw}] is not between 10 and 100"
+            )
         return int(raw)
 
     def _matcher(self, text: str) -> Match:
@@ -215,8 +347,12 @@ class X(Stand):
             except BadQuery as bad:
                 raise Invalid("query", text, f"There were errors processing your request: {bad}") from bad
             if not parser.standalone:
-                raise Invalid("query", text, "There were errors processing your request: Rules must contain at least "
-                                             "one positive, non-stopword clause (at position 1)")
+                raise Invalid(
+                    "query",
+                    text,
+                    "There were errors processing your request: Rules must contain at least "
+                    "one positive, non-stopword clause (at position 1)",
+                )
             self.queries[text] = match
         return self.queries[text]
 
@@ -236,14 +372,21 @@ class X(Stand):
             if not re.fullmatch(r"\d{1,19}", since):
                 raise Invalid("since_id", since, f"The `since_id` query parameter value [{since}] is not valid")
             if moment(int(since)) < oldest:
-                raise Invalid("since_id", since, f"'since_id' must be a tweet id created after {stamp(oldest)}. Please "
-                                                 f"use a 'since_id' that is larger than {lower}")
+                raise Invalid(
+                    "since_id",
+                    since,
+                    f"'since_id' must be a tweet id created after {stamp(oldest)}. Please "
+                    f"use a 'since_id' that is larger than {lower}",
+                )
             lower = int(since)
         elif start := query.get("start_time"):
             at = self._time("start_time", start)
             if at < oldest:
-                raise Invalid("start_time", start, f"Invalid 'start_time':'{start}'. 'start_time' must be on or after "
-                                                   f"{stamp(oldest)}")
+                raise Invalid(
+                    "start_time",
+                    start,
+                    f"Invalid 'start_time':'{start}'. 'start_time' must be on or after {stamp(oldest)}",
+                )
             lower = int(snowflake(at, 0)) - 1
         if until := query.get("until_id"):
             if not re.fullmatch(r"\d{1,19}", until):
@@ -252,14 +395,20 @@ class X(Stand):
         elif end := query.get("end_time"):
             at = self._time("end_time", end)
             if at > now - 10:
-                raise Invalid("end_time", end, f"Invalid 'end_time':'{end}'. 'end_time' must be a minimum of 10 seconds "
-                                               "prior to the request time.")
+                raise Invalid(
+                    "end_time",
+                    end,
+                    f"Invalid 'end_time':'{end}'. 'end_time' must be a minimum of 10 seconds "
+                    "prior to the request time.",
+                )
             upper = int(snowflake(at, 0))
         return lower, upper
 
     def _time(self, name: str, value: str) -> float:
         if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", value):
-            raise Invalid(name, value, f"The `{name}` query parameter value [{value}] is not a valid ISO 8601 date-time")
+            raise Invalid(
+                name, value, f"The `{name}` query parameter value [{value}] is not a valid ISO 8601 date-time"
+            )
         return datetime.fromisoformat(value).timestamp()
 
     def _token(self, last: Post, text: str) -> str:
@@ -275,7 +424,9 @@ class X(Stand):
                 raise ValueError(mark)
             return int(native_id)
         except (ValueError, binascii.Error) as bad:
-            raise Invalid("next_token", token, f"The `next_token` query parameter value [{token}] is not valid") from bad
+            raise Invalid(
+                "next_token", token, f"The `next_token` query parameter value [{token}] is not valid"
+            ) from bad
 
     def _lookup(self, request: Request) -> Response:
         """GET /2/tweets?ids=…: what is missing comes under errors, with status 200 ([errors], partial errors)."""
@@ -290,16 +441,30 @@ class X(Stand):
             if post and not post.deleted and post.visible_from <= time.time():
                 found.append(post)
             else:
-                errors.append({
-                    "value": native_id, "detail": f"Could not find tweet with ids: [{native_id}].",
-                    "title": "Not Found Error", "resource_type": "tweet", "parameter": "ids",
-                    "resource_id": native_id, "type": "https://api.twitter.com/2/problems/resource-not-found"})
+                errors.append(
+                    {
+                        "value": native_id,
+                        "detail": f"Could not find tweet with ids: [{native_id}].",
+                        "title": "Not Found Error",
+                        "resource_type": "tweet",
+                        "parameter": "ids",
+                        "resource_id": native_id,
+                        "type": "https://api.twitter.com/2/problems/resource-not-found",
+                    }
+                )
         return self._page(found, request, None, errors=errors, meta=False)
 
     # -- rendering ----------------------------------------------------------------------------------------------
 
-    def _page(self, posts: list[Post], request: Request, token: str | None, *,
-              errors: list[dict[str, Any]] | None = None, meta: bool = True) -> Response:
+    def _page(
+        self,
+        posts: list[Post],
+        request: Request,
+        token: str | None,
+        *,
+        errors: list[dict[str, Any]] | None = None,
+        meta: bool = True,
+    ) -> Response:
         self.pages += 1
         query = request.query
         wanted = frozenset(filter(None, query.get("tweet.fields", "").split(",")))
@@ -318,10 +483,17 @@ class X(Stand):
         users = dict.fromkeys(p.author for p in posts if p.author) if "author_id" in expand else {}
         if users and request.fault("partial"):  # an author that cannot be shown: an error beside the data
             lost = users.popitem()[0]
-            errors.append({
-                "value": user_id(lost), "detail": f"User has been suspended: [{user_id(lost)}].", "title": "Forbidden",
-                "resource_type": "user", "parameter": "author_id", "resource_id": user_id(lost),
-                "type": "https://api.twitter.com/2/problems/resource-not-found"})
+            errors.append(
+                {
+                    "value": user_id(lost),
+                    "detail": f"User has been suspended: [{user_id(lost)}].",
+                    "title": "Forbidden",
+                    "resource_type": "user",
+                    "parameter": "author_id",
+                    "resource_id": user_id(lost),
+                    "type": "https://api.twitter.com/2/problems/resource-not-found",
+                }
+            )
         parts = [f'"data":[{",".join(texts)}]'] if texts else []  # no results: "data" is absent
         includes = self._includes(posts, users, expand, wanted, query.get("user.fields", ""))
         if includes:
@@ -339,12 +511,15 @@ class X(Stand):
         response = Response(200, ("{" + ",".join(parts) + "}").encode(), {"Content-Type": JSON}, items)
         if shift := request.fault("shift"):
             count = int(shift.options.get("posts", 5))
-            response.after = lambda: [self.town.post("x", f"Northbank: one more while you were paging, {i}",
-                                                     author=f"late{i}") for i in range(count)]
+            response.after = lambda: [
+                self.town.post("x", f"Northbank: one more while you were paging, {i}", author=f"late{i}")
+                for i in range(count)
+            ]
         return response
 
-    def _includes(self, posts: list[Post], users: dict[Any, None], expand: set[str], wanted: frozenset[str],
-                  fields: str) -> str:
+    def _includes(
+        self, posts: list[Post], users: dict[Any, None], expand: set[str], wanted: frozenset[str], fields: str
+    ) -> str:
         parts = []
         if users:
             extra = frozenset(filter(None, fields.split(",")))
@@ -364,6 +539,5 @@ class X(Stand):
     def _render(self, post: Post, wanted: frozenset[str], mode: str) -> str:
         found = post.cache.get((wanted, mode))
         if found is None:
-            found = post.cache[(wanted, mode)] = json.dumps(
-                forms.spoil(forms.tweet(post, wanted, self.posts), mode))
+            found = post.cache[(wanted, mode)] = json.dumps(forms.spoil(forms.tweet(post, wanted, self.posts), mode))
         return found

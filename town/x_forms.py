@@ -42,10 +42,17 @@ def user(handle: str, name: str | None, fields: frozenset[str]) -> str:
     data = {"id": user_id(handle), "name": name or handle.replace("_", " ").title(), "username": handle}
     followers = int(10 ** rng.uniform(0.5, 4.2))
     more = {
-        "created_at": stamp(1_300_000_000 + rng.randrange(400_000_000)), "verified": rng.random() < 0.03,
-        "protected": False, "description": "", "public_metrics": {
-            "followers_count": followers, "following_count": rng.randrange(900),
-            "tweet_count": rng.randrange(20_000), "listed_count": rng.randrange(20)}}
+        "created_at": stamp(1_300_000_000 + rng.randrange(400_000_000)),
+        "verified": rng.random() < 0.03,
+        "protected": False,
+        "description": "",
+        "public_metrics": {
+            "followers_count": followers,
+            "following_count": rng.randrange(900),
+            "tweet_count": rng.randrange(20_000),
+            "listed_count": rng.randrange(20),
+        },
+    }
     return json.dumps(data | {k: v for k, v in more.items() if k in fields})
 
 
@@ -59,13 +66,22 @@ def tweet(post: Post, wanted: frozenset[str], posts: dict[str, Post]) -> dict[st
     rng = random.Random(post.native_id)
     above = posts.get(post.parent or "")
     every = {
-        "author_id": user_id(post.author) if post.author else None, "created_at": stamp(post.created),
-        "lang": post.lang or "und", "conversation_id": post.thread, "referenced_tweets": references(post) or None,
+        "author_id": user_id(post.author) if post.author else None,
+        "created_at": stamp(post.created),
+        "lang": post.lang or "und",
+        "conversation_id": post.thread,
+        "referenced_tweets": references(post) or None,
         "in_reply_to_user_id": user_id(above.author) if above and above.author else None,
-        "possibly_sensitive": False, "reply_settings": "everyone",
-        "public_metrics": {"retweet_count": rng.randrange(9), "reply_count": rng.randrange(6), "quote_count": 0,
-                           "like_count": rng.randrange(40), "bookmark_count": 0,
-                           "impression_count": rng.randrange(5000)},
+        "possibly_sensitive": False,
+        "reply_settings": "everyone",
+        "public_metrics": {
+            "retweet_count": rng.randrange(9),
+            "reply_count": rng.randrange(6),
+            "quote_count": 0,
+            "like_count": rng.randrange(40),
+            "bookmark_count": 0,
+            "impression_count": rng.randrange(5000),
+        },
     }
     data = {"id": post.native_id, "text": post.text, "edit_history_tweet_ids": post.extra["history"]}
     return data | {k: v for k, v in every.items() if k in wanted and v is not None}
@@ -98,8 +114,10 @@ def _has(value: str) -> Match:
 
 def _is(value: str) -> Match:
     kinds: dict[str, Match] = {
-        "retweet": lambda post: bool(post.extra.get("retweet_of")), "reply": lambda post: bool(post.parent),
-        "quote": lambda post: bool(post.extra.get("quote_of")), "verified": lambda post: False,
+        "retweet": lambda post: bool(post.extra.get("retweet_of")),
+        "reply": lambda post: bool(post.parent),
+        "quote": lambda post: bool(post.extra.get("quote_of")),
+        "verified": lambda post: False,
         "nullcast": lambda post: False,
     }
     if value not in kinds:
@@ -113,5 +131,6 @@ OPERATORS: dict[str, Callable[[str], Match]] = {
     "lang": lambda value: lambda post: (post.lang or "und") == value,
     "conversation_id": lambda value: lambda post: post.thread == value,
     "url": lambda value: lambda post: value in post.text.lower(),
-    "has": _has, "is": _is,
+    "has": _has,
+    "is": _is,
 }

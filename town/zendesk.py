@@ -31,9 +31,13 @@ class Zendesk(Reads):
         if not self._authorised(request.headers.get("Authorization", "")):
             return self.refuse(401)
         limit, used, left, _ = self.spend()
-        headers = {"X-Rate-Limit": str(limit), "X-Rate-Limit-Remaining": str(max(0, limit - used)),
-                   "ratelimit-limit": str(limit), "ratelimit-remaining": str(max(0, limit - used)),
-                   "ratelimit-reset": str(left)}
+        headers = {
+            "X-Rate-Limit": str(limit),
+            "X-Rate-Limit-Remaining": str(max(0, limit - used)),
+            "ratelimit-limit": str(limit),
+            "ratelimit-remaining": str(max(0, limit - used)),
+            "ratelimit-reset": str(left),
+        }
         if used > limit:
             response = self.refuse(429)
             response.headers["Retry-After"] = str(left)  # [intro] 429 carries Retry-After in seconds
@@ -48,13 +52,16 @@ class Zendesk(Reads):
     def _route(self, request: Request) -> Response:
         path = request.path.rstrip("/").removesuffix(".json")
         routes: list[tuple[str, str, Callable[..., Response]]] = [
-            ("POST", r"/api/v2/tickets", self._create), ("GET", r"/api/v2/tickets", self._list),
+            ("POST", r"/api/v2/tickets", self._create),
+            ("GET", r"/api/v2/tickets", self._list),
             ("GET", r"/api/v2/tickets/show_many", self._list),
-            ("GET", r"/api/v2/tickets/(\d+)", self._show), ("PUT", r"/api/v2/tickets/(\d+)", self._update),
+            ("GET", r"/api/v2/tickets/(\d+)", self._show),
+            ("PUT", r"/api/v2/tickets/(\d+)", self._update),
             ("GET", r"/api/v2/tickets/(\d+)/comments", self._comments),
             ("GET", r"/api/v2/tickets/(\d+)/audits", self._audits),
             ("GET", r"/api/v2/search", self._search),
-            ("POST", r"/api/v2/users/create_or_update", self._user), ("GET", r"/api/v2/users/me", self._me),
+            ("POST", r"/api/v2/users/create_or_update", self._user),
+            ("GET", r"/api/v2/users/me", self._me),
         ]
         for method, pattern, handler in routes:
             if method == request.method and (match := re.fullmatch(pattern, path)):
@@ -67,11 +74,20 @@ class Zendesk(Reads):
             403: {"error": {"title": "Forbidden", "message": "You do not have access to this page."}},
             404: {"error": "RecordNotFound", "description": "Not found"},
             409: {"error": "Conflict", "description": "The resource is being changed by another request"},
-            422: {"error": "RecordInvalid", "description": "Record validation errors",
-                  "details": {"base": [{"description": "Type: is required when solving a ticket",
-                                        "ticket_field_id": 24002, "ticket_field_type": "FieldTicketType"}]}},
-            429: {"error": "APIRateLimitExceeded",
-                  "description": "Number of allowed API requests per minute exceeded"},
+            422: {
+                "error": "RecordInvalid",
+                "description": "Record validation errors",
+                "details": {
+                    "base": [
+                        {
+                            "description": "Type: is required when solving a ticket",
+                            "ticket_field_id": 24002,
+                            "ticket_field_type": "FieldTicketType",
+                        }
+                    ]
+                },
+            },
+            429: {"error": "APIRateLimitExceeded", "description": "Number of allowed API requests per minute exceeded"},
         }
         return answer(bodies.get(status, {"error": f"status {status}"}), status)
 
@@ -101,26 +117,38 @@ class Zendesk(Reads):
         now, body = time.time(), json.dumps(wanted, sort_keys=True)
         base = self.town.urls["zendesk"]
         with self.town.ledger.transaction() as db:
-            kept = db.execute("SELECT * FROM idempotency WHERE desk = 'zendesk' AND key = ? AND at > ?",
-                              (key, now - float(self.town.options["zendesk_key_ttl"]))).fetchone()
+            kept = db.execute(
+                "SELECT * FROM idempotency WHERE desk = 'zendesk' AND key = ? AND at > ?",
+                (key, now - float(self.town.options["zendesk_key_ttl"])),
+            ).fetchone()
             if kept and kept["body"] != body:
-                raise Refused(answer({
-                    "error": "IdempotentRequestError",
-                    "description": "Request parameters don't match the given idempotency key"}, 400))
+                raise Refused(
+                    answer(
+                        {
+                            "error": "IdempotentRequestError",
+                            "description": "Request parameters don't match the given idempotency key",
+                        },
+                        400,
+                    )
+                )
             if kept:
                 return _created(json.loads(kept["answer"]), "hit", base)
             self._check(wanted, creating=True)
             comment = self._comment(wanted.get("comment"), required=True)
             requester = self._requester(db, wanted)
-            cursor = db.execute("INSERT INTO tickets (desk, external_id, at, data) VALUES ('zendesk', ?, ?, '{}')",
-                                (wanted.get("external_id"), now))
+            cursor = db.execute(
+                "INSERT INTO tickets (desk, external_id, at, data) VALUES ('zendesk', ?, ?, '{}')",
+                (wanted.get("external_id"), now),
+            )
             ticket = forms.ticket(cursor.lastrowid or 0, wanted, comment["body"], requester, now, base)
             audit = self._note(db, ticket["id"], comment, forms.creation(ticket), now, first=True)
             self._keep(db, ticket)
             data = {"ticket": ticket, "audit": audit}
             if key:
-                db.execute("INSERT OR REPLACE INTO idempotency VALUES ('zendesk', ?, ?, ?, ?)",
-                           (key, body, now, json.dumps(data)))
+                db.execute(
+                    "INSERT OR REPLACE INTO idempotency VALUES ('zendesk', ?, ?, ?, ?)",
+                    (key, body, now, json.dumps(data)),
+                )
         return _created(data, "miss" if key else "", base)
 
     def _update(self, request: Request, number: int) -> Response:
@@ -139,9 +167,16 @@ class Zendesk(Reads):
                 raise invalid("description", "Description: cannot be changed")
             if wanted.get("safe_update") and wanted.get("updated_stamp") != ticket["updated_at"]:
                 # [tickets] "Protecting against ticket update collisions"
-                raise Refused(answer({
-                    "error": "UpdateConflict", "description": "Safe Update prevented the update due to outdated ticket "
-                    "data. Please fetch the latest ticket data and try again."}, 409))
+                raise Refused(
+                    answer(
+                        {
+                            "error": "UpdateConflict",
+                            "description": "Safe Update prevented the update due to outdated ticket "
+                            "data. Please fetch the latest ticket data and try again.",
+                        },
+                        409,
+                    )
+                )
             self._check(wanted, creating=False)
             events = forms.apply(ticket, wanted, now)
             comment = self._comment(wanted["comment"], required=False) if wanted.get("comment") else None
@@ -191,14 +226,19 @@ class Zendesk(Reads):
             raise invalid(field, f"{label}Email: {email} is not properly formatted", error="InvalidValue")
         if len(name) > 255:
             raise invalid(field, f"{label}Name: is too long (maximum is 255 characters)")
-        row = db.execute("SELECT * FROM users WHERE desk = 'zendesk' AND ((? <> '' AND email = ?) OR"
-                         " (? IS NOT NULL AND lower(external_id) = lower(?)))", (email, email, outside, outside)).fetchone()
+        row = db.execute(
+            "SELECT * FROM users WHERE desk = 'zendesk' AND ((? <> '' AND email = ?) OR"
+            " (? IS NOT NULL AND lower(external_id) = lower(?)))",
+            (email, email, outside, outside),
+        ).fetchone()
         if row is None and not name:
             raise invalid(field, f"{label}Name: is too short (minimum is 1 character)")
         if row is None:
-            cursor = db.execute("INSERT INTO users (id, desk, email, external_id, data) VALUES"
-                                " ((SELECT coalesce(max(id), 900) + 1 FROM users), 'zendesk', ?, ?, '{}')",
-                                (email, outside))
+            cursor = db.execute(
+                "INSERT INTO users (id, desk, email, external_id, data) VALUES"
+                " ((SELECT coalesce(max(id), 900) + 1 FROM users), 'zendesk', ?, ?, '{}')",
+                (email, outside),
+            )
             user = {"id": cursor.lastrowid, "created_at": forms.stamp(time.time()), "role": "end-user", "active": True}
         else:
             user = json.loads(row["data"])
@@ -206,26 +246,40 @@ class Zendesk(Reads):
             user |= {k: given[k] for k in ("name", "phone", "external_id", "notes", "tags") if given.get(k)}
             user |= {"email": email or user.get("email"), "updated_at": forms.stamp(time.time())}
             user["url"] = f"{self.town.urls['zendesk']}/api/v2/users/{user['id']}.json"
-            db.execute("UPDATE users SET data = ?, external_id = ?, email = ? WHERE id = ?",
-                       (json.dumps(user), user.get("external_id"), user["email"] or "", user["id"]))
+            db.execute(
+                "UPDATE users SET data = ?, external_id = ?, email = ? WHERE id = ?",
+                (json.dumps(user), user.get("external_id"), user["email"] or "", user["id"]),
+            )
         return user, row is None
 
-    def _note(self, db: Any, number: int, comment: dict[str, Any] | None, events: list[dict[str, Any]], now: float,
-              *, first: bool) -> dict[str, Any]:
+    def _note(
+        self,
+        db: Any,
+        number: int,
+        comment: dict[str, Any] | None,
+        events: list[dict[str, Any]],
+        now: float,
+        *,
+        first: bool,
+    ) -> dict[str, Any]:
         """One audit per change; a comment is an event of it."""
-        cursor = db.execute("INSERT INTO comments (desk, ticket, first, at, body, data, audit) VALUES"
-                            " (?, ?, ?, ?, ?, '', '')", ("zendesk" if comment else "zendesk-audit", number, int(first),
-                                                         now, (comment or {}).get("body", "")))
+        cursor = db.execute(
+            "INSERT INTO comments (desk, ticket, first, at, body, data, audit) VALUES (?, ?, ?, ?, ?, '', '')",
+            ("zendesk" if comment else "zendesk-audit", number, int(first), now, (comment or {}).get("body", "")),
+        )
         ident = int(cursor.lastrowid or 0)
         whole = forms.comment(ident, comment, now) if comment else None
         audit = forms.audit(ident, number, whole, events, now, AGENT)
-        db.execute("UPDATE comments SET data = ?, audit = ? WHERE id = ?",
-                   (json.dumps(whole), json.dumps(audit), ident))
+        db.execute(
+            "UPDATE comments SET data = ?, audit = ? WHERE id = ?", (json.dumps(whole), json.dumps(audit), ident)
+        )
         return audit
 
     def _keep(self, db: Any, ticket: dict[str, Any]) -> None:
-        db.execute("UPDATE tickets SET data = ?, external_id = ? WHERE id = ?",
-                   (json.dumps(ticket), ticket["external_id"], ticket["id"]))
+        db.execute(
+            "UPDATE tickets SET data = ?, external_id = ? WHERE id = ?",
+            (json.dumps(ticket), ticket["external_id"], ticket["id"]),
+        )
 
     def _user(self, request: Request) -> Response:
         """[users] create or update: 201 with Location when new, 200 when there."""
@@ -244,8 +298,16 @@ def _created(data: dict[str, Any], lookup: str, base: str) -> Response:
 
 def _body(request: Request, name: str | None) -> dict[str, Any]:
     """The object under its name; without a JSON content type the body is not read as JSON and counts as missing."""
-    missing = answer({"error": {"title": "Invalid attribute", "message": f"You passed an invalid value for the {name} "
-                                "attribute. Invalid parameter: it must be an object"}}, 400)
+    missing = answer(
+        {
+            "error": {
+                "title": "Invalid attribute",
+                "message": f"You passed an invalid value for the {name} "
+                "attribute. Invalid parameter: it must be an object",
+            }
+        },
+        400,
+    )
     if "json" not in request.headers.get("Content-Type", ""):
         raise Refused(missing)
     try:

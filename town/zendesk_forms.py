@@ -12,34 +12,70 @@ from typing import Any
 PRIORITIES = {"urgent", "high", "normal", "low"}
 STATUSES = {"new", "open", "pending", "hold", "solved", "closed"}
 TYPES = {"problem", "incident", "question", "task"}
-PLAIN = ("subject", "priority", "status", "type", "assignee_id", "group_id", "external_id", "custom_fields",
-         "custom_status_id", "due_at")
+PLAIN = (
+    "subject",
+    "priority",
+    "status",
+    "type",
+    "assignee_id",
+    "group_id",
+    "external_id",
+    "custom_fields",
+    "custom_status_id",
+    "due_at",
+)
 
 
 def stamp(at: float) -> str:
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def ticket(number: int, wanted: dict[str, Any], description: str, requester: int, now: float, base: str) -> dict[str, Any]:
+def ticket(
+    number: int, wanted: dict[str, Any], description: str, requester: int, now: float, base: str
+) -> dict[str, Any]:
     """A new ticket as Zendesk shows it: status new unless asked otherwise, subject from the description if none."""
     subject = wanted.get("subject") or description.strip().splitlines()[0][:80]
     outside = wanted.get("external_id")
     return {
-        "url": f"{base}/api/v2/tickets/{number}.json", "id": number,
+        "url": f"{base}/api/v2/tickets/{number}.json",
+        "id": number,
         "external_id": None if outside is None else str(outside),
         "via": {"channel": "api", "source": {"from": {}, "to": {}, "rel": None}},
-        "created_at": stamp(now), "updated_at": stamp(now), "generated_timestamp": int(now),
-        "type": wanted.get("type"), "subject": subject, "raw_subject": subject, "description": description,
-        "priority": wanted.get("priority"), "status": wanted.get("status") or "new", "recipient": None,
-        "requester_id": requester, "submitter_id": wanted.get("submitter_id") or 1,
-        "assignee_id": wanted.get("assignee_id"), "organization_id": None, "group_id": wanted.get("group_id"),
-        "collaborator_ids": [], "follower_ids": [], "email_cc_ids": [], "forum_topic_id": None, "problem_id": None,
-        "has_incidents": False, "is_public": bool((wanted.get("comment") or {}).get("public", True)),
-        "due_at": wanted.get("due_at"), "tags": tags(wanted.get("tags") or []),
-        "custom_fields": wanted.get("custom_fields") or [], "satisfaction_rating": None, "sharing_agreement_ids": [],
-        "fields": wanted.get("custom_fields") or [], "followup_ids": [], "brand_id": 360, "allow_channelback": False,
-        "allow_attachments": True, "from_messaging_channel": False,
-        "custom_status_id": wanted.get("custom_status_id"), "ticket_form_id": wanted.get("ticket_form_id"),
+        "created_at": stamp(now),
+        "updated_at": stamp(now),
+        "generated_timestamp": int(now),
+        "type": wanted.get("type"),
+        "subject": subject,
+        "raw_subject": subject,
+        "description": description,
+        "priority": wanted.get("priority"),
+        "status": wanted.get("status") or "new",
+        "recipient": None,
+        "requester_id": requester,
+        "submitter_id": wanted.get("submitter_id") or 1,
+        "assignee_id": wanted.get("assignee_id"),
+        "organization_id": None,
+        "group_id": wanted.get("group_id"),
+        "collaborator_ids": [],
+        "follower_ids": [],
+        "email_cc_ids": [],
+        "forum_topic_id": None,
+        "problem_id": None,
+        "has_incidents": False,
+        "is_public": bool((wanted.get("comment") or {}).get("public", True)),
+        "due_at": wanted.get("due_at"),
+        "tags": tags(wanted.get("tags") or []),
+        "custom_fields": wanted.get("custom_fields") or [],
+        "satisfaction_rating": None,
+        "sharing_agreement_ids": [],
+        "fields": wanted.get("custom_fields") or [],
+        "followup_ids": [],
+        "brand_id": 360,
+        "allow_channelback": False,
+        "allow_attachments": True,
+        "from_messaging_channel": False,
+        "custom_status_id": wanted.get("custom_status_id"),
+        "ticket_form_id": wanted.get("ticket_form_id"),
     }
 
 
@@ -62,8 +98,11 @@ def apply(held: dict[str, Any], wanted: dict[str, Any], now: float) -> list[dict
     kept = tags([*kept, *(wanted.get("additional_tags") or [])])
     gone = set(tags(wanted.get("remove_tags") or []))
     new["tags"] = [tag for tag in kept if tag not in gone]
-    events = [{"type": "Change", "field_name": name, "previous_value": held.get(name), "value": value}
-              for name, value in new.items() if held.get(name) != value]
+    events = [
+        {"type": "Change", "field_name": name, "previous_value": held.get(name), "value": value}
+        for name, value in new.items()
+        if held.get(name) != value
+    ]
     held |= new
     if "subject" in new:
         held["raw_subject"] = new["subject"]
@@ -74,21 +113,37 @@ def apply(held: dict[str, Any], wanted: dict[str, Any], now: float) -> list[dict
 def comment(ident: int, given: dict[str, Any], now: float) -> dict[str, Any]:
     body = given["body"]
     return {
-        "id": ident, "type": "Comment", "author_id": given["author_id"], "body": body, "plain_body": body,
+        "id": ident,
+        "type": "Comment",
+        "author_id": given["author_id"],
+        "body": body,
+        "plain_body": body,
         "html_body": f'<div class="zd-comment" dir="auto"><p dir="auto">{escape(body)}</p></div>',
-        "public": given["public"], "attachments": [], "audit_id": ident, "created_at": stamp(now),
-        "via": {"channel": "api", "source": {"from": {}, "to": {}, "rel": None}}, "metadata": {"system": {}, "custom": {}},
+        "public": given["public"],
+        "attachments": [],
+        "audit_id": ident,
+        "created_at": stamp(now),
+        "via": {"channel": "api", "source": {"from": {}, "to": {}, "rel": None}},
+        "metadata": {"system": {}, "custom": {}},
     }
 
 
-def audit(ident: int, number: int, said: dict[str, Any] | None, events: list[dict[str, Any]], now: float,
-          author: int) -> dict[str, Any]:
+def audit(
+    ident: int, number: int, said: dict[str, Any] | None, events: list[dict[str, Any]], now: float, author: int
+) -> dict[str, Any]:
     noted = [said] if said else []
     listed = [{"id": ident * 100 + i, **event} for i, event in enumerate([*noted, *events])]
     if said:
         listed[0]["id"] = said["id"]
-    return {"id": ident, "ticket_id": number, "created_at": stamp(now), "author_id": author, "events": listed,
-            "metadata": {"system": {}, "custom": {}}, "via": {"channel": "api", "source": {"rel": None}}}
+    return {
+        "id": ident,
+        "ticket_id": number,
+        "created_at": stamp(now),
+        "author_id": author,
+        "events": listed,
+        "metadata": {"system": {}, "custom": {}},
+        "via": {"channel": "api", "source": {"rel": None}},
+    }
 
 
 def fits(held: dict[str, Any], query: str) -> bool:

@@ -27,7 +27,9 @@ class Refused(Exception):
 def invalid(field: str, description: str, **more: Any) -> Refused:
     """422 RecordInvalid, the shape of github.com/facetoe/zenpy/issues/287 and #114."""
     details = {field: [{"description": description, **more}]}
-    return Refused(answer({"error": "RecordInvalid", "description": "Record validation errors", "details": details}, 422))
+    return Refused(
+        answer({"error": "RecordInvalid", "description": "Record validation errors", "details": details}, 422)
+    )
 
 
 class Reads(Stand):
@@ -47,16 +49,23 @@ class Reads(Stand):
         if "ids" in request.query:
             numbers = [n for n in request.query["ids"].split(",") if n.isdigit()][:100]
             marks = ",".join("?" * len(numbers))
-            rows = self.town.ledger.ask(f"SELECT data FROM tickets WHERE desk = 'zendesk' AND id IN ({marks})", *numbers)
+            rows = self.town.ledger.ask(
+                f"SELECT data FROM tickets WHERE desk = 'zendesk' AND id IN ({marks})", *numbers
+            )
         else:
             outside = request.query.get("external_id")
-            rows = self.town.ledger.ask("SELECT data FROM tickets WHERE desk = 'zendesk' AND (? IS NULL OR"
-                                        " external_id = ?) ORDER BY id", outside, outside)
+            rows = self.town.ledger.ask(
+                "SELECT data FROM tickets WHERE desk = 'zendesk' AND (? IS NULL OR external_id = ?) ORDER BY id",
+                outside,
+                outside,
+            )
         return self._paged("tickets", [json.loads(r["data"]) for r in rows], request)
 
     def _comments(self, request: Request, number: int) -> Response:
         self._ticket(number)
-        rows = self.town.ledger.ask("SELECT data FROM comments WHERE desk = 'zendesk' AND ticket = ? ORDER BY id", number)
+        rows = self.town.ledger.ask(
+            "SELECT data FROM comments WHERE desk = 'zendesk' AND ticket = ? ORDER BY id", number
+        )
         return self._paged("comments", [json.loads(r["data"]) for r in rows], request)
 
     def _audits(self, request: Request, number: int) -> Response:
@@ -70,7 +79,9 @@ class Reads(Stand):
         if not query:
             return answer({"error": "Invalid search", "description": "Query cannot be blank"}, 422)
         newest = time.time() - float(self.town.options["zendesk_search_lag"])
-        rows = self.town.ledger.ask("SELECT data FROM tickets WHERE desk = 'zendesk' AND at <= ? ORDER BY id DESC", newest)
+        rows = self.town.ledger.ask(
+            "SELECT data FROM tickets WHERE desk = 'zendesk' AND at <= ? ORDER BY id DESC", newest
+        )
         found = [t for t in (json.loads(r["data"]) for r in rows) if forms.fits(t, query)]
         return self._paged("results", [{**t, "result_type": "ticket"} for t in found], request)
 
@@ -84,8 +95,13 @@ class Reads(Stand):
             more = at + size < len(rows)
             cursor = base64.b64encode(str(at + size).encode()).decode()
             link = f"{self.town.urls['zendesk']}{request.path}?page[size]={size}&page[after]={cursor}" if more else None
-            return answer({name: rows[at : at + size], "links": {"next": link, "prev": None},
-                           "meta": {"has_more": more, "after_cursor": cursor if more else None}})
+            return answer(
+                {
+                    name: rows[at : at + size],
+                    "links": {"next": link, "prev": None},
+                    "meta": {"has_more": more, "after_cursor": cursor if more else None},
+                }
+            )
         page, size = int(query.get("page") or 1), min(int(query.get("per_page") or 100), 100)
         if page > 100:
             return answer({"error": "InvalidPaginationDepth", "description": "Maximum page is 100"}, 400)
@@ -94,5 +110,14 @@ class Reads(Stand):
         return answer({name: part, "count": len(rows), "next_page": link, "previous_page": None})
 
     def _me(self, request: Request) -> Response:
-        return answer({"user": {"id": AGENT, "name": "Town agent", "role": "admin", "active": True,
-                                "email": self.town.accounts["zendesk"]["email"]}})
+        return answer(
+            {
+                "user": {
+                    "id": AGENT,
+                    "name": "Town agent",
+                    "role": "admin",
+                    "active": True,
+                    "email": self.town.accounts["zendesk"]["email"],
+                }
+            }
+        )

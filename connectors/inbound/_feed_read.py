@@ -103,7 +103,11 @@ def _as_utf8(body: bytes) -> bytes:
 def _flat(entry: Any) -> dict[str, Any]:
     """An entry as plain JSON: times as lists of numbers, and what it holds without feedparser's second names, which cost time."""
     return {
-        key: value if value.__class__ is str else _plain(value) if value.__class__ is not list else [*map(_plain, value)]
+        key: value
+        if value.__class__ is str
+        else _plain(value)
+        if value.__class__ is not list
+        else [*map(_plain, value)]
         for key, value in dict.items(entry)
     }
 
