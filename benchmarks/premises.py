@@ -137,7 +137,11 @@ class Site:
         if name != "scheduler":
             self.spent += seconds_of(process.pid)
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:  # its servers are to be removed all the same
+            process.kill()
+            process.wait(20)
 
     def close(self) -> None:
         for name in list(self.running):
