@@ -83,6 +83,7 @@ def test_a_busy_ledger_is_dumped_restored_and_goes_on(world: World, second: str,
 
     world.start()
     world.talk(16, start=10_000)
+    world.read_all("talk", timeout=60)  # may only end the walk the dump was taken in
     world.read_all("talk", timeout=60)
     figures = world.check(tickets=True)
     after = told(world)

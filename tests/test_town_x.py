@@ -174,7 +174,7 @@ def test_lookback_is_seven_days(town):
         {"query": "northbank", "colour": "red"},
         {"query": "northbank", "start_time": "yesterday"},
         {"query": "northbank", "since_id": "abc"},
-        {"query": "northbank", "end_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))},
+        {"query": "northbank", "end_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))},
     ],
 )
 def test_refuses_what_the_platform_refuses(town, params):

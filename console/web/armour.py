@@ -1,5 +1,6 @@
 """Around every answer: the headers a browser obeys. Around every request: a limit on its size."""
 
+import asyncio
 from contextlib import suppress
 
 from starlette.datastructures import MutableHeaders
@@ -68,6 +69,7 @@ class BodyLimit:
         length = dict(scope["headers"]).get(b"content-length", b"0")
         limit = HOOK_LIMIT if scope["path"].startswith("/hooks/") else self.limit
         if not length.isdigit() or int(length) > limit:
+            await drain(receive)
             return await answer(send, 413, TOO_LARGE)
         received, started, over = 0, False, False
 
@@ -90,10 +92,26 @@ class BodyLimit:
         with suppress(TooLarge):  # answered below
             await self.app(scope, counted, noted)
         if over and not started:
+            await drain(receive)
             await answer(send, 413, TOO_LARGE)
 
 
 TOO_LARGE = b"The request is larger than this console accepts.\n"
+
+
+DRAIN, PATIENCE = 16_000_000, 2.0  # bytes, seconds
+
+
+async def drain(receive: Receive) -> None:
+    """Let a sender finish, within bounds, and forget what it sends: one cut off in the middle never reads why."""
+    left = DRAIN
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
 
 
 async def answer(send: Send, status: int, text: bytes) -> None:
