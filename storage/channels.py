@@ -127,19 +127,6 @@ def lease(connection: Connection, channel_id: int, worker: str) -> Leased | None
     return Leased(row.id, row.name, token, row.state, row.failures) if row else None
 
 
-def extend(connection: Connection, leased: Leased) -> bool:
-    """Before each further page: still ours?"""
-    return bool(
-        connection.execute(
-            text(
-                "UPDATE channels SET lease_until = now() + make_interval(secs => :seconds) "
-                "WHERE id = :id AND lease = CAST(:lease AS uuid) AND lease_until > now() AND paused_at IS NULL"
-            ),
-            {"id": leased.id, "lease": leased.lease, "seconds": LEASE_SECONDS},
-        ).rowcount
-    )
-
-
 def release(connection: Connection, leased: Leased, *, satisfied: bool) -> None:
     """Give the channel back. Not satisfied (a walk goes on, we were asked to wait): the poll stays owed."""
     connection.execute(

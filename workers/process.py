@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import psycopg
 import structlog
 
 from storage import workers as registry
-from storage.ledger import Ledger, raw_url
+from storage.ledger import Ledger
+from storage.office import Life
 
 log = structlog.get_logger()
 
@@ -34,12 +34,15 @@ class Presence:
     id: str = field(default_factory=name)
     leader: Callable[[], bool] = lambda: False
     stopping: threading.Event = field(default_factory=threading.Event)
-    _session: psycopg.Connection | None = None
+    _life: Life = field(init=False)
     _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self._life = Life(self.ledger.url, self.id)
 
     def __enter__(self) -> "Presence":
         self.ledger.run(self._register)
-        self._hold()
+        self._life.hold()
         self._thread = threading.Thread(target=self._beat, name="presence", daemon=True)
         self._thread.start()
         return self
@@ -52,26 +55,17 @@ class Presence:
             self.ledger.run(lambda c: registry.leave(c, self.id), patience=1)
         except Exception as error:
             log.warning("could not sign off; leases end by themselves", error=type(error).__name__)
-        if self._session:
-            self._session.close()
+        self._life.end()
 
     def _register(self, connection: object) -> None:
         registry.register(
             connection, self.id, self.kind, socket.gethostname(), os.getpid(), VERSION, self.digest_threads
         )
 
-    def _hold(self) -> None:
-        """Hold our lock by a session that ends with the process; a new one after the database came back."""
-        if self._session is None or self._session.closed:
-            self._session = psycopg.connect(raw_url(self.ledger.url), autocommit=True, connect_timeout=3)
-            self._session.execute("SELECT pg_advisory_lock(%s)", (registry.lock_key(self.id),))
-        else:
-            self._session.execute("SELECT 1")
-
     def _beat(self) -> None:
         while not self.stopping.wait(BEAT_SECONDS):
             try:
-                self._hold()
+                self._life.hold()
                 with self.ledger.begin() as connection:
                     if not registry.seen(connection, self.id, self.leader()):
                         self._register(connection)
@@ -81,8 +75,7 @@ class Presence:
                     log.warning("processes are gone; what they held is free", gone=gone)
             except Exception as error:
                 log.warning("no sign of life this second", error=type(error).__name__)
-                if self._session is not None:
-                    self._session.close()
+                self._life.end()
 
 
 def on_signals(stop: threading.Event) -> None:

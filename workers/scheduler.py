@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-import psycopg
 import structlog
 
 import config
@@ -19,7 +18,8 @@ from config import secrets
 from config.load import examine
 from storage import audit, channels, configurations, digests, outbox, targets
 from storage import workers as registry
-from storage.ledger import Ledger, raw_url
+from storage.ledger import Ledger
+from storage.office import Office
 from workers.bell import Bell
 from workers.bootstrap import channel_rows, target_rows
 from workers.clock import Clock
@@ -31,50 +31,6 @@ ROUND_SECONDS = 1.0
 STALE_SECONDS = 8.0
 WATCH_SECONDS = 5.0
 UPKEEP_SECONDS = 30.0
-
-
-@dataclass(slots=True)
-class Office:
-    """The lock of the one leader, and the line on which commits ring (LISTEN)."""
-
-    url: str
-    session: psycopg.Connection | None = None
-
-    def held(self) -> bool:
-        """Still ours? Asked before every round."""
-        if self.session is None:
-            return False
-        try:
-            self.session.execute("SELECT 1")
-        except psycopg.Error:
-            self.leave()
-            return False
-        return True
-
-    def take(self) -> bool:
-        """Become leader if nobody is; a leader that has been silent is put out of office first."""
-        session = psycopg.connect(
-            raw_url(self.url), autocommit=True, connect_timeout=3, application_name="earmark-leader"
-        )
-        row = session.execute("SELECT pg_try_advisory_lock(%s)", (registry.LEADER,)).fetchone()
-        if row and row[0]:
-            session.execute("LISTEN earmark")
-            self.session = session
-            return True
-        session.close()
-        return False
-
-    def leave(self) -> None:
-        if self.session is not None:
-            self.session.close()
-            self.session = None
-
-    def calls(self, seconds: float) -> list[str]:
-        """What was notified meanwhile: waits up to `seconds` for the first."""
-        if self.session is None:
-            time.sleep(seconds)
-            return []
-        return [call.payload for call in self.session.notifies(timeout=seconds, stop_after=1)]
 
 
 @dataclass(slots=True)

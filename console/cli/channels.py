@@ -11,9 +11,8 @@ from connectors.errors import ConnectorError
 from console.cli.common import Folder, Json, ago, configured, fail, ledger, say, show_json, show_table
 from console.cli.opened import opened
 from domain.nouns import Stored
-from storage import audit, channels, configurations, digests, outbox, views_health
+from storage import audit, channels, configurations, digests, outbox, state, views_health
 from storage import workers as registry
-from storage.ledger import one, rows
 
 app = typer.Typer()
 Name = Annotated[str, typer.Argument(help="The channel's name.")]
@@ -141,10 +140,11 @@ def try_(
 @app.command()
 def poll(name: Name, as_json: Json = False) -> None:
     """Ask for a poll of one channel now; the scheduler rings within a second."""
-    with ledger().begin() as connection:
+    made = ledger()
+    with made.begin() as connection:
         found = channels.want(connection, name)
         if found is not None:
-            connection.exec_driver_sql("SELECT pg_notify('earmark', %s)", (f"poll:{found}",))
+            made.notify(connection, f"poll:{found}")
     if found is None:
         fail(f"there is no channel {name!r} that is on", "`earmark channels` lists them", code=2)
     show_json({"channel": name, "wanted": True}) if as_json else say(f"{name} will be polled now")
@@ -168,7 +168,7 @@ def _pause(name: str, paused: bool, as_json: bool) -> None:
     with ledger().begin() as connection:
         done = channels.pause(connection, name, paused)
         freed = targets.resume(connection, name) if not paused and not done else 0
-        known = done or bool(one(connection, "SELECT 1 FROM targets WHERE name = :name", name=name))
+        known = done or any(target["name"] == name for target in state.targets(connection))
         if done:
             action = "paused" if paused else "resumed"
             audit.append(connection, "command", f"channel.{action}", f"channel:{name}", {})
@@ -188,21 +188,10 @@ def status(as_json: Json = False) -> None:
         found = {
             "workers": [dict(row) for row in registry.listed(connection)],
             "configuration": _configuration(connection),
-            "mentions": one(connection, "SELECT count(*) FROM mentions"),
+            **state.counts(connection),
             "pending": {"count": waiting, "oldest": oldest},
-            "tickets_open": one(connection, "SELECT count(*) FROM tickets WHERE status NOT IN ('resolved', 'closed')"),
-            "in_review": one(
-                connection, "SELECT count(*) FROM verdicts WHERE outcome = 'review' AND corrected IS NULL"
-            ),
-            "flags_open": one(connection, "SELECT count(*) FROM escalations WHERE state = 'open'"),
             "outbox": outbox.backlog(connection),
-            "dead": one(connection, "SELECT count(*) FROM dead_letters WHERE state = 'open'"),
-            "rejected": one(connection, "SELECT count(*) FROM rejects WHERE state = 'open'"),
-            "channels_failing": one(connection, "SELECT count(*) FROM channels WHERE enabled AND error IS NOT NULL"),
-            "targets": [
-                dict(row)
-                for row in rows(connection, "SELECT name, kind, enabled, failures, open_until, blocked FROM targets")
-            ],
+            "targets": state.targets(connection),
         }
     if as_json:
         show_json(found)

@@ -187,26 +187,20 @@ def explain(
     import config
     from config.bench import bench
     from console.cli.common import ledger
-    from storage import configurations, digests
-    from storage.ledger import rows
+    from storage import configurations, digests, state
 
     with ledger().read() as connection:
-        found = rows(
-            connection,
-            "SELECT v.outcome, v.reason, v.version, r.body FROM verdicts v JOIN receipts r USING (mention_id, version) "
-            "WHERE mention_id = :id ORDER BY version DESC LIMIT 1",
-            id=mention,
-        )
+        found = state.receipt(connection, mention)
         stored = digests.load(connection, [mention]).get(mention)
         current = configurations.in_force(connection)
-    if not found or stored is None or current is None:
+    if found is None or stored is None or current is None:
         fail(f"mention {mention} has no verdict", "`earmark status` shows what waits")
-    receipt = json.loads(found[0]["body"])
+    receipt = json.loads(found["body"])
     receipt["counterfactual"] = bench(config.load_document(current.document)).explain(stored)
     if as_json:
-        show_json({"mention": mention, "outcome": found[0]["outcome"], "reason": found[0]["reason"], **receipt})
+        show_json({"mention": mention, "outcome": found["outcome"], "reason": found["reason"], **receipt})
         return
-    typer.echo(f"{found[0]['outcome']} ({found[0]['reason']})")
+    typer.echo(f"{found['outcome']} ({found['reason']})")
     for sentence in receipt.get("reasons", []):
         typer.echo(f"  {sentence}")
     typer.echo(f"  {receipt['counterfactual']['text']}")
