@@ -7,7 +7,7 @@ from sqlalchemy import create_engine
 from storage.tables import metadata
 
 
-def test_the_migrations_end_where_tables_py_stands(database_url: str) -> None:
+def test_the_migrations_end_where_the_tables_stand(database_url: str) -> None:
     engine = create_engine(database_url)
     with engine.connect() as connection:
         found = compare_metadata(

@@ -1,4 +1,4 @@
-"""The ledger, from empty: storage/tables.py as it stood, frozen."""
+"""The ledger, from empty: storage/tables/ as it stood, frozen."""
 
 from alembic import op
 

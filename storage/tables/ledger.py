@@ -9,15 +9,11 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Float,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    Numeric,
     Sequence,
     SmallInteger,
     Table,
@@ -28,42 +24,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-metadata = MetaData()
-TS = DateTime(timezone=True)
-NOW = text("now()")
-
-
-def _id(cache: int = 1) -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False, cache=cache), primary_key=True)
-
-
-def _text(name: str, default: str = "") -> Column[str]:
-    return Column(name, Text, nullable=False, server_default=text(f"'{default}'"))
-
-
-def _int(name: str, default: int = 0) -> Column[int]:
-    return Column(name, Integer, nullable=False, server_default=text(str(default)))
-
-
-def _sum(name: str) -> Column[int]:
-    return Column(name, Numeric(38, 0), nullable=False, server_default=text("0"))
-
-
-def _at(name: str = "at") -> Column:
-    return Column(name, TS, nullable=False, server_default=NOW)
-
+from storage.tables.base import TS, at_, id_, int_, metadata, sum_, text_
 
 # --- what is in force, and who works -------------------------------------------------------------------------------
-meta = Table("meta", metadata, Column("key", Text, primary_key=True), _text("value"))
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), text_("value"))
 
 configurations = Table(
     "configurations",
     metadata,
-    _id(),
+    id_(),
     Column("hash", Text, nullable=False),
     Column("document", JSONB, nullable=False),
     Column("complaints", Text),  # NULL: accepted and in force from `at`; otherwise why it was refused
-    _at(),
+    at_(),
 )
 
 workers = Table(
@@ -71,26 +44,26 @@ workers = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),  # worker, scheduler, console
-    _text("host"),
-    _int("pid"),
-    _text("version"),
-    _int("digest_threads"),
+    text_("host"),
+    int_("pid"),
+    text_("version"),
+    int_("digest_threads"),
     Column("lock", BigInteger, nullable=False),  # advisory lock its session holds: free means the process is gone
     Column("leader", Boolean, nullable=False, server_default=text("false")),
-    _at("started_at"),
-    _at("seen_at"),
+    at_("started_at"),
+    at_("seen_at"),
 )
 
 # --- reading -------------------------------------------------------------------------------------------------------
 channels = Table(
     "channels",
     metadata,
-    _id(),
+    id_(),
     Column("name", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
-    _text("platform"),
-    _text("schedule"),  # "every 60" or "cron 0 6 * * * UTC"; a changed text restarts the clock
-    _text("spec"),  # hash of what is read (query, target): a change resets the baseline
+    text_("platform"),
+    text_("schedule"),  # "every 60" or "cron 0 6 * * * UTC"; a changed text restarts the clock
+    text_("spec"),  # hash of what is read (query, target): a change resets the baseline
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("paused_at", TS),
     Column("next_due", TS),
@@ -102,8 +75,8 @@ channels = Table(
     Column("lease_until", TS),
     Column("worker", Text),
     Column("seq", BigInteger, nullable=False, server_default=text("0")),  # pages so far; page_counters.seq runs 1..seq
-    _sum("page_sum"),  # of page ids
-    _int("failures"),
+    sum_("page_sum"),  # of page ids
+    int_("failures"),
     Column("error", Text),
     Column("error_kind", Text),
     Column("advice", Text),
@@ -112,33 +85,33 @@ channels = Table(
     Column("last_success_at", TS),
     Column("last_item_at", TS),
     Column("observed", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    _at("since"),  # what happened before is backfill: it never raises a flag
+    at_("since"),  # what happened before is backfill: it never raises a flag
 )
 
 page_counters = Table(
     "page_counters",
     metadata,
-    _id(),
+    id_(),
     Column("channel_id", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
-    _at(),
-    _text("outcome", "page"),  # page, cut (incomplete), failed
-    _int("returned"),
-    _int("new"),
-    _int("edited"),
-    _int("deleted"),
-    _int("known"),
-    _int("not_matching"),
-    _int("suppressed"),
-    _int("rejected"),
-    _int("sightings"),
-    _int("gaps"),
-    _sum("mention_sum"),  # of storage.keys.mention_proof
-    _sum("sighting_sum"),  # of mention ids
-    _sum("reject_sum"),  # of storage.keys.reject_proof
-    _sum("gap_sum"),  # of gap ids
-    _int("bytes"),
-    _int("ms"),
+    at_(),
+    text_("outcome", "page"),  # page, cut (incomplete), failed
+    int_("returned"),
+    int_("new"),
+    int_("edited"),
+    int_("deleted"),
+    int_("known"),
+    int_("not_matching"),
+    int_("suppressed"),
+    int_("rejected"),
+    int_("sightings"),
+    int_("gaps"),
+    sum_("mention_sum"),  # of storage.keys.mention_proof
+    sum_("sighting_sum"),  # of mention ids
+    sum_("reject_sum"),  # of storage.keys.reject_proof
+    sum_("gap_sum"),  # of gap ids
+    int_("bytes"),
+    int_("ms"),
     Column("detail", Text),
     UniqueConstraint("channel_id", "seq"),
 )
@@ -146,20 +119,20 @@ page_counters = Table(
 mentions = Table(
     "mentions",
     metadata,
-    _id(cache=50),
+    id_(cache=50),
     Column("platform", Text, nullable=False),
-    _text("origin"),
+    text_("origin"),
     Column("native_id", Text, nullable=False),  # hashed when over 200 bytes
     Column("kind", Text, nullable=False),
     Column("url", Text),
-    _text("name"),
-    _text("content"),
+    text_("name"),
+    text_("content"),
     Column("language_hint", Text),
     Column("published", TS, nullable=False),
     Column("published_raw", Text),
     Column("updated", TS),
     Column("in_reply_to", Text),
-    _text("context"),
+    text_("context"),
     Column("author_id", Text),
     Column("author_handle", Text),
     Column("author_name", Text),
@@ -172,9 +145,9 @@ mentions = Table(
     Column("metrics", Text),  # JSON
     Column("flags", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("content_hash", BigInteger, nullable=False),
-    _int("version", 1),
+    int_("version", 1),
     Column("page_id", BigInteger, nullable=False),
-    _at("first_seen"),
+    at_("first_seen"),
     Column("deleted_at", TS),
     UniqueConstraint("platform", "origin", "native_id"),
 )
@@ -188,7 +161,7 @@ sightings = Table(
     Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
     Column("topics", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("page_id", BigInteger, nullable=False),
-    _at("first_seen"),
+    at_("first_seen"),
 )
 
 versions = Table(  # what an edit replaced
@@ -196,12 +169,12 @@ versions = Table(  # what an edit replaced
     metadata,
     Column("mention_id", BigInteger, primary_key=True, autoincrement=False),
     Column("version", Integer, primary_key=True, autoincrement=False),
-    _text("name"),
-    _text("content"),
+    text_("name"),
+    text_("content"),
     Column("rating", Float),
     Column("content_hash", BigInteger, nullable=False),
     Column("page_id", BigInteger, nullable=False),
-    _at("replaced_at"),
+    at_("replaced_at"),
 )
 
 payloads = Table(
@@ -210,20 +183,20 @@ payloads = Table(
     Column("mention_id", BigInteger, primary_key=True, autoincrement=False),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("body", Text, nullable=False),
-    _at("stored_at"),
+    at_("stored_at"),
 )
 
 rejects = Table(
     "rejects",
     metadata,
-    _id(),
+    id_(),
     Column("channel_id", BigInteger, nullable=False),
     Column("page_id", BigInteger, nullable=False),
     Column("item_hash", LargeBinary, nullable=False),
     Column("native_id", Text),
     Column("reason", Text, nullable=False),
     Column("payload", Text, nullable=False),
-    _at(),
+    at_(),
     Column("state", Text, nullable=False, server_default=text("'open'")),  # open, dropped, stored (after a retry)
     UniqueConstraint("channel_id", "item_hash"),
 )
@@ -231,25 +204,25 @@ rejects = Table(
 gaps = Table(
     "gaps",
     metadata,
-    _id(),
+    id_(),
     Column("channel_id", BigInteger, nullable=False),
     Column("page_id", BigInteger, nullable=False),
     Column("since", TS),
     Column("until", TS),  # NULL: still open
     Column("reason", Text, nullable=False),
-    _at("noticed_at"),
+    at_("noticed_at"),
     Column("filled_at", TS),
 )
 
 hooks = Table(  # what was pushed to us and waits for its channel's next poll; then its body goes and its ids stay
     "hooks",
     metadata,
-    _id(),
+    id_(),
     Column("channel_id", BigInteger, nullable=False),
     Column("proof", LargeBinary, nullable=False),  # of this very delivery: a second one is a replay
     Column("event", Text),  # the sender's id of what happened: a second one is the same news
-    _text("body"),  # JSON as it was signed
-    _at(),
+    text_("body"),  # JSON as it was signed
+    at_(),
     UniqueConstraint("channel_id", "proof"),
     UniqueConstraint("channel_id", "event"),
 )
@@ -260,9 +233,9 @@ suppressions = Table(
     metadata,
     Column("hash", LargeBinary, primary_key=True),  # HMAC of (kind, platform, origin, id), our secret
     Column("kind", Text, nullable=False),
-    _text("reason"),
-    _at(),
-    _int("hits"),
+    text_("reason"),
+    at_(),
+    int_("hits"),
 )
 
 # --- judging -------------------------------------------------------------------------------------------------------
@@ -272,12 +245,12 @@ digests = Table(  # the work queue: what is in it is pending
     Column("mention_id", BigInteger, primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False),
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
-    _at("due"),
+    at_("due"),
     Column("lease", Uuid),
     Column("lease_until", TS),
     Column("worker", Text),
     Column("error", Text),
-    _at("queued_at"),
+    at_("queued_at"),
 )
 Index("digests_suspect", digests.c.mention_id, postgresql_where=text("attempts >= 2"))
 
@@ -290,15 +263,15 @@ verdicts = Table(
     Column("reason", Text, nullable=False),
     Column("intent", Text, nullable=False),
     Column("priority", Text, nullable=False),
-    _text("team"),
-    _text("topic"),
-    _text("language"),
+    text_("team"),
+    text_("topic"),
+    text_("language"),
     Column("label", Text, nullable=False),
     Column("compound", Float),
     Column("scorer", Text, nullable=False),
     Column("identity_id", BigInteger),
     Column("run_id", BigInteger, nullable=False),
-    _at("decided_at"),
+    at_("decided_at"),
     Column("corrected", Text),  # a person's outcome; the verdict itself stays
 )
 Index("verdicts_review", verdicts.c.decided_at, postgresql_where=text("outcome = 'review' AND corrected IS NULL"))
@@ -319,56 +292,56 @@ counts = Table(  # per minute of publication
     Column("platform", Text, primary_key=True),
     Column("measure", Text, primary_key=True),  # all, negative, reposts; :before = backfill
     Column("minute", TS, primary_key=True),
-    _int("n"),
+    int_("n"),
 )
 Index("counts_minute", counts.c.minute)
 
 runs = Table(  # one row per transaction that filed something, written from what it meant to write
     "runs",
     metadata,
-    _id(),
+    id_(),
     Column("kind", Text, nullable=False),  # digest, watch, console, command, erase, retention
     Column("worker", Text),
-    _at(),
-    _int("ms"),
-    _int("verdicts"),
-    _int("ticketed"),
-    _int("in_review"),
-    _int("ignored"),
-    _int("tickets"),
-    _int("links"),
-    _int("entries"),
-    _int("outbox"),
-    _int("dead"),
-    _sum("verdict_sum"),  # of mention ids + versions + identity ids
-    _sum("ticket_sum"),  # of ticket ids
-    _sum("link_sum"),  # of ticket ids + mention ids
-    _sum("entry_sum"),  # of entry ids + ticket ids + mention ids + versions
-    _sum("outbox_sum"),  # of outbox ids + ticket ids + entry ids + escalation ids
+    at_(),
+    int_("ms"),
+    int_("verdicts"),
+    int_("ticketed"),
+    int_("in_review"),
+    int_("ignored"),
+    int_("tickets"),
+    int_("links"),
+    int_("entries"),
+    int_("outbox"),
+    int_("dead"),
+    sum_("verdict_sum"),  # of mention ids + versions + identity ids
+    sum_("ticket_sum"),  # of ticket ids
+    sum_("link_sum"),  # of ticket ids + mention ids
+    sum_("entry_sum"),  # of entry ids + ticket ids + mention ids + versions
+    sum_("outbox_sum"),  # of outbox ids + ticket ids + entry ids + escalation ids
 )
 
 traces = Table(  # what an erasure or a retention purge took away, counted, so that both sides still agree
     "traces",
     metadata,
-    _id(),
+    id_(),
     Column("tbl", Text, nullable=False),
     Column("parent_id", BigInteger, nullable=False),  # the page or run whose rows they were
-    _int("n"),
-    _sum("key_sum"),
-    _text("reason"),
-    _at(),
+    int_("n"),
+    sum_("key_sum"),
+    text_("reason"),
+    at_(),
 )
 
 dead_letters = Table(
     "dead_letters",
     metadata,
-    _id(),
+    id_(),
     Column("kind", Text, nullable=False),  # digest, outbox
     Column("ref_id", BigInteger, nullable=False),
-    _int("version"),
+    int_("version"),
     Column("reason", Text, nullable=False),
     Column("error", Text),
-    _at(),
+    at_(),
     Column("state", Text, nullable=False, server_default=text("'open'")),  # open, retried, dropped
     Column("closed_at", TS),
     Column("closed_by", Text),
@@ -379,29 +352,29 @@ Index("dead_letters_ref", dead_letters.c.kind, dead_letters.c.ref_id)
 customers = Table(
     "customers",
     metadata,
-    _id(cache=20),
-    _text("name"),
-    _text("tier"),
+    id_(cache=20),
+    text_("name"),
+    text_("tier"),
     Column("vip", Boolean, nullable=False, server_default=text("false")),
     Column("attributes", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    _text("source"),
-    _at("created_at"),
+    text_("source"),
+    at_("created_at"),
 )
 
 identities = Table(
     "identities",
     metadata,
-    _id(cache=20),
+    id_(cache=20),
     Column("kind", Text, nullable=False),  # account, email, phone, number
-    _text("platform"),
-    _text("origin"),
+    text_("platform"),
+    text_("origin"),
     Column("native_id", Text, nullable=False),  # normal form; "@handle" where only that is known
-    _text("handle"),
-    _text("name"),
+    text_("handle"),
+    text_("name"),
     Column("url", Text),
     Column("followers", BigInteger),
-    _text("source"),
-    _at("first_seen"),
+    text_("source"),
+    at_("first_seen"),
     UniqueConstraint("kind", "platform", "origin", "native_id"),
 )
 Index("identities_handle", text("lower(handle)"), identities.c.platform)
@@ -415,7 +388,7 @@ customer_identities = Table(
     Column("confidence", Float, nullable=False),
     Column("source", Text, nullable=False),  # author, import, person
     Column("verified", Boolean, nullable=False, server_default=text("false")),
-    _at("linked_at"),
+    at_("linked_at"),
 )
 
 ticket_number = Sequence("ticket_number", metadata=metadata)
@@ -423,28 +396,28 @@ ticket_number = Sequence("ticket_number", metadata=metadata)
 tickets = Table(
     "tickets",
     metadata,
-    _id(cache=20),
+    id_(cache=20),
     Column("number", BigInteger, nullable=False, unique=True),
     Column("customer_id", BigInteger),
-    _text("subject"),
-    _text("status", "new"),  # new, open, pending, hold, resolved, closed
-    _text("priority", "normal"),
-    _text("team"),
+    text_("subject"),
+    text_("status", "new"),  # new, open, pending, hold, resolved, closed
+    text_("priority", "normal"),
+    text_("team"),
     Column("assignee_id", BigInteger),
-    _text("intent"),
-    _text("topic"),
-    _text("platform"),
-    _text("label"),
+    text_("intent"),
+    text_("topic"),
+    text_("platform"),
+    text_("label"),
     Column("targets", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # desks that are owed this ticket
-    _at("opened_at"),
-    _at("updated_at"),
+    at_("opened_at"),
+    at_("updated_at"),
     Column("first_due", TS),
     Column("resolve_due", TS),
     Column("first_at", TS),
     Column("resolved_at", TS),
     Column("breached_first", TS),
     Column("breached_resolve", TS),
-    _int("version", 1),
+    int_("version", 1),
     Column("run_id", BigInteger, nullable=False),
 )
 Index("tickets_customer", tickets.c.customer_id)
@@ -458,7 +431,7 @@ ticket_conversations = Table(  # one open ticket per customer and conversation
     Column("customer_id", BigInteger),
     Column("conversation", Text, nullable=False),
     Column("open", Boolean, nullable=False, server_default=text("true")),
-    _at("linked_at"),
+    at_("linked_at"),
     UniqueConstraint("ticket_id", "conversation"),
 )
 Index(
@@ -481,33 +454,33 @@ ticket_mentions = Table(
 entries = Table(
     "entries",
     metadata,
-    _id(cache=50),
+    id_(cache=50),
     Column("ticket_id", BigInteger, nullable=False, index=True),
     Column("kind", Text, nullable=False),  # mention, edit, deleted, note, reply, status, system
     Column("mention_id", BigInteger),
     Column("version", Integer),
     Column("user_id", BigInteger),
-    _text("body"),
+    text_("body"),
     Column("remote_key", Text, unique=True),  # the desk's own id of what came from it
     Column("run_id", BigInteger, nullable=False),
-    _at(),
+    at_(),
 )
 
 # --- escalations ---------------------------------------------------------------------------------------------------
 escalations = Table(
     "escalations",
     metadata,
-    _id(),
+    id_(),
     Column("rule", Text, nullable=False),
     Column("series", Text, nullable=False),
     Column("window_start", TS, nullable=False),
     Column("kind", Text, nullable=False, server_default=text("'spike'")),
     Column("state", Text, nullable=False, server_default=text("'open'")),  # open, closed
-    _int("severity", 1),
+    int_("severity", 1),
     Column("peak", Float, nullable=False, server_default=text("0")),
     Column("evidence", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    _at("opened_at"),
-    _at("updated_at"),
+    at_("opened_at"),
+    at_("updated_at"),
     Column("closed_at", TS),
     Column("run_id", BigInteger, nullable=False),
     UniqueConstraint("rule", "series", "window_start"),
@@ -517,7 +490,7 @@ escalations = Table(
 outbox = Table(
     "outbox",
     metadata,
-    _id(cache=50),
+    id_(cache=50),
     Column("target", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False, unique=True),
@@ -526,16 +499,16 @@ outbox = Table(
     Column("escalation_id", BigInteger),
     Column("notice", Text, nullable=False),  # JSON body of the Notice
     Column("request", Text),  # rendered before the first call, replayed to the letter
-    _text("state", "new"),  # new, sending, retry, unknown, done, dead, blocked
+    text_("state", "new"),  # new, sending, retry, unknown, done, dead, blocked
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
-    _at("due"),
+    at_("due"),
     Column("lease", Uuid),
     Column("lease_until", TS),
     Column("worker", Text),
     Column("remote_id", Text),
     Column("error", Text),
     Column("run_id", BigInteger, nullable=False),
-    _at("created_at"),
+    at_("created_at"),
     Column("done_at", TS),
 )
 Index("outbox_due", outbox.c.target, outbox.c.due, outbox.c.id, postgresql_where=text("state NOT IN ('done', 'dead')"))
@@ -545,12 +518,12 @@ Index("outbox_ticket", outbox.c.ticket_id, outbox.c.target)
 attempts = Table(
     "attempts",
     metadata,
-    _id(),
+    id_(),
     Column("outbox_id", BigInteger, nullable=False, index=True),
-    _int("n"),
-    _at(),
+    int_("n"),
+    at_(),
     Column("ended_at", TS),
-    _text("outcome", "started"),  # started, done, found, retry, unknown, refused, blocked, lost
+    text_("outcome", "started"),  # started, done, found, retry, unknown, refused, blocked, lost
     Column("status", Integer),
     Column("detail", Text),
 )
@@ -562,7 +535,7 @@ desk_links = Table(
     Column("target", Text, primary_key=True),
     Column("remote_id", Text, nullable=False),
     Column("url", Text),
-    _at(),
+    at_(),
 )
 
 targets = Table(  # desks and alert routes, with the breaker all workers share
@@ -571,7 +544,7 @@ targets = Table(  # desks and alert routes, with the breaker all workers share
     Column("name", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
-    _int("failures"),
+    int_("failures"),
     Column("open_until", TS),  # breaker: no call before
     Column("blocked", Text),  # a person must act (401, 403): why
     Column("last_success_at", TS),
@@ -582,13 +555,13 @@ targets = Table(  # desks and alert routes, with the breaker all workers share
 users = Table(
     "users",
     metadata,
-    _id(),
+    id_(),
     Column("email", Text, nullable=False, unique=True),
-    _text("name"),
+    text_("name"),
     Column("role", Text, nullable=False),  # viewer, agent, lead, admin, auditor
     Column("password", Text, nullable=False),  # argon2id
     Column("disabled_at", TS),
-    _at("created_at"),
+    at_("created_at"),
 )
 
 sessions = Table(
@@ -597,17 +570,17 @@ sessions = Table(
     Column("hash", LargeBinary, primary_key=True),  # sha256 of the cookie's value
     Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("csrf", Text, nullable=False),
-    _at("created_at"),
-    _at("seen_at"),
+    at_("created_at"),
+    at_("seen_at"),
     Column("expires_at", TS, nullable=False),
 )
 
 login_attempts = Table(
     "login_attempts",
     metadata,
-    _id(),
+    id_(),
     Column("subject", LargeBinary, nullable=False, index=True),  # keyed hash of the account or the address
-    _at(),
+    at_(),
 )
 
 audit = Table(  # append only (a trigger refuses the rest), chained by hash, ids only

@@ -1,0 +1,1 @@
+"""Customers beyond the ledger: proposals of links, merges, interactions, imports."""

@@ -1,0 +1,1 @@
+"""Flags beyond the ledger: incidents, pages, acknowledgements, judgements, detector snapshots."""

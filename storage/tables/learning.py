@@ -1,0 +1,1 @@
+"""Corrections people make, models learned from them, clusters of copies."""

@@ -1,0 +1,1 @@
+"""Tickets beyond the ledger: clocks, promises, macros, views, automations, surveys."""
