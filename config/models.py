@@ -38,6 +38,7 @@ def _interval(text: str) -> str:
 
 
 Names = tuple[str, ...]
+Role = Literal["viewer", "agent", "lead", "admin", "auditor"]
 
 
 class Model(BaseModel):
@@ -111,6 +112,39 @@ class Retention(Model):
     attempt_days: int = Field(default=90, ge=1, le=3650, description="The record of each attempt at a delivery.")
 
 
+class OpenId(Model):
+    """An OpenID provider people log in with (authorization code with PKCE). What it says of groups decides about roles."""
+
+    issuer: str = Field(
+        pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$", description="Its address, to the letter as it names itself."
+    )
+    client_id: str = Field(min_length=1, description="How it knows Earmark.")
+    client_secret_env: str = Field(description="The variable that holds the secret it gave us.")
+    label: str = Field(default="your company account", max_length=60, description="What the login page calls it.")
+    groups_claim: str = Field(default="groups", description="The claim that lists a person's groups or roles there.")
+    roles: dict[str, Role] = Field(
+        default_factory=dict,
+        description="Group there: role here. The first line that fits counts, at each login anew; empty: roles are given here.",
+    )
+    default_role: Role | None = Field(
+        default=None,
+        description="The role of who logs in first and fits no line; without it, such a person stays outside.",
+    )
+
+
+class Login(Model):
+    """How people come in."""
+
+    passwords: bool = Field(default=True, description="false: through the OpenID provider only.")
+    openid: OpenId | None = Field(default=None, description="An OpenID provider.")
+
+    @model_validator(mode="after")
+    def _some_door(self) -> "Login":
+        if not self.passwords and self.openid is None:
+            raise ValueError("without passwords and without openid nobody could log in")
+        return self
+
+
 class Settings(Model):
     """What holds for the whole deployment."""
 
@@ -130,6 +164,7 @@ class Settings(Model):
         default="stop",
         description="When a secret is missing: stop refuses the configuration, skip runs without the channel or desk.",
     )
+    login: Login = Field(default_factory=Login, description="How people come in.")
     retention: Retention = Field(
         default_factory=Retention, description="How long to keep what is only for looking things up."
     )

@@ -64,6 +64,12 @@ def missing(
 ) -> list[Complaint]:
     """A complaint for each secret an enabled channel, desk or alert needs and cannot have. Warnings when `on_error: skip` runs without."""
     complaints = []
+    if openid := config.settings.login.openid:
+        problem = _problem(openid.client_secret_env, environ)
+        if problem:
+            place = (places or {}).get("settings", Complaint("", 0, 0, ""))
+            said = f"settings.login.openid (client_secret_env): {problem}; nobody can log in there meanwhile"
+            complaints.append(replace(place, message=said, severity="warning"))
     for section, item in _enabled(config):
         for key, name in wanted(item.settings):
             problem = _problem(name, environ)

@@ -67,7 +67,7 @@ class Oidc(Stand):
         self.returns: set[str] = set()
         self.lies: dict[str, Any] = {}  # claims put over the true ones, for tests of the other side
         self.grants: dict[str, Grant] = {}
-        self.used: set[str] = set()
+        self.shown: RSAKey | None = None  # a key published in place of the one that signs
         self.key = RSAKey.generate_key(2048, parameters={"kid": secrets.token_hex(4), "use": "sig", "alg": "RS256"})
 
     def handle(self, request: Request) -> Response:
@@ -103,7 +103,7 @@ class Oidc(Stand):
         )
 
     def _keys(self, request: Request, issuer: str) -> Response:
-        return answer({"keys": [self.key.as_dict(private=False)]})
+        return answer({"keys": [(self.shown or self.key).as_dict(private=False)]})
 
     def _wrong(self, asked: dict[str, str]) -> str:
         """Why this request is shown to the person instead of being sent back (RFC 6749 section 4.1.2.1)."""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from console.web.force import Force
 from console.web.why import Why
 from storage.ledger import Ledger
 
@@ -20,6 +21,7 @@ class House:
     metrics_token: str = ""
     redis_ping: Callable[[], bool] | None = None
     why: Why = field(default_factory=Why)
+    force: Force = field(default_factory=Force)
 
     @property
     def session_cookie(self) -> str:
@@ -29,6 +31,10 @@ class House:
     @property
     def login_cookie(self) -> str:
         return "__Host-earmark-login" if self.secure_cookies else "earmark-login"
+
+    @property
+    def openid_cookie(self) -> str:
+        return "__Host-earmark-openid" if self.secure_cookies else "earmark-openid"
 
     @property
     def origin(self) -> str:

@@ -6,13 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 from pydantic import BaseModel
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console.web.guard import login_proof, safe_next
 from console.web.house import House, address, house
+from console.web.openid import WAY, Refused, Way
 from console.web.pages import page
-from storage import audit, users
+from storage import audit, logins, users
 from storage.users import User
 
 router = APIRouter(include_in_schema=False)
@@ -42,6 +44,9 @@ def login(request: Request, form: Annotated[LoginForm, Form()]) -> Response:
             request, status=403, error="The login page was too old. Try again.", email=form.email, next=form.next
         )
     email = form.email.replace("\x00", "")
+    with here.ledger.read() as connection:
+        if not here.force.config(connection).settings.login.passwords:
+            return _form(request, status=403, error="Passwords are switched off here.", next=form.next)
     with here.ledger.begin() as connection:  # its own transaction: a failed login stays counted
         wait = users.too_many(connection, here.secret, email, address(request))
     if wait:
@@ -55,11 +60,63 @@ def login(request: Request, form: Annotated[LoginForm, Form()]) -> Response:
         return _form(request, status=401, error=WRONG, email=email, next=form.next)
     with here.ledger.begin() as connection:
         users.forgive(connection, here.secret, email, address(request))
-        value = users.begin_session(connection, user.id, replaces=request.cookies.get(here.session_cookie, ""))
-        audit.append(connection, user.actor, "login", f"user:{user.id}", {})
-    answer = RedirectResponse(safe_next(form.next), 303)
+        value = _session(connection, request, user, "login")
+    return _inside(here, value, form.next)
+
+
+@router.get("/login/openid")
+def leave(request: Request, next: str = "/inbox") -> Response:
+    """To the provider, with what this browser must bring back in a cookie of its own."""
+    here = house(request)
+    way = Way.new(safe_next(next))
+    try:
+        with here.ledger.read() as connection:
+            provider = here.force.provider(connection)
+        there = provider.leave(way, _back(here))
+    except Refused as problem:
+        return _form(request, status=502, error=str(problem), next=next)
+    answer = RedirectResponse(there, 303)
+    _set_cookie(answer, here, here.openid_cookie, way.sealed(here.secret), WAY)
+    return answer
+
+
+@router.get("/login/openid/done")
+def arrive(request: Request) -> Response:
+    """Back from the provider. Whoever it vouches for and has a role comes in."""
+    here = house(request)
+    try:
+        way = Way.opened(here.secret, request.cookies.get(here.openid_cookie, ""))
+        with here.ledger.read() as connection:
+            provider = here.force.provider(connection)
+        person = provider.arrive(way, request.query_params, _back(here))
+        with here.ledger.begin() as connection:
+            user = logins.user_of(connection, person)
+            value = _session(connection, request, user, "login.openid")
+    except (Refused, logins.Outside) as problem:
+        answer = _form(request, status=403, error=str(problem))
+        _forget(answer, here, here.openid_cookie)
+        return answer
+    answer = _inside(here, value, way.next)
+    _forget(answer, here, here.openid_cookie)
+    return answer
+
+
+def _back(here: House) -> str:
+    """Our address as the provider knows it."""
+    return here.base_url.rstrip("/") + "/login/openid/done"
+
+
+def _session(connection: Connection, request: Request, user: User, action: str) -> str:
+    here = house(request)
+    value = users.begin_session(connection, user.id, replaces=request.cookies.get(here.session_cookie, ""))
+    audit.append(connection, user.actor, action, f"user:{user.id}", {})
+    return value
+
+
+def _inside(here: House, value: str, next: str) -> Response:
+    answer = RedirectResponse(safe_next(next), 303)
     _set_cookie(answer, here, here.session_cookie, value)
-    answer.delete_cookie(here.login_cookie, path="/", secure=here.secure_cookies, httponly=True, samesite="lax")
+    _forget(answer, here, here.login_cookie)
     return answer
 
 
@@ -69,7 +126,7 @@ def logout(request: Request) -> Response:
     with here.ledger.begin() as connection:
         users.end_session(connection, request.cookies.get(here.session_cookie, ""))
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(here.session_cookie, path="/", secure=here.secure_cookies, httponly=True, samesite="lax")
+    _forget(answer, here, here.session_cookie)
     answer.headers["clear-site-data"] = '"cache"'
     return answer
 
@@ -82,6 +139,8 @@ def _verified(here: House, email: str, password: str) -> User | None:
 def _form(request: Request, *, status: int = 200, error: str = "", email: str = "", next: str = "/inbox") -> Response:
     here = house(request)
     cookie = request.cookies.get(here.login_cookie) or secrets.token_urlsafe(16)
+    with here.ledger.read() as connection:
+        doors = here.force.config(connection).settings.login
     answer = page(
         request,
         "login.html",
@@ -90,11 +149,17 @@ def _form(request: Request, *, status: int = 200, error: str = "", email: str = 
         email=email,
         next=safe_next(next),
         proof=login_proof(here, cookie),
+        passwords=doors.passwords,
+        openid=doors.openid.label if doors.openid else "",
     )
     _set_cookie(answer, here, here.login_cookie, cookie)
     return answer
 
 
-def _set_cookie(answer: Response, here: House, name: str, value: str) -> None:
+def _set_cookie(answer: Response, here: House, name: str, value: str, seconds: int | None = None) -> None:
     """Ends with the browser; the server ends it earlier. Lax, so that a link out of a helpdesk finds its reader logged in."""
-    answer.set_cookie(name, value, path="/", secure=here.secure_cookies, httponly=True, samesite="lax")
+    answer.set_cookie(name, value, path="/", secure=here.secure_cookies, httponly=True, samesite="lax", max_age=seconds)
+
+
+def _forget(answer: Response, here: House, name: str) -> None:
+    answer.delete_cookie(name, path="/", secure=here.secure_cookies, httponly=True, samesite="lax")

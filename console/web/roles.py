@@ -11,6 +11,8 @@ ANYBODY = frozenset({PUBLIC})
 ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/login"): ANYBODY,
     ("POST", "/login"): ANYBODY,
+    ("GET", "/login/openid"): ANYBODY,
+    ("GET", "/login/openid/done"): ANYBODY,  # and then only who an OpenID provider vouches for: console/web/openid.py
     ("POST", "/logout"): LOOK,
     ("GET", "/"): LOOK,
     ("GET", "/inbox"): LOOK,

@@ -6,6 +6,14 @@ revision = "0007"
 down_revision = "0006"
 
 TABLES = """
+CREATE TABLE user_logins (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    user_id BIGINT NOT NULL,
+    linked_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (issuer, subject),
+    FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+);
 """
 
 
