@@ -400,7 +400,7 @@ tickets = Table(
     Column("number", BigInteger, nullable=False, unique=True),
     Column("customer_id", BigInteger),
     text_("subject"),
-    text_("status", "new"),  # new, open, pending, hold, resolved, closed
+    text_("status", "new"),  # domain/lifecycle.py
     text_("priority", "normal"),
     text_("team"),
     Column("assignee_id", BigInteger),
@@ -419,8 +419,26 @@ tickets = Table(
     Column("breached_resolve", TS),
     int_("version", 1),
     Column("run_id", BigInteger, nullable=False),
+    Column("parent_id", BigInteger),
+    Column("merged_into", BigInteger),
+    Column("watchers", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("fields", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("snoozed_until", TS),
+    Column("claimed_by", BigInteger),
+    Column("claimed_until", TS),
+    Column("hand_back_at", TS),  # given out by routing and not touched since
+    Column("next_due", TS),  # first_due, next_due, resolve_due, breached_* and sla_at are computed from the entries
+    Column("breached_next", TS),
+    Column("sla_at", TS),  # when a clock has something to say
 )
 Index("tickets_customer", tickets.c.customer_id)
+Index("tickets_parent", tickets.c.parent_id, postgresql_where=text("parent_id IS NOT NULL"))
+Index("tickets_merged", tickets.c.merged_into, postgresql_where=text("merged_into IS NOT NULL"))
+Index("tickets_sla", tickets.c.sla_at, postgresql_where=text("sla_at IS NOT NULL"))
+Index("tickets_hand_back", tickets.c.hand_back_at, postgresql_where=text("hand_back_at IS NOT NULL"))
+Index("tickets_snoozed", tickets.c.snoozed_until, postgresql_where=text("snoozed_until IS NOT NULL"))
+Index("tickets_assignee", tickets.c.assignee_id, postgresql_where=text("status NOT IN ('resolved', 'closed')"))
 Index("tickets_open", tickets.c.first_due, postgresql_where=text("status NOT IN ('resolved', 'closed')"))
 Index("tickets_opened", tickets.c.opened_at)
 
@@ -432,6 +450,9 @@ ticket_conversations = Table(  # one open ticket per customer and conversation
     Column("conversation", Text, nullable=False),
     Column("open", Boolean, nullable=False, server_default=text("true")),
     at_("linked_at"),
+    Column(
+        "yields", Boolean, nullable=False, server_default=text("false")
+    ),  # split off: another ticket gets what comes
     UniqueConstraint("ticket_id", "conversation"),
 )
 Index(
@@ -456,7 +477,9 @@ entries = Table(
     metadata,
     id_(cache=50),
     Column("ticket_id", BigInteger, nullable=False, index=True),
-    Column("kind", Text, nullable=False),  # mention, edit, deleted, note, reply, status, system
+    Column(
+        "kind", Text, nullable=False
+    ),  # mention, edit, deleted, note, reply, status, system, and storage/entries.py's
     Column("mention_id", BigInteger),
     Column("version", Integer),
     Column("user_id", BigInteger),
@@ -464,6 +487,7 @@ entries = Table(
     Column("remote_key", Text, unique=True),  # the desk's own id of what came from it
     Column("run_id", BigInteger, nullable=False),
     at_(),
+    Column("detail", JSONB),  # what changed, for machines: {"status": ["new", "open"]}
 )
 
 # --- escalations ---------------------------------------------------------------------------------------------------
