@@ -16,6 +16,7 @@ OPEN = {
     "/login",
     "/login/openid",
     "/login/openid/done",
+    "/invitation/{token}",
     "/static/{name}",
     "/favicon.ico",
     "/healthz",
@@ -35,9 +36,9 @@ def served(app: FastAPI) -> list[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    for name in ("number", "mention_id", "customer_id", "flag_id", "channel_id"):
+    for name in ("number", "mention_id", "customer_id", "flag_id", "channel_id", "user_id"):
         path = path.replace("{" + name + "}", "987654")
-    return path.replace("{name}", "nothing")
+    return path.replace("{name}", "nothing").replace("{token}", "nothing")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from console.web import api, channels, customers, flags, hooks, inbox, login, ops, review, ticket
+from console.web import admin, api, channels, customers, flags, hooks, inbox, login, ops, review, ticket
 from console.web.armour import BodyLimit, Headers
 from console.web.guard import SAFE, LoginNeeded, guard
 from console.web.house import House
@@ -60,7 +60,7 @@ def create_app(
         dependencies=[Depends(guard)],
     )
     app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
-    for module in (login, inbox, ticket, review, customers, flags, channels, hooks, ops, api):
+    for module in (login, inbox, ticket, review, customers, flags, channels, admin, hooks, ops, api):
         app.include_router(module.router)
     app.add_exception_handler(LoginNeeded, _login_needed)
     app.add_exception_handler(HTTPException, _refused)

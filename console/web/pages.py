@@ -25,6 +25,8 @@ NAV = (
     ("flags", "/flags", "Flags", "e"),
     ("channels", "/channels", "Channels", "o"),
     ("status", "/status", "Status", "s"),
+    ("users", "/admin/users", "Users", "p"),
+    ("audit", "/admin/audit", "Audit", "a"),
 )
 
 

@@ -6,6 +6,8 @@ LOOK = frozenset({"viewer", "agent", "lead", "admin", "auditor"})
 WORK = frozenset({"agent", "lead", "admin"})
 LEAD = frozenset({"lead", "admin"})
 WATCH = frozenset({"lead", "admin", "auditor"})  # how the system does, and what failed in it
+ADMIN = frozenset({"admin"})
+PROVE = frozenset({"admin", "auditor"})  # who did what
 ANYBODY = frozenset({PUBLIC})
 
 ROLES: dict[tuple[str, str], frozenset[str]] = {
@@ -31,6 +33,12 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/channels/{channel_id}/pause"): LEAD,
     ("POST", "/channels/{channel_id}/resume"): LEAD,
     ("GET", "/status"): WATCH,
+    ("GET", "/admin/users"): ADMIN,
+    ("POST", "/admin/users"): ADMIN,
+    ("POST", "/admin/users/{user_id}"): ADMIN,
+    ("GET", "/admin/audit"): PROVE,
+    ("GET", "/invitation/{token}"): ANYBODY,  # who holds an invitation: storage/members.py
+    ("POST", "/invitation/{token}"): ANYBODY,
     ("GET", "/static/{name}"): ANYBODY,
     ("GET", "/favicon.ico"): ANYBODY,
     ("GET", "/api/v1/openapi.json"): LOOK,

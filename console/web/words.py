@@ -26,6 +26,7 @@ CHANNEL_STATES = {  # word -> (what it says, tone)
 }
 SAID = {
     "saved": "Saved.",
+    "welcome": "Your password is set. Log in with it.",
     "same": "Nothing to change.",
     "noted": "Note added.",
     "ticket": "Queued: the ticket opens in a moment.",

@@ -14,6 +14,15 @@ CREATE TABLE user_logins (
     PRIMARY KEY (issuer, subject),
     FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
 );
+
+CREATE TABLE invitations (
+    user_id BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (user_id),
+    UNIQUE (hash),
+    FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+);
 """
 
 
