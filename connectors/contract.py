@@ -34,6 +34,7 @@ class Context:
     """What a connector is given instead of reaching for it: the clock, secrets, the hosts it may speak to, when to stop.
 
     `imports`: the folder files may be read from. `received`: what was pushed to this channel and kept for it, after a row number, at most so many, oldest first.
+    `opened`: told how to close each connection made; it is closed when the poll or delivery is over, in whatever circles a library holds it.
     """
 
     now: Callable[[], datetime]
@@ -42,6 +43,7 @@ class Context:
     stopping: Callable[[], bool] = lambda: False
     imports: str = "imports"
     received: Callable[[int, int], list[tuple[int, Any]]] = lambda after, limit: []
+    opened: Callable[[Callable[[], None]], object] = lambda close: None
     max_bytes: int = 10_000_000
     deadline: float = 30.0
     user_agent: str = "earmark/0.1 (+https://github.com/earmark)"

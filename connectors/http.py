@@ -61,6 +61,7 @@ class Client:
         pool = self.transport._pool
         assert isinstance(pool, httpcore2.ConnectionPool)
         pool._network_backend = Backend(context.allow_hosts)  # no public way in; test_connectors_http keeps watch
+        context.opened(self.transport.close)
         weakref.finalize(self, self.transport.close)
 
     def get(self, url: str, headers: Mapping[str, str] | None = None, *, partial: bool = False) -> Answer:

@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -128,14 +128,14 @@ class House:
         found = next((c for c in current.channels if c.name == name and c.enabled), None)
         return watched(current, found) if found else None
 
-    def target(self, name: str) -> Outbound | None:
-        """A configured, enabled desk or alert route by name."""
+    def target(self, name: str, opened: Callable[[Callable[[], None]], object]) -> Outbound | None:
+        """A configured, enabled desk or alert route by name; `opened` as in Context."""
         current = self.config()
         found = next((t for t in (*current.desks, *current.alerts) if t.name == name and t.enabled), None)
         if found is None:
             return None
         module = outbound.load(found.kind)
-        return module.Desk(module.Settings(**found.settings), self.context())
+        return module.Desk(module.Settings(**found.settings), replace(self.context(), opened=opened))
 
 
 class NotReady(Exception):

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,7 +78,13 @@ def poll(
         if watched is None:  # left the configuration a moment ago
             done.more = False
             return done
-        _walk(ledger, leased, watched, context, secret, done, stored)
+        with ExitStack() as opened:
+            here = replace(
+                context,
+                received=lambda after, limit: ledger.run(lambda c: hooks.received(c, leased.id, after, limit)),
+                opened=opened.callback,
+            )
+            _walk(ledger, leased, watched, here, secret, done, stored)
     except mentions.LeaseLost:
         log.warning("lease lost, page dropped", channel=leased.name)
     finally:
@@ -97,9 +104,6 @@ def _walk(
 ) -> None:
     connector: Inbound | None = None
     state = leased.state
-    context = replace(
-        context, received=lambda after, limit: ledger.run(lambda c: hooks.received(c, leased.id, after, limit))
-    )
     until = time.monotonic() + DRAIN_SECONDS
     while not context.stopping():
         started = time.monotonic()
