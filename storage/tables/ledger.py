@@ -359,13 +359,15 @@ customers = Table(
     Column("attributes", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     text_("source"),
     at_("created_at"),
+    Column("merged_into", BigInteger),  # who this turned out to be: such a row holds nothing and waits for an un-merge
 )
+Index("customers_merged", customers.c.merged_into, postgresql_where=text("merged_into IS NOT NULL"))
 
 identities = Table(
     "identities",
     metadata,
     id_(cache=20),
-    Column("kind", Text, nullable=False),  # account, email, phone, number
+    Column("kind", Text, nullable=False),  # account, email, phone, number (of a customer), order
     text_("platform"),
     text_("origin"),
     Column("native_id", Text, nullable=False),  # normal form; "@handle" where only that is known
@@ -375,9 +377,11 @@ identities = Table(
     Column("followers", BigInteger),
     text_("source"),
     at_("first_seen"),
+    text_("mark"),  # shared, junk, bot: nobody is linked or proposed by it
     UniqueConstraint("kind", "platform", "origin", "native_id"),
 )
 Index("identities_handle", text("lower(handle)"), identities.c.platform)
+Index("identities_value", identities.c.native_id, identities.c.kind)
 
 customer_identities = Table(
     "customer_identities",

@@ -1,8 +1,9 @@
 """What the console and the API keep: tokens, preferences, idempotency keys, event webhooks."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from storage.tables.base import TS, at_, metadata
+from storage.tables.base import TS, at_, id_, metadata, text_
 
 user_logins = Table(  # who a user is at an OpenID provider
     "user_logins",
@@ -20,3 +21,30 @@ invitations = Table(  # by which somebody sets a password: one a user, used once
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("expires_at", TS, nullable=False),
 )
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    id_(),
+    Column("name", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),  # sha256 of the token, which is random and shown once
+    Column("hint", Text, nullable=False),  # its last four characters
+    Column("scopes", ARRAY(Text), nullable=False),
+    text_("created_by"),
+    at_("created_at"),
+    Column("expires_at", TS, nullable=False),
+    Column("revoked_at", TS),
+    Column("used_at", TS),  # to the minute
+)
+
+idempotency = Table(  # answers given to requests that carried a key, kept for a day
+    "idempotency",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False),  # hash of method, path and body
+    Column("status", Integer),
+    Column("answer", Text),
+    at_(),
+)
+Index("idempotency_at", idempotency.c.at)
