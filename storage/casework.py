@@ -1,20 +1,24 @@
-"""What a person does to a ticket: status, priority, team, owner, a note. Each leaves an entry, and every desk that has the
-ticket is owed the note."""
+"""What a person does to a ticket: status, priority, team, owner, a note, an answer, tags, fields. Each leaves an entry, and every desk
+that has the ticket is owed what happened. Moves are domain/lifecycle.py's; clocks follow from the entries (storage/sla.py)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import audit, filing, outbox, runs
+from domain.lifecycle import DONE, STATUSES, refusal
+from storage import audit, custom_fields, entries, outbox, runs
 from storage.ledger import one, rows
 from storage.outbox import Effect
 from storage.users import User
-from storage.views import STATUSES, teams
+from storage.views import teams
 
 PRIORITIES = ("low", "normal", "high", "urgent")
-DONE = ("resolved", "closed")
 LONGEST_NOTE = 20_000
+LONGEST_TAG, MOST_TAGS, MOST_WATCHERS = 60, 50, 200
+OWNERS = ("agent", "lead", "admin")
 
 
 class Refused(Exception):
@@ -26,84 +30,285 @@ class Unseen(Refused):
 
 
 @dataclass(frozen=True, slots=True)
+class Hand:
+    """Who acts without being a user: the command line, an automation, a step. `run` is how its transactions are known."""
+
+    name: str
+    actor: str
+    run: str = "command"
+    id: int = 0
+
+
+Person = User | Hand
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """New values; None leaves a field as it is. `assignee` 0 takes the owner away."""
+    """New values; None leaves a field as it is. `assignee` 0 takes the owner away. `why` is said in the entry."""
 
     status: str | None = None
     priority: str | None = None
     team: str | None = None
     assignee: int | None = None
+    why: str = ""
 
 
-def change(connection: Connection, user: User, number: int, wanted: Change, seen: int | None = None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A ticket locked for a change, with what the change needs to know."""
+
+    id: int
+    number: int
+    status: str
+    priority: str
+    team: str
+    assignee_id: int | None
+    version: int
+    targets: list[str]
+    customer_id: int | None
+    subject: str
+    tags: list[str]
+    fields: dict[str, Any]
+    watchers: list[int]
+    parent_id: int | None
+    merged_into: int | None
+    snoozed_until: datetime | None
+
+
+def started(connection: Connection, person: Person) -> runs.Run:
+    """The run under which this person's transaction is counted."""
+    return runs.start(connection, person.run if isinstance(person, Hand) else "console", person.actor)
+
+
+def change(connection: Connection, user: Person, number: int, wanted: Change, seen: int | None = None) -> bool:
     """Apply what differs; False when nothing does.
 
     Finishing a ticket that got something the person has not seen (its version moved past `seen`) is refused. Locks go
     conversation links first, ticket second, as the workers take them.
     """
     _allowed(connection, wanted)
-    ticket = _locked(connection, number)
-    new = {
-        name: value
-        for name, value in _values(wanted).items()
-        if value != (ticket[name] or (0 if name == "assignee_id" else ""))
-    }
+    ticket = locked(connection, number)
+    new = _differing(ticket, wanted)
     if not new:
         return False
-    finishing = new.get("status") in DONE and ticket["status"] not in DONE
-    if finishing and seen is not None and seen != ticket["version"]:
-        raise Unseen(
-            "Something arrived on this ticket that you had not seen. Nothing was changed; read on and decide again."
-        )
-    if ticket["status"] in DONE and new.get("status", "closed") not in DONE:
-        _reopen(connection, ticket["id"])
+    if said := refusal(ticket.status, new.get("status", ticket.status)):
+        raise Refused(said)
+    if ticket.merged_into:
+        raise Refused("This ticket goes on in another one; undo the merge first.")
+    finishing = new.get("status") in DONE and ticket.status not in DONE
+    if finishing:
+        _may_finish(connection, ticket, seen)
+    if ticket.status in DONE and new.get("status", "closed") not in DONE:
+        _reopen(connection, ticket.id)
     elif finishing:
         connection.execute(
-            text("UPDATE ticket_conversations SET open = false WHERE ticket_id = :id"), {"id": ticket["id"]}
+            text("UPDATE ticket_conversations SET open = false WHERE ticket_id = :id"), {"id": ticket.id}
         )
-    _write(connection, ticket["id"], new)
-    run = runs.start(connection, "console", user.actor)
-    body = "; ".join(_sentence(connection, name, ticket[name], value) for name, value in new.items())
-    [entry] = filing.enter(
-        connection, run, [{"ticket_id": ticket["id"], "kind": "status", "user_id": user.id, "body": body}]
-    )
+    _write(connection, ticket.id, new)
+    run = started(connection, user)
+    body = "; ".join(_sentence(connection, name, ticket, value) for name, value in new.items())
+    detail = {name: [getattr(ticket, name), value or None] for name, value in new.items()}
+    [entry] = entries.write(
+        connection, run,
+        [{"ticket_id": ticket.id, "kind": "status", "user_id": user.id, "detail": detail | _event(new),
+          "body": f"{body} ({wanted.why})" if wanted.why else body}],
+    )  # fmt: skip
     if "status" in new:
-        _owe(connection, run, ticket, entry, "ticket.status", {"number": number, "status": new["status"]})
+        owe(connection, run, ticket, entry, "ticket.status", {"number": number, "status": new["status"]})
+        if finishing:
+            _finish_children(connection, run, user, ticket, new["status"])
     runs.finish(connection, run)
     audit.append(connection, user.actor, "ticket.change", f"ticket:{number}", {key: new[key] for key in sorted(new)})
     return True
 
 
-def note(connection: Connection, user: User, number: int, body: str) -> int:
+def note(connection: Connection, user: Person, number: int, body: str, kind: str = "note") -> int:
     """Write an internal note and owe it to every desk that has the ticket. Returns the entry's id."""
+    body = said(body)
+    ticket = locked(connection, number)
+    run = started(connection, user)
+    begun = {"status": ["new", "open"]} if kind == "reply" and ticket.status == "new" else None
+    [entry] = entries.write(
+        connection, run, [{"ticket_id": ticket.id, "kind": kind, "user_id": user.id, "body": body, "detail": begun}]
+    )
+    lead = f"{user.name}: " if kind == "note" else f"{user.name} answered: "
+    owe(connection, run, ticket, entry, "ticket.comment", {"number": number, "text": lead + body, "public": False})
+    touch(connection, ticket.id, user)
+    runs.finish(connection, run)
+    audit.append(connection, user.actor, f"ticket.{kind}", f"ticket:{number}", {"entry": entry})
+    return entry
+
+
+def answered(connection: Connection, user: Person, number: int, body: str) -> int:
+    """Write down an answer that was given to the customer, wherever that was. It stops the answering clocks."""
+    entry = note(connection, user, number, body, kind="reply")
+    connection.execute(
+        text(
+            "UPDATE tickets SET first_at = coalesce(first_at, now()), "
+            "status = CASE WHEN status = 'new' THEN 'open' ELSE status END WHERE number = :number"
+        ),
+        {"number": number},
+    )
+    return entry
+
+
+def hand_off(
+    connection: Connection,
+    user: Person,
+    number: int,
+    note_: str,
+    *,
+    team: str | None = None,
+    assignee: int | None = None,
+) -> int:
+    """Give a ticket to another team or person, with what they need to know. The note is not optional."""
+    body = said(note_)
+    if team is None and assignee is None:
+        raise Refused("A hand-off names a team or a person.")
+    wanted = Change(team=team, assignee=assignee if assignee is not None else 0)
+    _allowed(connection, wanted)
+    ticket = locked(connection, number)
+    new = _differing(ticket, wanted)
+    if not new:
+        raise Refused("The ticket is there already.")
+    _write(connection, ticket.id, new)
+    run = started(connection, user)
+    to = "; ".join(_sentence(connection, name, ticket, value) for name, value in new.items())
+    detail = {name: [getattr(ticket, name), value or None] for name, value in new.items()} | {"to": to}
+    [entry] = entries.write(
+        connection, run,
+        [{"ticket_id": ticket.id, "kind": "handoff", "user_id": user.id, "body": body, "detail": detail}],
+    )  # fmt: skip
+    owe(connection, run, ticket, entry, "ticket.comment",
+        {"number": number, "text": f"{user.name} handed over ({to}): {body}", "public": False})  # fmt: skip
+    runs.finish(connection, run)
+    audit.append(connection, user.actor, "ticket.handoff", f"ticket:{number}", {"entry": entry})
+    return entry
+
+
+def tag(connection: Connection, user: Person, number: int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> bool:
+    """Add and take away tags; False when nothing changes."""
+    wanted = [" ".join(name.split()).lower() for name in add]
+    if any(not name or len(name) > LONGEST_TAG for name in wanted):
+        raise Refused(f"A tag has 1 to {LONGEST_TAG} characters.")
+    ticket = locked(connection, number)
+    gone = {" ".join(name.split()).lower() for name in remove}
+    tags = sorted({*ticket.tags, *wanted} - gone)
+    if len(tags) > MOST_TAGS:
+        raise Refused(f"A ticket has at most {MOST_TAGS} tags.")
+    return _set(connection, user, ticket, "tags", ticket.tags, tags, f"tags: {', '.join(tags) or 'none'}")
+
+
+def watch(connection: Connection, user: Person, number: int, watcher: int, on: bool = True) -> bool:
+    """Let somebody follow a ticket, or no longer."""
+    if on and not one(connection, "SELECT 1 FROM users WHERE id = :id AND disabled_at IS NULL", id=watcher):
+        raise Refused("There is no such user.")
+    ticket = locked(connection, number)
+    watchers = sorted({*ticket.watchers, watcher} if on else {*ticket.watchers} - {watcher})
+    if len(watchers) > MOST_WATCHERS:
+        raise Refused(f"A ticket has at most {MOST_WATCHERS} watchers.")
+    name = one(connection, "SELECT name FROM users WHERE id = :id", id=watcher)
+    return _set(
+        connection,
+        user,
+        ticket,
+        "watchers",
+        ticket.watchers,
+        watchers,
+        f"{name} {'watches' if on else 'no longer watches'}",
+    )
+
+
+def fill(connection: Connection, user: Person, number: int, values: Mapping[str, str]) -> bool:
+    """Set custom fields, as their types in the configuration say; an empty value clears one."""
+    ticket = locked(connection, number)
+    try:
+        typed = custom_fields.typed(connection, values)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    fields = {name: value for name, value in {**ticket.fields, **typed}.items() if value is not None}
+    sentence = "; ".join(f"{name} = {value if value is not None else 'empty'}" for name, value in typed.items())
+    return _set(connection, user, ticket, "fields", ticket.fields, fields, sentence)
+
+
+def _set(connection: Connection, user: Person, ticket: Held, column: str, old: Any, new: Any, sentence: str) -> bool:
+    """One column that is no status: written, with its entry."""
+    if old == new:
+        return False
+    cast = {"tags": "text[]", "watchers": "bigint[]", "fields": "jsonb"}[column]
+    value = entries.bulk.dumps(new) if column == "fields" else new
+    connection.execute(
+        text(f"UPDATE tickets SET {column} = CAST(:value AS {cast}) WHERE id = :id"),  # noqa: S608 our own names
+        {"value": value, "id": ticket.id},
+    )
+    touch(connection, ticket.id, user)
+    run = started(connection, user)
+    detail = {column: [old, new], "event": {"tags": "tagged", "watchers": "watched", "fields": "filled"}[column]}
+    entries.write(
+        connection, run,
+        [{"ticket_id": ticket.id, "kind": "status", "user_id": user.id, "body": sentence, "detail": detail}],
+    )  # fmt: skip
+    runs.finish(connection, run)
+    audit.append(connection, user.actor, f"ticket.{column}", f"ticket:{ticket.number}", {})
+    return True
+
+
+def said(body: str) -> str:
+    """A text a person wrote, within bounds."""
     body = body.strip()
     if not body:
         raise Refused("A note needs some text.")
     if len(body) > LONGEST_NOTE:
         raise Refused(f"A note has at most {LONGEST_NOTE:,} characters; this one has {len(body):,}.")
-    ticket = _locked(connection, number)
-    run = runs.start(connection, "console", user.actor)
-    [entry] = filing.enter(
-        connection, run, [{"ticket_id": ticket["id"], "kind": "note", "user_id": user.id, "body": body}]
-    )
-    notice = {"number": number, "text": f"{user.name}: {body}", "public": False}
-    _owe(connection, run, ticket, entry, "ticket.comment", notice)
+    return body
+
+
+def touch(connection: Connection, ticket_id: int, user: Person | None = None) -> None:
+    """The ticket went on. A person's act on it ends the wait for its owner."""
     connection.execute(
-        text("UPDATE tickets SET updated_at = now(), version = version + 1 WHERE id = :id"), {"id": ticket["id"]}
+        text(
+            "UPDATE tickets SET updated_at = now(), version = version + 1, "
+            "hand_back_at = CASE WHEN :person THEN NULL ELSE hand_back_at END WHERE id = :id"
+        ),
+        {"id": ticket_id, "person": isinstance(user, User)},
     )
-    runs.finish(connection, run)
-    audit.append(connection, user.actor, "ticket.note", f"ticket:{number}", {"entry": entry})
-    return entry
 
 
-def _owe(connection: Connection, run: runs.Run, ticket: Any, entry: int, kind: str, notice: dict[str, Any]) -> None:
+def owe(connection: Connection, run: runs.Run, ticket: Held, entry: int, kind: str, notice: dict[str, Any]) -> None:
     """Every desk that has the ticket is owed what happened to it; the scheduler rings once this is committed."""
     effects = [
-        Effect(target, kind, f"em-e{entry}-{target}", notice, ticket_id=ticket["id"], entry_id=entry)
-        for target in ticket["targets"]
+        Effect(target, kind, f"em-e{entry}-{target}", notice, ticket_id=ticket.id, entry_id=entry)
+        for target in ticket.targets
     ]
     if outbox.owe_many(connection, run, effects):
         connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
+
+
+def locked(connection: Connection, number: int) -> Held:
+    """The ticket, its conversation links locked before it. Raises LookupError."""
+    return lock_many(connection, [number])[number]
+
+
+def lock_many(connection: Connection, numbers: Sequence[int]) -> dict[int, Held]:
+    """Several tickets by number: all links first, then the tickets by id. Raises LookupError naming one that is not there."""
+    connection.execute(
+        text(
+            "SELECT 1 FROM ticket_conversations WHERE ticket_id IN (SELECT id FROM tickets WHERE number = ANY(:numbers)) "
+            "ORDER BY conversation, customer_id, ticket_id FOR UPDATE"
+        ),
+        {"numbers": list(numbers)},
+    )
+    columns = ", ".join(Held.__dataclass_fields__)
+    found = rows(
+        connection,
+        f"SELECT {columns} FROM tickets WHERE number = ANY(:numbers) ORDER BY id FOR UPDATE",  # noqa: S608 our own names
+        numbers=list(numbers),
+    )
+    held = {row["number"]: Held(**row) for row in found}
+    for number in numbers:
+        if number not in held:
+            raise LookupError(number)
+    return held
 
 
 def _allowed(connection: Connection, wanted: Change) -> None:
@@ -115,41 +320,47 @@ def _allowed(connection: Connection, wanted: Change) -> None:
         raise Refused(f"There is no team “{wanted.team}”.")
     if wanted.assignee and not one(
         connection,
-        "SELECT 1 FROM users WHERE id = :id AND disabled_at IS NULL AND role IN ('agent', 'lead', 'admin')",
+        "SELECT 1 FROM users WHERE id = :id AND disabled_at IS NULL AND role = ANY(:roles)",
         id=wanted.assignee,
+        roles=list(OWNERS),
     ):
         raise Refused("This person cannot own tickets.")
 
 
-def _locked(connection: Connection, number: int) -> Any:
-    connection.execute(
-        text(
-            "SELECT 1 FROM ticket_conversations WHERE ticket_id = (SELECT id FROM tickets WHERE number = :number) "
-            "ORDER BY conversation FOR UPDATE"
-        ),
-        {"number": number},
-    )
-    found = rows(
-        connection,
-        "SELECT id, status, priority, team, assignee_id, version, targets FROM tickets WHERE number = :number FOR UPDATE",
-        number=number,
-    )
-    if not found:
-        raise LookupError(number)
-    return found[0]
-
-
-def _values(wanted: Change) -> dict[str, Any]:
+def _differing(ticket: Held, wanted: Change) -> dict[str, Any]:
     named = {"status": wanted.status, "priority": wanted.priority, "team": wanted.team, "assignee_id": wanted.assignee}
-    return {name: value for name, value in named.items() if value is not None}
+    return {
+        name: value
+        for name, value in named.items()
+        if value is not None and value != (getattr(ticket, name) or (0 if name == "assignee_id" else ""))
+    }
 
 
-def _write(connection: Connection, ticket_id: int, new: dict[str, Any]) -> None:
-    """A finished ticket was answered at the latest now; a reopened one is not finished."""
+def _may_finish(connection: Connection, ticket: Held, seen: int | None) -> None:
+    if seen is not None and seen != ticket.version:
+        raise Unseen(
+            "Something arrived on this ticket that you had not seen. Nothing was changed; read on and decide again."
+        )
+    if missing := custom_fields.missing(connection, ticket.fields):
+        raise Refused(f"Fill in {', '.join(missing)} before the ticket is finished.")
+
+
+def _event(new: Mapping[str, Any]) -> dict[str, str]:
+    """What automations call this change."""
+    if new.get("status") in DONE:
+        return {"event": str(new["status"])}
+    return {"event": "assigned"} if set(new) == {"assignee_id"} else {}
+
+
+def _write(connection: Connection, ticket_id: int, new: Mapping[str, Any]) -> None:
+    """A finished ticket was answered at the latest now; a reopened one is not finished. A decision ends snooze and claim."""
     connection.execute(
         text(
             """UPDATE tickets SET status = coalesce(CAST(:status AS text), status), priority = coalesce(CAST(:priority AS text), priority),
-                team = coalesce(CAST(:team AS text), team), updated_at = now(), version = version + 1,
+                team = coalesce(CAST(:team AS text), team), updated_at = now(), version = version + 1, hand_back_at = NULL,
+                snoozed_until = CASE WHEN CAST(:status AS text) IS NULL THEN snoozed_until END,
+                claimed_by = CASE WHEN CAST(:status AS text) IS NULL THEN claimed_by END,
+                claimed_until = CASE WHEN CAST(:status AS text) IS NULL THEN claimed_until END,
                 assignee_id = CASE WHEN CAST(:assignee AS bigint) IS NULL THEN assignee_id ELSE nullif(CAST(:assignee AS bigint), 0) END,
                 first_at = CASE WHEN CAST(:status AS text) IN ('resolved', 'closed') THEN coalesce(first_at, now()) ELSE first_at END,
                 resolved_at = CASE WHEN CAST(:status AS text) IS NULL THEN resolved_at
@@ -173,15 +384,41 @@ def _reopen(connection: Connection, ticket_id: int) -> None:
         """SELECT t.number FROM ticket_conversations mine JOIN ticket_conversations theirs
             ON theirs.conversation = mine.conversation AND theirs.customer_id IS NOT DISTINCT FROM mine.customer_id
             AND theirs.open AND theirs.ticket_id <> mine.ticket_id
-        JOIN tickets t ON t.id = theirs.ticket_id WHERE mine.ticket_id = :id LIMIT 1""",
+        JOIN tickets t ON t.id = theirs.ticket_id WHERE mine.ticket_id = :id AND NOT mine.yields LIMIT 1""",
         id=ticket_id,
     )
     if other:
         raise Refused(f"The conversation goes on in ticket #{other}; this one stays finished.")
-    connection.execute(text("UPDATE ticket_conversations SET open = true WHERE ticket_id = :id"), {"id": ticket_id})
+    connection.execute(
+        text("UPDATE ticket_conversations SET open = true WHERE ticket_id = :id AND NOT yields"), {"id": ticket_id}
+    )
 
 
-def _sentence(connection: Connection, name: str, old: Any, new: Any) -> str:
+def _finish_children(connection: Connection, run: runs.Run, user: Person, parent: Held, status: str) -> None:
+    """What was opened because of the parent is finished with it; a child that was finished before stays as it was."""
+    numbers = [
+        row["number"]
+        for row in rows(
+            connection,
+            "SELECT number FROM tickets WHERE parent_id = :id AND status NOT IN ('resolved', 'closed') "
+            "AND merged_into IS NULL ORDER BY id",
+            id=parent.id,
+        )
+    ]
+    for child in lock_many(connection, numbers).values() if numbers else ():
+        connection.execute(text("UPDATE ticket_conversations SET open = false WHERE ticket_id = :id"), {"id": child.id})
+        _write(connection, child.id, {"status": status})
+        [entry] = entries.write(
+            connection, run,
+            [{"ticket_id": child.id, "kind": "status", "user_id": user.id,
+              "body": f"status {child.status} → {status} with its parent #{parent.number}",
+              "detail": {"status": [child.status, status], "event": status, "parent": parent.id}}],
+        )  # fmt: skip
+        owe(connection, run, child, entry, "ticket.status", {"number": child.number, "status": status})
+
+
+def _sentence(connection: Connection, name: str, ticket: Held, new: Any) -> str:
+    old = getattr(ticket, name)
     if name == "assignee_id":
         names = {
             row["id"]: row["name"]

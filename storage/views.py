@@ -9,15 +9,16 @@ from sqlalchemy import Connection
 from storage.ledger import one, rows
 
 PAGE = 30
-OPEN = "t.status NOT IN ('resolved', 'closed')"
+OPEN = "t.status NOT IN ('resolved', 'closed', 'muted') AND (t.snoozed_until IS NULL OR t.snoozed_until <= now())"
 DUE = "(CASE WHEN t.first_at IS NULL THEN t.first_due ELSE t.resolve_due END)"
-STATUSES = ("new", "open", "pending", "hold", "resolved", "closed")
 
 VIEWS = {  # name -> (label, condition)
     "open": ("Open", OPEN),
     "mine": ("Mine", f"{OPEN} AND t.assignee_id = :me"),
     "unassigned": ("Unassigned", f"{OPEN} AND t.assignee_id IS NULL"),
     "late": ("Late", f"{OPEN} AND {DUE} < now()"),
+    "snoozed": ("Snoozed", "t.status NOT IN ('resolved', 'closed') AND t.snoozed_until > now()"),
+    "muted": ("Muted", "t.status = 'muted'"),
     "done": ("Done", "t.status IN ('resolved', 'closed')"),
     "all": ("All", "true"),
 }

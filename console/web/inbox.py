@@ -11,8 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from console.web.house import house
 from console.web.pages import page, page_number
 from console.web.words import platform, typed
+from domain.lifecycle import STATUSES
 from storage import users, views
-from storage.views import SORTS, STATUSES, VIEWS, Filter
+from storage.views import SORTS, VIEWS, Filter
 
 router = APIRouter(include_in_schema=False)
 MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee")

@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from console.web.house import house
 from console.web.pages import Id, page
 from console.web.words import typed
+from domain.lifecycle import STATUSES
 from storage import casework, users, views, views_people, views_ticket
 from storage.casework import Change, Refused
-from storage.views import STATUSES
 
 router = APIRouter(include_in_schema=False)
 
