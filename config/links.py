@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from config import queries
 from config.book import Book
 from config.clock import cron_problem
 from config.complaints import Complaint, nearest
@@ -42,6 +43,8 @@ def check(book: Book, entries: Entries, vendors: bool) -> None:
     _unique(book)
     _numbers(book)
     _times(book)
+    if vendors:
+        queries.check(book)
     if book.whole:  # what stands in a file that cannot be read is not missing
         _references(book, vendors)
     _reachable(book, entries)

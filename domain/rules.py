@@ -13,11 +13,13 @@ class Topic:
     """A brand or product. A mention matches when it has one of `any`, all of `all` and none of `none`.
 
     Terms are words or phrases, compared without regard to case at word borders; `@handle` and `#tag` count as words.
-    With neither `any` nor `all`, everything the channel reads matches.
+    `query` is the same in one line of the language in docs/queries.md; beside the lists, both must hold.
+    With none of these, everything the channel reads matches.
     """
 
     name: str
     label: str = ""
+    query: str = ""
     any: tuple[str, ...] = ()
     all: tuple[str, ...] = ()
     none: tuple[str, ...] = ()

@@ -13,6 +13,11 @@ _PLAIN = re.compile(r"[\w\s'\-]*")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003134f]")
 
 
+def unspaced(text: str) -> bool:
+    """Whether a folded term is of a script in which words are found inside of others."""
+    return bool(_UNSPACED.search(text))
+
+
 class Reading:
     """A text as the finders read it; made once, read by many."""
 
