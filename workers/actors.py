@@ -28,6 +28,7 @@ from workers.poll import poll
 log = structlog.get_logger()
 
 THREADS = {"poll": 8, "digest": 1, "deliver": 4, "watch": 1, "upkeep": 1}
+SWEEP_SECONDS = 60.0
 LOOKS = {"watch": 1000, "upkeep": 1000}  # milliseconds between two looks for a ring; 100 for what people wait for
 
 
@@ -138,12 +139,18 @@ def start(redis_url: str, answering: Answering, threads: dict[str, int] | None =
 def settle() -> None:
     """What was loaded by now stays: the collector need not look through lexicons and libraries again, nor after each page.
 
-    It does look through everything younger after a hundred looks: circles that outlived two would otherwise stay for hours.
+    It looks at every fifty thousandth new object, so `sweep` takes away what lies in circles until then.
     https://docs.python.org/3/library/gc.html#gc.freeze
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
+
+
+def sweep() -> None:
+    """Collect what the libraries of platforms leave in circles: some hundred objects a poll, two thirds of a megabyte a minute. Takes
+    milliseconds, since what was there at the start is frozen."""
+    gc.collect()
 
 
 def wait_idle(groups: list[dramatiq.Worker], seconds: float) -> None:

@@ -75,7 +75,8 @@ def worker(
         actors.settle()
         log.info("worker ready", worker=presence.id)
         _ready(as_json, "worker", presence.id)
-        stop.wait()
+        while not stop.wait(actors.SWEEP_SECONDS):
+            actors.sweep()
         for one in [threading.Thread(target=group.stop, args=(int(GRACE_SECONDS * 1000),)) for group in groups]:
             one.start()
         actors.wait_idle(groups, GRACE_SECONDS)
