@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from town.server import OPTIONS, Town
+from town.server import Town
+from town.stands import options as known_options
 
 
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
+    known = known_options()
     try:
         rates = {name: _rate(value) for name, value in (r.split("=", 1) for r in args.rate)}
-        options = {name: type(OPTIONS[name])(float(value)) for name, value in (o.split("=", 1) for o in args.option)}
+        options = {name: type(known[name])(float(value)) for name, value in (o.split("=", 1) for o in args.option)}
     except (KeyError, ValueError) as wrong:
         print(f"town: bad --rate or --option: {wrong}", file=sys.stderr)
         return 2
@@ -53,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--story", choices=["outage"])
     parser.add_argument("--speed", type=float, default=1.0, help="2 tells the story in half the time")
     parser.add_argument("--rate", action="append", default=[], metavar="PLATFORM=LIMIT/SECONDS")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help=", ".join(OPTIONS))
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help=", ".join(known_options()))
     parser.add_argument("--ports-file", type=Path, help="where the addresses are written; its ports are taken again")
     return parser
 

@@ -32,6 +32,8 @@ class AppStore(Stand):
     """One app, many countries (`origin`); `visible_in` is how long a review waits for Apple's moderation."""
 
     name = "appstore"
+    rates = {"appstore": (60_000, 3600)}
+    options = {"appstore_page": 50, "appstore_app_entry": True, "appstore_dates": True}
 
     def __init__(self, town: Any) -> None:
         super().__init__(town)
@@ -91,6 +93,13 @@ class AppStore(Stand):
         post = self.posts[native_id]
         post.deleted = "gone"
         return post
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        self.town.options["appstore_page"] = 25  # Apple's choice, and always the same
+        return {"kind": "appstore", "app_id": APP, "base_url": self.town.urls["appstore"]}
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        return {**super().says(rng, n), "origin": "us"}
 
     # -- answering ----------------------------------------------------------------------------------------------
 
@@ -198,3 +207,6 @@ def spoil(entry: dict[str, Any], mode: str) -> dict[str, Any]:
     if mode == "wrong_types":
         return entry | {"im:rating": {"label": "five"}, "updated": {"label": "yesterday"}, "content": 42}
     return entry | {"author": None} if mode == "null_author" else entry
+
+
+STAND_INS = (AppStore,)

@@ -74,3 +74,6 @@ class Control(Stand):
     def do_post_story_pause(self, body: dict[str, Any], query: dict[str, str]) -> Any:
         self.town.story.pause(bool(body.get("paused", True)))
         return self.town.story.progress()
+
+
+STAND_INS = (Control,)

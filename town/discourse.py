@@ -36,6 +36,9 @@ class Discourse(Stand):
     """The read side. Without keys what a visitor sees; with wrong keys nothing."""
 
     name = "discourse"
+    keys = {"api_key": "town-discourse-key"}
+    rates = {"discourse": (60_000, 60)}
+    options = {"discourse_before": "exclusive", "discourse_login_required": False, "discourse_page": 50}
 
     def __init__(self, town: Any) -> None:
         super().__init__(town)
@@ -103,6 +106,13 @@ class Discourse(Stand):
         post.deleted = "shown" if shown else "gone"
         post.cache.clear()
         return post
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        self.town.options["discourse_page"] = page_size  # the forum's choice, not ours
+        return {"kind": "discourse", "url": "https://forum.example", "base_url": self.town.urls["discourse"]}
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        return {**super().says(rng, n), "origin": "news"}
 
     # -- answering ----------------------------------------------------------------------------------------------
 
@@ -288,3 +298,6 @@ def spoil(data: dict[str, Any], mode: str) -> dict[str, Any]:
     elif mode == "null_author":
         data |= {"username": None, "name": None, "user_id": None}
     return data
+
+
+STAND_INS = (Discourse,)

@@ -45,6 +45,7 @@ class Feeds(Stand):
     """Static files to a reader: conditional GET, gzip, Cache-Control, and a window that slides."""
 
     name = "feeds"
+    options = {"feed_window": 100, "feed_max_age": 0}
 
     def __init__(self, town: Any) -> None:
         super().__init__(town)
@@ -108,6 +109,13 @@ class Feeds(Stand):
         post.deleted = "gone"
         self.lines[post.origin].remove(post)
         return post
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        self.town.options["feed_window"] = 1000  # what slides out between two polls is a gap, and another test's
+        return {"kind": "feed", "url": "https://a.example/news.atom", "base_url": self.town.urls["feeds"]}
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        return {**super().says(rng, n), "origin": "news"}
 
     # -- answering ----------------------------------------------------------------------------------------------
 
@@ -317,3 +325,6 @@ def _json(name: str, url: str, changed: float, entries: list[str]) -> str:
 
 
 WRITERS = {"rss": _rss_item, "atom": _atom_entry, "json": _json_item}
+
+
+STAND_INS = (Feeds,)

@@ -39,6 +39,7 @@ class HackerNews(Stand):
     """`visible_in` of a post is how late the index takes it in; the site has it at once."""
 
     name = "hackernews"
+    rates = {"hackernews": (100_000, 3600)}
 
     def __init__(self, town: Any) -> None:
         super().__init__(town)
@@ -107,6 +108,13 @@ class HackerNews(Stand):
         if not shown:
             self.line.remove(post)
         return post
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        about = {"kind": "hackernews", "queries": ["northbank"], "base_url": self.town.urls["hackernews"]}
+        return {**about, "page_size": page_size, "verify": False}
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        return {**super().says(rng, n), "origin": "news"}
 
     # -- answering ----------------------------------------------------------------------------------------------
 
@@ -289,3 +297,6 @@ def spoil(shown: dict[str, Any], mode: str) -> dict[str, Any]:
             "_tags": None,
         }
     return shown | {"author": None} if mode == "null_author" else shown
+
+
+STAND_INS = (HackerNews,)

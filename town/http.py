@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import select
 import socket
 import struct
@@ -11,11 +12,12 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from town.faults import AFTER, BEFORE, Fault
@@ -62,12 +64,39 @@ def answer(data: Any, status: int = 200, **headers: str) -> Response:
 
 
 class Stand:
-    """One platform: answers requests, and knows its own words for failure."""
+    """One platform: answers requests, and knows its own words for failure. A page names its own in STAND_INS.
+
+    `keys`: what a client must present. `rates`: bucket → requests and seconds. `options`: its switches, and how they stand.
+    A platform where people write also has `posts`, `make`, `take`, `warm`, `edit` and `delete` (town/server.py calls them), and says how
+    to tell it a story: `channel`, `says`, `secrets`, `edits`.
+    """
 
     name = ""
+    scheme = "http"
+    path = ""  # what follows host and port in its address
+    keys: ClassVar[Mapping[str, str]] = {}
+    rates: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    options: ClassVar[Mapping[str, Any]] = {}
+    secrets: ClassVar[Mapping[str, str]] = {}  # variables a channel of `channel` reads its credentials from
+    edits = True  # whether what was written can be changed there
 
     def __init__(self, town: Town) -> None:
         self.town = town
+
+    def serve(self, port: int) -> Any:
+        """A server with start, stop and server_address: `port`, or a free one when it is 0 or taken."""
+        return PlatformServer(self.town, self, port)
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        """What an operator would write to listen here for northbank, in pages of this size where the reader may choose."""
+        raise NotImplementedError
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        """What somebody writes next on a random day, as arguments of Town.post; ties within a second are the rule."""
+        return {"text": f"northbank no {n}", "created": int(time.time()) - rng.choice((1, 1, 60, 300))}
+
+    def mishap(self, rng: random.Random) -> None:
+        """What else may befall it on a random day, besides faults of HTTP."""
 
     def handle(self, request: Request) -> Response:
         raise NotImplementedError

@@ -9,6 +9,7 @@ date and disregards time and zone ([rfc] 6.4.4).
 from __future__ import annotations
 
 import contextlib
+import random
 import re
 import socket
 import socketserver
@@ -21,6 +22,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from town.faults import Fault
+from town.http import Stand
 from town.posts import Post
 
 CAPABILITY = "CAPABILITY IMAP4rev1 LITERAL+"
@@ -28,13 +30,17 @@ ITEM = re.compile(r"BODY(\.PEEK)?\[([^\]]*)\](?:<(\d+)\.(\d+)>)?|RFC822\.SIZE|IN
 TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(\([^)]*\))|(\S+)')
 
 
-class Imap:
+class Imap(Stand):
     """One mailbox, INBOX, and what arrives in it."""
 
     name = "imap"
+    scheme = "imap"
+    keys = {"username": "help@northbank.example", "password": 'town "imap" password'}
+    secrets = {"IMAP_PASSWORD": keys["password"]}
+    edits = False
 
     def __init__(self, town: Any) -> None:
-        self.town = town
+        super().__init__(town)
         self.posts: dict[str, Post] = {}
         self.waiting: list[Post] = []
         self.renumber()
@@ -112,6 +118,20 @@ class Imap:
             if not post.deleted:
                 self.uids[self.next_uid] = post
                 self.next_uid += 1
+
+    def serve(self, port: int) -> ImapServer:
+        return ImapServer(self.town, self, port)
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        place = {"host": "127.0.0.1", "port": self.town.servers["imap"].server_address[1], "tls": False}
+        return {"kind": "imap", **place, "username": self.keys["username"], "page_size": page_size}
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        return {**super().says(rng, n), "origin": "INBOX"}
+
+    def mishap(self, rng: random.Random) -> None:
+        if rng.random() < 0.1:
+            self.renumber()
 
     # -- the mails themselves -----------------------------------------------------------------------------------
 
@@ -421,3 +441,6 @@ class ImapServer(socketserver.ThreadingTCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no event: Session lets nothing but bugs through."""
         super().handle_error(request, client_address)
+
+
+STAND_INS = (Imap,)

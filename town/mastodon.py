@@ -31,6 +31,9 @@ class Mastodon(Stand):
     """The read side. Who posts where: `author` is "ann" (home) or "ann@elsewhere.example"."""
 
     name = "mastodon"
+    keys = {"token": "town-mastodon-token", "instance": "social.northbank.example"}
+    rates = {"mastodon": (30_000, 300)}
+    options = {"mastodon_login_required": False}
 
     def __init__(self, town: Any) -> None:
         super().__init__(town)
@@ -123,6 +126,14 @@ class Mastodon(Stand):
         for tag in self._tags(post):
             self.lines[tag].remove(post)
         return post
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        about = {"kind": "mastodon", "instance": self.home, "tags": ["northbank"]}
+        return {**about, "base_url": self.town.urls["mastodon"], "page_size": page_size}
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        told = super().says(rng, n)
+        return {**told, "text": f"#{told['text']}", "origin": "news"}  # what is listed under a tag bears it
 
     # -- answering ----------------------------------------------------------------------------------------------
 
@@ -243,3 +254,6 @@ def _number(given: str) -> int:
     """PostgreSQL's cast in Rails: what begins with no digit is zero."""
     digits = re.match(r"\d{1,19}", given)
     return int(digits[0]) if digits else 0
+
+
+STAND_INS = (Mastodon,)

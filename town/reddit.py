@@ -36,6 +36,10 @@ class Reddit(Stand):
     """OAuth and the read side: new submissions, comments, search, info."""
 
     name = "reddit"
+    keys = {"client_id": "town-reddit-app", "client_secret": "town-reddit-secret"}
+    secrets = {"REDDIT_CLIENT_ID": keys["client_id"], "REDDIT_CLIENT_SECRET": keys["client_secret"]}
+    rates = {"reddit": (60_000, 600)}
+    options = {"reddit_depth": 1000, "reddit_token_ttl": 86_400, "reddit_disorder": 0.04}
 
     def __init__(self, town: Any) -> None:
         super().__init__(town)
@@ -108,6 +112,13 @@ class Reddit(Stand):
             for sub in (post.origin.lower(), "all"):
                 self.line(sub, post.kind).remove(post)
         return post
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        url = self.town.urls["reddit"]
+        return {"kind": "reddit", "subreddits": ["northbank"], "base_url": url, "page_size": page_size}
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        return {**super().says(rng, n), "origin": "northbank", "kind": rng.choice(("t1", "t3"))}
 
     # -- answering ----------------------------------------------------------------------------------------------
 
@@ -309,3 +320,6 @@ class Reddit(Stand):
                 found = found.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             post.cache[(plain, mode)] = found
         return found
+
+
+STAND_INS = (Reddit,)

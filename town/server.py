@@ -1,4 +1,4 @@
-"""The town: one small HTTP server per platform, and the door by which tests and the story act on it."""
+"""The town: one small server per stand-in found in this folder, and the door by which tests and the story act on them."""
 
 from __future__ import annotations
 
@@ -9,54 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from town.accounts import ACCOUNTS
-from town.appstore import AppStore
-from town.control import Control
-from town.discourse import Discourse
 from town.faults import Faults
-from town.feeds import Feeds
-from town.hackernews import HackerNews
-from town.http import PlatformServer, Stand
-from town.imap import Imap, ImapServer
 from town.ledger import Ledger
-from town.mastodon import Mastodon
 from town.posts import Post
-from town.reddit import Reddit
-from town.smtp import SmtpServer
+from town.stands import options as known_options
+from town.stands import rates as known_rates
+from town.stands import stand_ins
 from town.story import Story
-from town.webhook import Receiver, Webhook
-from town.x import X
-from town.zendesk import Zendesk
-
-# Published limits are per account and plan; these are wide so that only a test that asks for a limit meets one.
-RATES = {
-    "reddit": (60_000, 600),
-    "x": (45_000, 900),
-    "zendesk": (100_000, 60),
-    "zendesk_ticket": (100_000, 600),
-    "mastodon": (30_000, 300),
-    "hackernews": (100_000, 3600),
-    "appstore": (60_000, 3600),
-    "discourse": (60_000, 60),
-}
-OPTIONS: dict[str, Any] = {
-    "reddit_depth": 1000,
-    "reddit_token_ttl": 86_400,
-    "reddit_disorder": 0.04,
-    "x_lag": 0.0,
-    "feed_window": 100,
-    "feed_max_age": 0,
-    "zendesk_search_lag": 30.0,
-    "zendesk_key_ttl": 7200.0,
-    "mastodon_login_required": False,
-    "appstore_page": 50,
-    "appstore_app_entry": True,
-    "appstore_dates": True,
-    "discourse_before": "exclusive",
-    "discourse_login_required": False,
-    "discourse_page": 50,
-    "smtp_certificate": "",
-    "smtp_implicit": 0,  # a file with certificate and key: encryption is insisted on
-}
 
 
 class Town:
@@ -74,47 +33,31 @@ class Town:
         speed: float = 1.0,
         record_served: bool = True,
     ) -> None:
-        if unknown := set(options or {}) - set(OPTIONS):
+        if unknown := set(options or {}) - set(known_options()):
             raise ValueError(f"unknown option {sorted(unknown)}")
         self.seed = seed
         self.accounts = ACCOUNTS
-        self.rates = RATES | (rates or {})
-        self.options = OPTIONS | (options or {})
+        self.rates = known_rates() | (rates or {})
+        self.options = known_options() | (options or {})
         self.ledger = Ledger(ledger, record_served=record_served)
         self.faults = Faults(seed)
         self.lock = threading.RLock()
         self.stopping = threading.Event()
         self._seq = 0
-        self.reddit, self.x, self.feeds = Reddit(self), X(self), Feeds(self)
-        self.platforms: dict[str, Any] = {"reddit": self.reddit, "x": self.x, "feeds": self.feeds}
-        self.platforms["discourse"] = Discourse(self)
-        self.platforms["mastodon"] = Mastodon(self)
-        self.platforms["hackernews"] = HackerNews(self)
-        self.platforms["appstore"] = AppStore(self)
-        stands: list[Stand] = [*self.platforms.values(), Zendesk(self), Webhook(self), Receiver(self), Control(self)]
-        self.platforms["imap"] = Imap(self)  # speaks no HTTP, so it has a server of its own
+        self.stands: dict[str, Any] = {one.name: one(self) for one in stand_ins()}
+        self.platforms = {name: stand for name, stand in self.stands.items() if hasattr(stand, "posts")}
         for post in self.ledger.load_posts():
             self._seq = max(self._seq, post.seq)
             self.platforms[post.platform].take(post)
-        self.servers: dict[str, PlatformServer | ImapServer | SmtpServer] = {
-            s.name: PlatformServer(self, s, (ports or {}).get(s.name, 0)) for s in stands
-        }
-        self.servers["smtp"] = SmtpServer(
-            self,
-            (ports or {}).get("smtp", 0),
-            str(self.options["smtp_certificate"]),
-            bool(self.options["smtp_implicit"]),
-        )
-        self.servers["imap"] = ImapServer(self, self.platforms["imap"], (ports or {}).get("imap", 0))
+        self.servers = {name: stand.serve((ports or {}).get(name, 0)) for name, stand in self.stands.items()}
         self.story = Story(self, story, speed)
 
     @property
     def urls(self) -> dict[str, str]:
-        urls = {name: f"http://127.0.0.1:{server.server_address[1]}" for name, server in self.servers.items()}
-        urls["webhook"] += "/hooks/earmark"
-        urls["smtp"] = urls["smtp"].replace("http:", "smtp:")
-        urls["imap"] = urls["imap"].replace("http:", "imap:")
-        return urls
+        return {
+            name: f"{stand.scheme}://127.0.0.1:{self.servers[name].server_address[1]}{stand.path}"
+            for name, stand in self.stands.items()
+        }
 
     def start(self) -> Town:
         self.story.prepare()

@@ -24,6 +24,8 @@ import traceback
 from email import message_from_bytes
 from typing import Any
 
+from town.http import Stand
+
 PATH = re.compile(r"(FROM|TO):\s?<([^<>\s]*)>(?:\s(.*))?", re.IGNORECASE)
 WORDS = {
     421: "4.3.2 Service shutting down, closing transmission channel",
@@ -274,6 +276,19 @@ def _wrong(whole: bytes) -> str:
     return ""
 
 
+class Smtp(Stand):
+    """The mail server's place in the town. `smtp_certificate`: a file with certificate and key, encryption is insisted on."""
+
+    name = "smtp"
+    scheme = "smtp"
+    keys = {"username": "alerts@northbank.example", "password": "town-smtp-password"}
+    options = {"smtp_certificate": "", "smtp_implicit": 0}
+
+    def serve(self, port: int) -> SmtpServer:
+        given = self.town.options
+        return SmtpServer(self.town, port, str(given["smtp_certificate"]), bool(given["smtp_implicit"]))
+
+
 class SmtpServer(socketserver.ThreadingTCPServer):
     """A port of the town that speaks SMTP. With a certificate it insists on STARTTLS, or begins with TLS when `implicit`."""
 
@@ -314,3 +329,6 @@ class SmtpServer(socketserver.ThreadingTCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):
             traceback.print_exc()
+
+
+STAND_INS = (Smtp,)

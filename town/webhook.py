@@ -21,6 +21,10 @@ class Webhook(Stand):
     """POST /hooks/…: 401 unless the signature and the time are good, 204 when kept."""
 
     name = "webhook"
+    path = "/hooks/earmark"
+    keys = {
+        "secret": "whsec_bm9ydGhiYW5rLXRvd24td2ViaG9vay1zZWNyZXQtMDE="
+    }  # Standard Webhooks: 24 to 64 bytes in base64
 
     def handle(self, request: Request) -> Response:
         if not request.path.startswith("/hooks/"):
@@ -72,3 +76,6 @@ class Receiver(Stand):
                 "INSERT INTO notices (at, path, body) VALUES (?,?,?)", (time.time(), request.path, json.dumps(body))
             )
         return answer({"ok": True})
+
+
+STAND_INS = (Webhook, Receiver)

@@ -112,6 +112,10 @@ class X(Stand):
     """Recent search over the last seven days, newest first."""
 
     name = "x"
+    keys = {"bearer": "town-x-bearer"}
+    secrets = {"X_BEARER_TOKEN": keys["bearer"]}
+    rates = {"x": (45_000, 900)}
+    options = {"x_lag": 0.0}
 
     def __init__(self, town: Any) -> None:
         super().__init__(town)
@@ -212,6 +216,14 @@ class X(Stand):
         post.deleted = "gone"
         self.line.remove(post)
         return post
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        about = {"kind": "x", "query": "northbank", "base_url": self.town.urls["x"]}
+        return {**about, "page_size": max(10, page_size), "late": 60, "backfill": 2}
+
+    def says(self, rng: random.Random, n: int) -> dict[str, Any]:
+        told = super().says(rng, n)
+        return {**told, "created": told["created"] - 30}
 
     # -- answering ----------------------------------------------------------------------------------------------
 
@@ -541,3 +553,6 @@ class X(Stand):
         if found is None:
             found = post.cache[(wanted, mode)] = json.dumps(forms.spoil(forms.tweet(post, wanted, self.posts), mode))
         return found
+
+
+STAND_INS = (X,)

@@ -24,6 +24,9 @@ class Zendesk(Reads):
     """The desk. A write is committed before the answer is written, so a lost answer is a real ambiguity."""
 
     name = "zendesk"
+    keys = {"email": "agent@northbank.example", "token": "town-zendesk-token", "oauth": "town-zendesk-oauth"}
+    rates = {"zendesk": (100_000, 60), "zendesk_ticket": (100_000, 600)}
+    options = {"zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0}
 
     def handle(self, request: Request) -> Response:
         if request.path == "/oauth/tokens" and request.method == "POST":
@@ -318,3 +321,6 @@ def _body(request: Request, name: str | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refused(missing)
     return found
+
+
+STAND_INS = (Zendesk,)
