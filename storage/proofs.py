@@ -227,13 +227,16 @@ CONVERSATIONS = Proof(
             WHEN s.ticket_id IS NULL THEN 'it holds a conversation none of its mentions belongs to' END AS problem,
         CAST(CASE WHEN c.ticket_id IS NULL THEN -1 ELSE 1 END AS numeric) AS difference
     FROM ticket_conversations c FULL JOIN said s ON s.ticket_id = c.ticket_id AND s.conversation = c.conversation
-    WHERE c.ticket_id IS NULL OR s.ticket_id IS NULL
+    WHERE c.ticket_id IS NULL OR (s.ticket_id IS NULL AND c.conversation NOT LIKE 'case:%' AND c.conversation NOT LIKE 'parent:%'
+        AND NOT EXISTS (SELECT 1 FROM tickets m JOIN ticket_conversations o ON o.ticket_id = m.id
+            WHERE m.merged_into = c.ticket_id AND o.conversation = c.conversation))
     UNION ALL
     SELECT 'ticket_conversations', 'ticket ' || c.ticket_id, CASE WHEN t.id IS NULL THEN 'the ticket does not exist'
         WHEN c.customer_id IS DISTINCT FROM t.customer_id THEN 'it names another customer than the ticket'
         ELSE 'it is ' || CASE WHEN c.open THEN 'open' ELSE 'closed' END || ', the ticket is ' || t.status END, 1
     FROM ticket_conversations c LEFT JOIN tickets t ON t.id = c.ticket_id
-    WHERE t.id IS NULL OR c.customer_id IS DISTINCT FROM t.customer_id OR c.open <> (t.status NOT IN ('resolved', 'closed'))""",
+    WHERE t.id IS NULL OR c.customer_id IS DISTINCT FROM t.customer_id OR c.open <> (t.status NOT IN ('resolved', 'closed') AND NOT c.yields)
+        AND (c.open OR c.conversation NOT LIKE 'case:%')""",
     "SELECT count(*) AS conversations, count(*) FILTER (WHERE open) AS open FROM ticket_conversations",
 )
 
@@ -249,7 +252,8 @@ OUTBOX = Proof(
                 AND right(o.key, length(o.target) + 1) = '-' || o.target
             ELSE false END AS fits
         FROM outbox o LEFT JOIN tickets t ON t.id = o.ticket_id
-        LEFT JOIN entries e ON e.id = o.entry_id AND e.ticket_id = o.ticket_id LEFT JOIN escalations f ON f.id = o.escalation_id
+        LEFT JOIN entries e ON e.id = o.entry_id AND (e.ticket_id = o.ticket_id OR e.detail -> 'from' @> to_jsonb(o.ticket_id))
+        LEFT JOIN escalations f ON f.id = o.escalation_id
     )
     SELECT 'outbox' AS tbl, 'outbox ' || id AS parent, 'its key ' || key || ' does not fit its kind, target and ids' AS problem,
         CAST(1 AS numeric) AS difference FROM named WHERE fits IS NOT TRUE OR (ticket_id IS NOT NULL AND found IS NULL AND error <> 'erased')
