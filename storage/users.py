@@ -246,6 +246,19 @@ def session(connection: Connection, value: str) -> Session | None:
     return Session(user=user, csrf=row["csrf"], expires_at=row["expires_at"])
 
 
+def alive(connection: Connection, value: str) -> bool:
+    """Whether the session behind a cookie still lets its user in; asking does not prolong it."""
+    return bool(
+        rows(
+            connection,
+            "SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = :hash AND u.disabled_at IS NULL "
+            "AND s.expires_at > now() AND s.seen_at > now() - CAST(:idle AS interval)",
+            hash=_hash(value),
+            idle=IDLE,
+        )
+    )
+
+
 def end_session(connection: Connection, value: str) -> None:
     connection.execute(text("DELETE FROM sessions WHERE hash = :hash"), {"hash": _hash(value)})
 

@@ -1,5 +1,6 @@
 """The inbox as it is read: tickets by filter, their counts per view, and what the filters offer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,6 +72,7 @@ class Filter:
 class TicketRow:
     """One line of the inbox. `due` is the clock that runs now: the first answer's until it is given, then the resolution's."""
 
+    id: int
     number: int
     subject: str
     status: str
@@ -132,7 +134,7 @@ def tickets(connection: Connection, filter: Filter, me: int = 0) -> TicketPage:
     page = min(max(1, filter.page), pages)
     found = rows(
         connection,
-        f"""SELECT t.number, t.subject, t.status, t.priority, t.team, u.name AS assignee, t.customer_id, c.name AS customer,
+        f"""SELECT t.id, t.number, t.subject, t.status, t.priority, t.team, u.name AS assignee, t.customer_id, c.name AS customer,
             t.platform, t.topic, t.label AS sentiment, t.intent, t.opened_at, t.updated_at, t.resolved_at,
             {DUE} AS due, CASE WHEN t.first_at IS NULL THEN 'answer' ELSE 'resolve' END AS due_for,
             (SELECT count(*) FROM ticket_mentions tm WHERE tm.ticket_id = t.id) AS mentions
@@ -144,6 +146,18 @@ def tickets(connection: Connection, filter: Filter, me: int = 0) -> TicketPage:
         offset=(page - 1) * PAGE,
     )
     return TicketPage([TicketRow(**row) for row in found], total, page, pages)
+
+
+def among(connection: Connection, filter: Filter, me: int, ids: Sequence[int]) -> list[int]:
+    """Which of these tickets the filter holds now."""
+    where, values = _where(filter, me)
+    found = rows(
+        connection,
+        f"SELECT t.id FROM tickets t WHERE t.id = ANY(:among) AND {where} ORDER BY t.id",  # noqa: S608 as above
+        **values,
+        among=list(ids),
+    )
+    return [row["id"] for row in found]
 
 
 def view_counts(connection: Connection, me: int) -> dict[str, int]:

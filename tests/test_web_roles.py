@@ -73,6 +73,8 @@ def test_every_role_at_every_door(clients: dict[str, httpx2.Client], method: str
     roles = ROLES[(method, path)]
     if path == "/logout":
         return  # walked in test_web_door.py: it would end this test's sessions
+    if path == "/live":
+        return streams(clients)  # it does not end by itself
     for role in web.ROLES:
         answer = clients[role].request(method, filled(path))
         if roles & {role, PUBLIC}:
@@ -84,6 +86,12 @@ def test_every_role_at_every_door(clients: dict[str, httpx2.Client], method: str
     if PUBLIC not in roles:
         assert stranger.status_code == 401 if path.startswith("/api/") else stranger.status_code == 303
         assert path.startswith("/api/") or stranger.headers["location"].startswith("/login")
+
+
+def streams(clients: dict[str, httpx2.Client]) -> None:
+    for role, client in clients.items():
+        with client.stream("GET", "/live") as answer:
+            assert answer.status_code == (200 if role else 303), role
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -32,6 +32,7 @@ def serve(app: FastAPI) -> Iterator[str]:
         wait_until(lambda: server.started, message="the console starts")
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
+        app.state.live.close()
         server.should_exit = True
         thread.join(10)
 

@@ -102,6 +102,12 @@ def console_(
 
     logs.start("console")
     place = where()
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, *signal: Any) -> None:
+            app_.state.live.close()  # open streams would keep the server from ending
+            super().handle_exit(*signal)
+
     client = redis.Redis.from_url(place.redis_url, socket_timeout=1, socket_connect_timeout=1)
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -129,7 +135,7 @@ def console_(
     )  # uvicorn ends by itself and raises the signal again, for whoever had it before
     with process.Presence(Ledger(place.database_url, name="earmark-console", pool=2), "console") as presence:
         _ready(as_json, "console", presence.id, address=address)
-        uvicorn.Server(settings).run(sockets=[listener])
+        Server(settings).run(sockets=[listener])
 
 
 @app.command()

@@ -13,10 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from console.web import admin, api, channels, customers, flags, hooks, inbox, login, ops, review, ticket
+from console.web import admin, api, channels, customers, flags, hooks, inbox, login, ops, review, stream, ticket
 from console.web.armour import BodyLimit, Headers
 from console.web.guard import SAFE, LoginNeeded, guard
 from console.web.house import House
+from console.web.live import Live
 from console.web.pages import page
 from storage.ledger import Ledger
 
@@ -45,9 +46,13 @@ def create_app(
         raise ValueError("the secret has at least 16 bytes")
     ledger = Ledger(database_url, name="earmark-console")
 
+    live = Live(database_url)
+
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        live.start()
         yield
+        await live.stop()
         ledger.close()
 
     app = FastAPI(
@@ -60,7 +65,8 @@ def create_app(
         dependencies=[Depends(guard)],
     )
     app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
-    for module in (login, inbox, ticket, review, customers, flags, channels, admin, hooks, ops, api):
+    app.state.live = live
+    for module in (login, stream, inbox, ticket, review, customers, flags, channels, admin, hooks, ops, api):
         app.include_router(module.router)
     app.add_exception_handler(LoginNeeded, _login_needed)
     app.add_exception_handler(HTTPException, _refused)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from console.web.house import house
 from console.web.pages import page, page_number
@@ -17,6 +17,7 @@ from storage.views import SORTS, VIEWS, Filter
 
 router = APIRouter(include_in_schema=False)
 MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee")
+MOST_NEW = 500
 MOST = 20  # values of one field; more is no filter a person made
 
 
@@ -79,6 +80,23 @@ def inbox(request: Request, wanted: Wanted) -> Response:
         filtered=bool(wanted.q or any(getattr(wanted, name) for name in MANY)),
         **context,
     )
+
+
+@router.get("/inbox/news")
+def news(request: Request, wanted: Wanted) -> JSONResponse:
+    """For an open page: which of the tickets it heard of (`new`) its filter holds, and every count it shows, all from one moment."""
+    heard = [int(v) for v in request.query_params.getlist("new") if v.isdecimal() and len(v) < 19]
+    if len(heard) > MOST_NEW:
+        raise HTTPException(422, f"At most {MOST_NEW} tickets at once; read the page anew.")
+    me = request.state.session.user
+    with house(request).ledger.read() as connection:
+        return JSONResponse(
+            {
+                "new": views.among(connection, wanted, me.id, heard) if heard else [],
+                "views": views.view_counts(connection, me.id),
+                "sidebar": views.sidebar(connection),
+            }
+        )
 
 
 def _fields(

@@ -18,6 +18,8 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/logout"): LOOK,
     ("GET", "/"): LOOK,
     ("GET", "/inbox"): LOOK,
+    ("GET", "/inbox/news"): LOOK,
+    ("GET", "/live"): LOOK,
     ("GET", "/tickets/{number}"): LOOK,
     ("POST", "/tickets/{number}/change"): WORK,
     ("POST", "/tickets/{number}/notes"): WORK,

@@ -6,6 +6,8 @@ revision = "0007"
 down_revision = "0006"
 
 TABLES = """
+CREATE INDEX events_xid ON events USING brin (xid) WITH (pages_per_range = 8, autosummarize = on);
+
 CREATE TABLE user_logins (
     issuer TEXT NOT NULL,
     subject TEXT NOT NULL,

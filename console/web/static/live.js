@@ -1,0 +1,129 @@
+// What other people and processes do, shown without reloading: new rows wait behind a button, seen rows change in place.
+// One tab of a browser holds the stream and tells the others; nothing here moves focus, scroll or selection.
+(() => {
+  "use strict";
+  const body = document.body;
+  if (!body.classList.contains("in") || !window.EventSource) return;
+
+  const told = []; // pages' own listeners
+  const hear = (message) => { for (const listener of told) listener(message); };
+  const others = "BroadcastChannel" in window ? new BroadcastChannel("earmark-live") : null;
+  if (others) others.onmessage = (event) => hear(event.data);
+
+  const open = () => new Promise((ended) => {
+    const source = new EventSource("/live");
+    const pass = (message) => { hear(message); others?.postMessage(message); };
+    source.addEventListener("happened", (event) => pass({ kind: "happened", ...JSON.parse(event.data) }));
+    source.addEventListener("reset", () => pass({ kind: "reset" }));
+    source.onopen = () => { body.dataset.live = "on"; };
+    source.onerror = () => {
+      body.dataset.live = "off";
+      if (source.readyState === EventSource.CLOSED) { source.close(); ended(); } // refused: logged out, or full
+    };
+    addEventListener("pagehide", () => { source.close(); ended(); }, { once: true });
+  });
+  const lead = async () => {
+    for (;;) {
+      await open();
+      await new Promise((later) => setTimeout(later, 5000 + Math.random() * 10000));
+    }
+  };
+  if (navigator.locks) navigator.locks.request("earmark-live", lead); // the next tab takes over when this one goes
+  else lead();
+
+  // a burst of messages is one question; a second question waits for the first one's answer
+  const calmly = (ask, pause) => {
+    let waiting = 0, busy = false, more = false;
+    const go = async () => {
+      waiting = 0;
+      if (busy) { more = true; return; }
+      busy = true;
+      try { await ask(); } catch { /* the next message asks again */ } finally { busy = false; }
+      if (more) { more = false; soon(); }
+    };
+    const soon = () => { waiting = waiting || setTimeout(go, pause); };
+    return soon;
+  };
+
+  const number = new Intl.NumberFormat(document.documentElement.lang);
+  const counts = (sidebar, views) => {
+    for (const [name, n] of Object.entries(sidebar)) {
+      const badge = document.querySelector(`[data-badge="${name}"]`);
+      if (badge) { badge.textContent = n ? number.format(n) : ""; badge.hidden = !n; }
+    }
+    for (const [name, n] of Object.entries(views)) {
+      const badge = document.querySelector(`[data-view="${name}"]`);
+      if (badge) badge.textContent = number.format(n);
+    }
+  };
+
+  const list = document.getElementById("inbox-list");
+  const news = document.getElementById("news");
+  const fresh = new Set(), touched = new Set();
+  let stale = false;
+  const here = () => new URLSearchParams(location.search);
+  const look = async () => {
+    const wanted = list ? here() : new URLSearchParams();
+    const shown = new Set([...(list?.querySelectorAll("tr[data-id]") ?? [])].map((row) => row.dataset.id));
+    for (const id of [...fresh].slice(-500)) if (!shown.has(String(id))) wanted.append("new", id);
+    const answer = await fetch(`/inbox/news?${wanted}`, { headers: { accept: "application/json" } });
+    if (!answer.ok) return;
+    const said = await answer.json();
+    counts(said.sidebar, list ? said.views : {});
+    if (list && said.new.length) {
+      const words = said.new.length === 1 ? list.dataset.one : list.dataset.many;
+      news.querySelector("span").textContent = words.replace("#", number.format(said.new.length));
+      news.hidden = false;
+    }
+    if (list && [...touched].some((id) => shown.has(String(id)))) await mend();
+    touched.clear();
+  };
+  const soon = calmly(look, 120);
+
+  const page = async () => new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  // cells of rows that are shown change where they stand; what has the focus is left alone
+  const mend = async () => {
+    const now = await page();
+    for (const row of list.querySelectorAll("tr[data-id]")) {
+      const next = now.querySelector(`tr[data-id="${CSS.escape(row.dataset.id)}"]`);
+      if (!next) { row.classList.add("gone"); continue; }
+      row.className = next.className;
+      row.classList.toggle("picked", !!row.querySelector("input:checked"));
+      [...row.cells].forEach((cell, at) => {
+        if (cell.contains(document.activeElement) || cell.querySelector("input") || cell.innerHTML === next.cells[at].innerHTML) return;
+        cell.replaceChildren(...next.cells[at].childNodes);
+      });
+    }
+  };
+  // "show": the list as it is now, in place of the list; focus, scroll and ticks stay with their tickets
+  const show = async () => {
+    const now = await page();
+    const focused = document.activeElement?.closest?.("tr[data-id]")?.dataset.id;
+    const ticked = new Set([...list.querySelectorAll("input:checked")].map((box) => box.value));
+    const top = list.querySelector("tr[data-id]");
+    const before = top?.getBoundingClientRect().top;
+    list.replaceChildren(...now.getElementById("inbox-list").childNodes);
+    for (const box of list.querySelectorAll("input[name=ticket]")) box.checked = ticked.has(box.value);
+    const anchor = top && list.querySelector(`tr[data-id="${CSS.escape(top.dataset.id)}"]`);
+    if (anchor && window.scrollY > 0) window.scrollBy(0, anchor.getBoundingClientRect().top - before);
+    if (focused) list.querySelector(`tr[data-id="${CSS.escape(focused)}"] td.c-what a`)?.focus({ preventScroll: true });
+    fresh.clear();
+    stale = false;
+    news.hidden = true;
+    document.dispatchEvent(new CustomEvent("earmark:rows"));
+    soon();
+  };
+  news?.querySelector("button").addEventListener("click", show);
+
+  told.push((message) => {
+    if (message.kind === "reset") {
+      if (list && !stale) { stale = true; news.querySelector("span").textContent = list.dataset.stale; news.hidden = false; }
+      soon();
+      return;
+    }
+    for (const id of message.created) fresh.add(id);
+    for (const id of [...message.created, ...message.changed]) touched.add(id);
+    if (message.created.length || message.changed.length || message.other.length) soon();
+    document.dispatchEvent(new CustomEvent("earmark:happened", { detail: message }));
+  });
+})();

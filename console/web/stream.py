@@ -1,0 +1,61 @@
+"""The stream of an open page: `GET /live`, server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.sse import format_sse_event
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from console.web.house import House, house
+from console.web.live import MOST_STREAMS, Message
+from storage import users
+
+router = APIRouter(include_in_schema=False)
+PING = 15.0  # the standard's advice against proxies that end silent connections
+RETRY = 3000  # milliseconds a browser waits before it comes back; pages add their own chance
+
+
+@router.get("/live")
+async def live(request: Request) -> Response:
+    """`tickets` messages with ids, `reset` where a page should read itself anew. `Last-Event-ID` goes on where a stream was cut."""
+    here = house(request)
+    stream = request.app.state.live
+    if len(stream.readers) >= MOST_STREAMS or stream.closed:
+        return JSONResponse({"detail": "Too many open pages."}, 503, {"retry-after": "30"})
+    header = request.headers.get("last-event-id", "")
+    last = int(header) if header.isdecimal() and len(header) < 19 else None
+    cookie = request.cookies.get(here.session_cookie, "")
+    return StreamingResponse(
+        _told(here, stream.read(last, PING), cookie),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+    )
+
+
+async def _told(here: House, messages: AsyncIterator[Message | None], cookie: str) -> AsyncIterator[bytes]:
+    yield f": connected\nretry: {RETRY}\n\n".encode()
+    async for message in messages:
+        if message is None:
+            if not await run_in_threadpool(_still_in, here, cookie):
+                return
+            yield b": still here\n\n"
+            continue
+        yield _written(message)
+
+
+def _written(message: Message) -> bytes:
+    data = {"created": message.created, "changed": message.changed, "other": message.other}
+    return format_sse_event(
+        data_str="{}" if message.reset else json.dumps(data),
+        event="reset" if message.reset else "happened",
+        id=str(message.place),
+    )
+
+
+def _still_in(here: House, cookie: str) -> bool:
+    """Whoever was logged out or switched off hears no more. Listening is not working: it keeps no session awake."""
+    with here.ledger.read() as connection:
+        return users.alive(connection, cookie)
