@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from storage import casework, users
 from storage.ledger import Ledger
 from tests import web
 
@@ -167,3 +168,52 @@ def test_every_target_is_large_enough_and_every_field_has_a_name(page: "playwrig
             .filter((e) => !e.labels?.length && !e.getAttribute('aria-label')).map((e) => e.outerHTML)"""
         )
         assert unnamed == [], path
+
+
+def test_a_ticket_of_another_process_arrives_without_reloading(page: "playwright.Page", database_url: str) -> None:
+    page.goto("/inbox")
+    page.wait_for_selector("body[data-live=on]")
+    page.evaluate("window.marked = 'the same page'")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    focused = page.evaluate("document.activeElement.textContent")
+    badge = int(page.inner_text("[data-badge=inbox]"))
+    ledger = Ledger(database_url)
+    number = web.ticket(
+        ledger, web.mention(ledger, "live", "declined just now"), "Arrived", "reddit|x|live", author="l"
+    )
+    page.wait_for_selector("#news:not([hidden])", timeout=5000)
+    assert "1 new ticket" in page.inner_text("#news")
+    assert page.locator(f"a[href='/tickets/{number}']").count() == 0  # rows do not jump by themselves
+    assert int(page.inner_text("[data-badge=inbox]")) == badge + 1
+    assert page.evaluate("document.activeElement.textContent") == focused
+    page.locator("#news button").click()
+    page.wait_for_selector(f"a[href='/tickets/{number}']")
+    assert page.evaluate("window.marked") == "the same page"
+    assert page.is_hidden("#news")
+    web.value(ledger, "UPDATE tickets SET priority = 'urgent' WHERE number = :n RETURNING 1", n=number)
+    user = users.by_email
+    with ledger.begin() as connection:
+        admin = user(connection, "admin@example.org")
+        assert admin
+        casework.note(connection, admin, number, "somebody looked")
+    row = page.locator(f"tr:has(a[href='/tickets/{number}'])")
+    row.locator(".prio.urgent").wait_for(timeout=5000)  # the cell changed where it stands
+    assert page.evaluate("window.marked") == "the same page"
+    ledger.close()
+
+
+def test_tabs_share_one_stream_and_another_takes_over(page: "playwright.Page") -> None:
+    second = page.context.new_page()
+    streams: list[str] = []
+    for one in (page, second):
+        one.on("request", lambda request: streams.append(request.url) if request.url.endswith("/live") else None)
+    page.goto("/inbox")
+    page.wait_for_selector("body[data-live=on]")
+    second.goto("/inbox")
+    second.wait_for_selector("#rows")
+    assert len(streams) == 1
+    page.goto("about:blank")
+    second.wait_for_selector("body[data-live=on]", timeout=5000)
+    assert len(streams) == 2
+    second.close()
