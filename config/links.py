@@ -12,7 +12,10 @@ from config.source import Node
 from domain.nouns import INTENTS
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,62}")
-_NAMED = ("topics", "intents", "rules", "teams", "channels", "escalations")
+_NAMED = (
+    "topics", "intents", "rules", "teams", "channels", "escalations",
+    "calendars", "fields", "macros", "routing", "automations", "surveys",
+)  # fmt: skip
 _TARGETS = ("desks", "alerts")
 _LINKS = (
     ("channels", ("topics",), "topic"),
@@ -22,11 +25,21 @@ _LINKS = (
     ("escalations", ("topics",), "topic"),
     ("escalations", ("alerts",), "alert"),
     ("desks", ("when", "teams"), "team"),
+    ("service_levels", ("team",), "team"),
+    ("service_levels", ("calendar",), "calendar"),
+    ("macros", ("team",), "team"),
+    ("routing", ("team",), "team"),
+    ("routing", ("when", "topic"), "topic"),
+    ("routing", ("when", "intent"), "intent"),
+    ("routing", ("when", "team"), "team"),
+    ("surveys", ("teams",), "team"),
+    ("surveys", ("target",), "desk or alert"),
 )
 _RANGES = (
     ("intents", ("weight",), 0.01, 100),
     ("service_levels", ("first",), 1, 525_600),
     ("service_levels", ("resolve",), 1, 525_600),
+    ("service_levels", ("next",), 0, 525_600),
     ("rules", ("when", "compound_at_most"), -1, 1),
     ("rules", ("when", "compound_at_least"), -1, 1),
     ("rules", ("when", "rating_at_most"), 0, 1000),
@@ -44,7 +57,7 @@ def check(book: Book, entries: Entries, vendors: bool) -> None:
     _numbers(book)
     _times(book)
     if vendors:
-        queries.check(book)
+        queries.check(book, entries)
     if book.whole:  # what stands in a file that cannot be read is not missing
         _references(book, vendors)
     _reachable(book, entries)
@@ -77,7 +90,7 @@ def _names(book: Book, *sections: str) -> list[str]:
 def _unique(book: Book) -> None:
     for group in (*((name,) for name in _NAMED), _TARGETS):
         _unique_by(book, [item for section in group for item in _items(book, section)], "name")
-    _unique_by(book, _items(book, "service_levels"), "priority")
+    _unique_levels(book)
     for item in (item for section in (*_NAMED, *_TARGETS) for item in _items(book, section)):
         name = item.get("name")
         if name is not None and isinstance(name.value, str) and not _NAME.fullmatch(name.value):
@@ -85,6 +98,15 @@ def _unique(book: Book) -> None:
             book.complain(
                 name, "a name has up to 63 letters, digits, '-', '_' or '.' and begins with a letter or digit", slug
             )
+
+
+def _unique_levels(book: Book) -> None:
+    """One service level per priority and team."""
+    by_team: dict[str, list[Node]] = {}
+    for item in _items(book, "service_levels"):
+        by_team.setdefault(_text(item, "team"), []).append(item)
+    for items in by_team.values():
+        _unique_by(book, items, "priority")
 
 
 def _unique_by(book: Book, items: Iterable[Node], key: str) -> None:
@@ -151,6 +173,20 @@ def _times(book: Book) -> None:
         problem, key = cron_problem(cron, zone)
         if problem:
             book.complain(_at(item, (key,)), problem)
+    for item in _items(book, "calendars"):
+        problem, key = cron_problem("", _text(item, "timezone") or "UTC")
+        if problem:
+            book.complain(_at(item, (key,)), problem)
+        _holidays(book, item.get("holidays"))
+
+
+def _holidays(book: Book, node: Node | None) -> None:
+    if node is None or not _text(node, "country"):
+        return
+    from config.workbench import holidays_problem  # only a calendar with holidays pays for the import
+
+    if problem := holidays_problem(_text(node, "country"), _text(node, "region")):
+        book.complain(_at(node, ("country",)), problem)
 
 
 def _references(book: Book, vendors: bool) -> None:
@@ -159,10 +195,17 @@ def _references(book: Book, vendors: bool) -> None:
         "team": _names(book, "teams"),
         "intent": [*_names(book, "intents"), *INTENTS],
         "alert": _names(book, "alerts"),
+        "calendar": _names(book, "calendars"),
+        "desk or alert": _names(book, *_TARGETS),
     }
     for section, path, word in _LINKS:
         for item in _items(book, section):
             _known(book, _at(item, path), known[word], word)
+    for item in _items(book, "automations"):
+        actions = item.get("then")
+        for action in actions.items if actions is not None and actions.kind == "list" else ():
+            _known(book, _at(action, ("routes",)), known["alert"], "alert")
+            _known(book, _at(action, ("team",)), known["team"], "team")
     if "default_team" in book.sections:
         _known(book, book.sections["default_team"], known["team"], "team")
     for item in _items(book, "own_accounts"):

@@ -2,30 +2,17 @@
 
 import hashlib
 import json
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from config.base import Model, Names, seconds
+from config.work import Automation, BusinessHours, Casework, Macro, Route, Survey, TicketField
 from domain.nouns import Priority
 from domain.rules import Account, Intent, Judgement, Rule, ServiceLevel, SpikeRule, Topic
 
 MIN_INTERVAL = 1
 MAX_INTERVAL = 31 * 86_400
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(?:\d{1,9}[smhd])+")
-
-
-def seconds(text: str) -> int:
-    """`45s`, `15m`, `1h30m`, `1d` in seconds; raises ValueError with what to write instead."""
-    if not _DURATION.fullmatch(text):
-        hint = (
-            f'; write "{text}s"'
-            if re.fullmatch(r"\d{1,9}", text)
-            else "; write a number and s, m, h or d, such as 60s or 1h30m"
-        )
-        raise ValueError(f'"{text[:40]}" is not a length of time{hint}')
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
 
 
 def _interval(text: str) -> str:
@@ -37,14 +24,7 @@ def _interval(text: str) -> str:
     return text
 
 
-Names = tuple[str, ...]
 Role = Literal["viewer", "agent", "lead", "admin", "auditor"]
-
-
-class Model(BaseModel):
-    """Frozen, and no key it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Team(Model):
@@ -196,6 +176,13 @@ class Config(Model):
     desks: tuple[Target, ...] = Field(default=(), description="Who receives tickets besides our own inbox.")
     alerts: tuple[Target, ...] = Field(default=(), description="Where flags are sent.")
     settings: Settings = Field(default_factory=Settings, description="What holds for the whole deployment.")
+    calendars: tuple[BusinessHours, ...] = Field(default=(), description="When teams are there, for service levels.")
+    fields: tuple[TicketField, ...] = Field(default=(), description="Fields of your own on every ticket.")
+    macros: tuple[Macro, ...] = Field(default=(), description="Several changes to a ticket under one name.")
+    routing: tuple[Route, ...] = Field(default=(), description="Which tickets go to whom, in order.")
+    automations: tuple[Automation, ...] = Field(default=(), description="When this happens, do that.")
+    surveys: tuple[Survey, ...] = Field(default=(), description="What customers are asked after a ticket.")
+    casework: Casework = Field(default_factory=Casework, description="House rules of working on tickets.")
 
     def document(self) -> dict[str, Any]:
         """JSON-ready, in the shape of the files: `load_document` reads it back."""

@@ -51,6 +51,9 @@ _HELP = {
     "ServiceLevel": {
         "priority": "Which tickets.",
         "first": "Minutes to the first answer.",
+        "next": "Minutes to each later answer; 0: as the first.",
+        "team": "Only for this team's tickets; empty: for teams without a line of their own.",
+        "calendar": "The hours that count; empty: around the clock.",
         "resolve": "Minutes to the resolution.",
     },
     "SpikeRule": {

@@ -5,6 +5,8 @@ from typing import Literal
 
 from domain.nouns import Label, Outcome, Priority
 
+Standing = Literal["known", "unknown", "vip"]
+
 _STRICT = {"extra": "forbid"}  # read by pydantic when config validates these shapes; nothing here imports it
 
 
@@ -48,7 +50,11 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """The conditions of a rule; an empty one is no condition. All that are given must hold."""
+    """The conditions of a rule; an empty one is no condition. All that are given must hold.
+
+    `need` and `urgency` are domain/need.py's, `confidence` the intent's, ages hours between the post and our first sight of it.
+    `tickets` counts what the author's customer had within 30 days, open or not.
+    """
 
     sentiment: tuple[Label, ...] = ()
     intent: tuple[str, ...] = ()
@@ -56,20 +62,35 @@ class When:
     platform: tuple[str, ...] = ()
     language: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    customer: tuple[Standing, ...] = ()
+    tier: tuple[str, ...] = ()
+    need_at_least: float | None = None
+    need_at_most: float | None = None
+    urgency_at_least: float | None = None
+    confidence_at_least: float | None = None
     compound_at_most: float | None = None
     compound_at_least: float | None = None
     rating_at_most: float | None = None
+    rating_at_least: float | None = None
     followers_at_least: int | None = None
+    followers_at_most: int | None = None
+    open_tickets_at_least: int | None = None
+    tickets_at_least: int | None = None
+    age_at_most: float | None = None
+    age_at_least: float | None = None
     __pydantic_config__ = _STRICT
 
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """What a rule decides."""
+    """What a rule decides. `first` and `resolve`: minutes, instead of the priority's service level."""
 
     outcome: Outcome
     priority: Priority = "normal"
     team: str = ""
+    tags: tuple[str, ...] = ()
+    first: int | None = None
+    resolve: int | None = None
     __pydantic_config__ = _STRICT
 
 
@@ -86,11 +107,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class ServiceLevel:
-    """Minutes to the first answer and to the resolution of a ticket, per priority."""
+    """Minutes to the first answer, to the next ones and to the resolution of a ticket, per priority and team.
+
+    `next` 0: as the first. `team` empty: of every team that has no line of its own. `calendar` empty: around the clock.
+    """
 
     priority: Priority
     first: int
     resolve: int
+    next: int = 0
+    team: str = ""
+    calendar: str = ""
     __pydantic_config__ = _STRICT
 
 
@@ -124,3 +151,5 @@ class Judgement:
     default_team: str = ""
     version: str = ""
     lexicon: dict[str, float] = field(default_factory=dict)
+    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name and example sentences; what rules leave open goes by these
+    team_confidence: float = 0.4

@@ -18,22 +18,20 @@ import config
 from config.bench import bench
 from config.secrets import SecretError
 from config.secrets import secret as read_secret
+from config.workbench import DEFAULT_LEVELS
 from connectors import inbound, outbound
 from connectors.contract import Context, Inbound, Outbound, Policy
 from connectors.errors import Transient
-from domain.rules import ServiceLevel, Topic
+from connectors.several import Several, expand
+from domain.query import tree
+from domain.query_tree import either
+from domain.rules import Topic
 from storage import configurations
 from storage.ledger import Ledger
 from workers import services
 from workers.digest import Desk, Desktop
 from workers.poll import Watched
 
-DEFAULT_LEVELS = (
-    ServiceLevel("urgent", 15, 240),
-    ServiceLevel("high", 60, 480),
-    ServiceLevel("normal", 240, 1440),
-    ServiceLevel("low", 480, 4320),
-)
 REFRESH_SECONDS = 2.0
 
 
@@ -162,12 +160,26 @@ def context(current: config.Config, stopping: Callable[[], bool] = lambda: False
 
 def watched(current: config.Config, channel: Any) -> Watched:
     module = inbound.load(channel.kind)
-    wanted: tuple[Topic, ...] = tuple(t for t in current.topics if not channel.topics or t.name in channel.topics)
+    wanted = _wanted(current, channel)
 
     def connect(given: Context) -> Inbound:
-        return module.Connector(module.Settings(**channel.settings), given)
+        parts = {
+            module.describe(settings): module.Connector(settings, given)
+            for settings in readers(module, channel, wanted)
+        }
+        return Several(parts) if len(parts) > 1 else next(iter(parts.values()))
 
     return Watched(channel.name, wanted, channel.max_pages, connect)
+
+
+def _wanted(current: config.Config, channel: Any) -> tuple[Topic, ...]:
+    """The topics a channel feeds."""
+    return tuple(t for t in current.topics if not channel.topics or t.name in channel.topics)
+
+
+def readers(module: Any, channel: Any, topics: tuple[Topic, ...]) -> list[Any]:
+    """The settings a channel is read by: its own, or a search each made from its topics' queries."""
+    return expand(module, module.Settings(**channel.settings), either(*map(tree, topics)))
 
 
 def policies() -> dict[str, Policy]:
@@ -177,7 +189,7 @@ def policies() -> dict[str, Policy]:
 
 
 def desktop(current: config.Config) -> Desktop:
-    levels = {level.priority: level for level in (*DEFAULT_LEVELS, *current.service_levels)}
+    levels = {level.priority: level for level in (*DEFAULT_LEVELS, *current.service_levels) if not level.team}
     return Desktop(
         judge=bench(current).judge,
         topics=tuple(topic.name for topic in current.topics),
@@ -193,7 +205,8 @@ def channel_rows(current: config.Config) -> list[dict[str, Any]]:
     rows = []
     for channel in current.channels:
         module = inbound.load(channel.kind)
-        what = f"{channel.kind} {module.describe(module.Settings(**channel.settings))} {','.join(channel.topics)}"
+        said = " | ".join(module.describe(one) for one in readers(module, channel, _wanted(current, channel)))
+        what = f"{channel.kind} {said} {','.join(channel.topics)}"
         every = f"every {channel.seconds}" if channel.seconds else f"cron {channel.cron} {channel.timezone}"
         rows.append(
             {
