@@ -4,12 +4,38 @@ from collections.abc import Sequence
 
 from config.book import Book
 from config.complaints import Complaint
+from config.shapes import Entries, module
 from config.source import Node
+from connectors.searches import Unsearchable
+from connectors.several import expand
+from domain.query import tree
 from domain.query_grammar import BadQuery, Slip, parse
+from domain.query_tree import either
 
 
-def check(book: Book) -> None:
-    """Every query of every topic."""
+def check(book: Book, entries: Entries) -> None:
+    """Every query of every topic, and what channels that have none of their own can ask their platform."""
+    bad = len(book.complaints)
+    _topics(book)
+    if book.whole and len(book.complaints) == bad:
+        _channels(book, entries)
+
+
+def _channels(book: Book, entries: Entries) -> None:
+    topics = [topic for _, topic in entries.get("topics", [])]
+    for item, channel in entries.get("channels", []):
+        wanted = [topic for topic in topics if not channel.topics or topic.name in channel.topics]
+        connector = module("channels", channel.kind)
+        if not hasattr(connector, "searches"):
+            continue
+        try:
+            expand(connector, connector.Settings(**channel.settings), either(*map(tree, wanted)))
+        except Unsearchable as nothing:
+            said = str(nothing) if wanted else "it has no search of its own, and no topic whose query could be asked"
+            book.complain(item.get("kind") or item, f'the channel "{channel.name}" cannot be read: {said}')
+
+
+def _topics(book: Book) -> None:
     topics = book.sections.get("topics")
     for item in topics.items if topics is not None else ():
         node = item.get("query")

@@ -45,7 +45,15 @@ _FIELD = re.compile(r"([A-Za-z]+):(?!//)(.*)", re.DOTALL)
 _SIGNS = {"|": "OR", "||": "OR", "&": "AND", "&&": "AND", "+": "AND", "!": "NOT", ",": "OR"}
 _LIKE_NEAR = re.compile(r"(O?NEAR)\W?(\d*)", re.IGNORECASE)
 _OPERATORS = ("_OR", "_AND", "NOT", "MINUS", "NEAR")
-_LANGUAGES = {"english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it", "portuguese": "pt", "dutch": "nl"}
+_LANGUAGES = {
+    "english": "en",
+    "german": "de",
+    "french": "fr",
+    "spanish": "es",
+    "italian": "it",
+    "portuguese": "pt",
+    "dutch": "nl",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,5 +241,7 @@ def _misspelt(word: str, at: int) -> None:
     if not right and (match := _LIKE_NEAR.fullmatch(word)) and (word.isupper() or match[2]):
         right = f"{match[1].upper()}/{int(match[2] or 5)}"
     if right:
-        said = "is no operator" if word in _SIGNS else "is searched for as a word" if word.islower() else "is incomplete"
+        said = (
+            "is no operator" if word in _SIGNS else "is searched for as a word" if word.islower() else "is incomplete"
+        )
         raise BadQuery(Slip(f'{word} {said}; write {right}, or "{word}" for the word', at, len(word), right))

@@ -126,3 +126,18 @@ def asks(node: Node, name: str) -> bool:
         case Both(parts) | Either(parts):
             return any(asks(part, name) for part in parts)
     return False
+
+
+def leaves(node: Node) -> Iterator[Node]:
+    """The leaves that are not behind NOT: what a mention may have to be accepted."""
+    match node:
+        case Both(parts) | Either(parts):
+            for part in parts:
+                yield from leaves(part)
+        case Near(left, right):
+            yield from leaves(left)
+            yield from leaves(right)
+        case Not():
+            return
+        case _:
+            yield node

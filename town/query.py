@@ -12,7 +12,8 @@ from typing import Any
 
 Match = Callable[[Any], bool]
 TOKEN = re.compile(r'-?\(|\)|-?"[^"]*"|-?[A-Za-z_]+:"[^"]*"|[^\s()]+')
-WORD = re.compile(r"\w+", re.UNICODE)
+# Punctuation parts words, the underscore too (same site, …/operators, "keyword").
+WORD = re.compile(r"[^\W_]+")
 # These match too much to stand alone (same page, "Conjunction-required operators").
 CONJUNCTION = {"is", "has", "lang"}
 
@@ -97,8 +98,8 @@ class Parser:
         self.standalone += 1
         lowered = token.strip('"').lower()
         if token[0] in "@#":
-            pattern = re.compile(re.escape(lowered) + r"\b")
-            return lambda post: bool(pattern.search(post.text.lower()))
+            pattern = re.compile(r"(?<!\w)" + re.escape(lowered) + r"(?!\w)")
+            return lambda post: bool(pattern.search(f"{post.title} {post.text}".lower()))
         wanted = words(lowered)
         if not wanted.strip():  # an emoji: matched as it stands
             return lambda post: lowered in post.text

@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from connectors import shape, walk
 from connectors.contract import Context, GapFound, Page, Policy, State
 from connectors.errors import ConnectorError, MalformedItem, Transient
+from connectors.searches import Dialect
+from connectors.searches import searches as asked
 from domain.nouns import Author, Mention
+from domain.query_tree import Node
 from domain.text import clean, plain, safe_url
 
 if TYPE_CHECKING:
@@ -37,8 +40,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     queries: list[str] = Field(
-        description='What to search for, each by itself; "…" holds words together. There is no OR',
-        min_length=1,
+        default=[],
+        description='What to search for, each by itself; "…" holds words together. Left out, the topics\' queries are asked',
         max_length=20,
     )
     kinds: list[Literal["story", "comment", "poll", "job"]] = Field(
@@ -69,9 +72,25 @@ class Settings(BaseModel):
         return (self.items_url or (ITEMS if self.base_url.rstrip("/") == SEARCH else self.base_url)).rstrip("/")
 
 
+# https://www.algolia.com/doc/api-reference/api-parameters/query: 512 bytes, no OR, every word must be there, the last may be begun
+DIALECT = Dialect(
+    PLATFORM, size=lambda text: len(text.encode()), alternatives=False, host="news.ycombinator.com", prefix=True
+)
+
+
+def searches(settings: Settings, query: Node) -> list[Settings]:
+    """The topics' queries, one search per alternative, unless the channel has its own."""
+    return [settings if settings.queries else settings.model_copy(update={"queries": asked(query, DIALECT)})]
+
+
 def describe(settings: Settings) -> str:
     """What is read; a change of it is another series of numbers."""
     return f"hackernews {' | '.join(sorted(settings.queries))} {'+'.join(sorted(settings.kinds))}"
+
+
+def position(state: State) -> dict[str, Any]:
+    """How far it has read, by listing: never goes back."""
+    return {query: place.get("watermark") or 0 for query, place in state.get("searches", {}).items()}
 
 
 class Connector:

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from connectors import resets, shape
 from connectors.contract import Context, Page, Policy, State
 from connectors.errors import AuthError, MalformedItem, Transient
+from connectors.searches import Unsearchable
 from domain.nouns import Author, Mention
+from domain.query_tree import Node, Term, leaves
 from domain.text import clean, plain, safe_url
 
 if TYPE_CHECKING:
@@ -37,7 +39,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     instance: str = Field(description="The instance that is asked, as mastodon.social", min_length=3, max_length=253)
-    tags: list[str] = Field(description="Hashtags to read, with or without #", min_length=1, max_length=50)
+    tags: list[str] = Field(
+        default=[],
+        description="Hashtags to read, with or without #; left out, the #tags and single words of the topics' queries",
+        max_length=50,
+    )
     local: bool = Field(default=False, description="Only posts written on this instance")
     access_token_env: str = Field(
         default="", description="Environment variable with a token, where an instance wants one"
@@ -69,9 +75,27 @@ class Settings(BaseModel):
         return (self.base_url or f"https://{self.instance}").rstrip("/")
 
 
+def searches(settings: Settings, query: Node) -> list[Settings]:
+    """Timelines are by hashtag: the topics' #tags, and their words as tags. What has none of them is not listed there."""
+    if settings.tags:
+        return [settings]
+    said = (leaf.text.strip().lower().removeprefix("#") for leaf in leaves(query) if isinstance(leaf, Term))
+    tags = list(dict.fromkeys(tag for tag in said if tag.replace("_", "").isalnum() and not tag.isdigit()))[:50]
+    if not tags:
+        raise Unsearchable(
+            "mastodon lists posts by hashtag: the query needs a #tag or a single word, or the channel its tags"
+        )
+    return [settings.model_copy(update={"tags": tags})]
+
+
 def describe(settings: Settings) -> str:
     """What is read; a change of it is another series of numbers."""
     return f"mastodon {settings.instance} #{' #'.join(sorted(settings.tags))}{' local' if settings.local else ''}"
+
+
+def position(state: State) -> dict[str, Any]:
+    """How far it has read, by listing: never goes back."""
+    return {tag: int(place.get("newest") or 0) for tag, place in state.get("tags", {}).items()}
 
 
 class Connector:

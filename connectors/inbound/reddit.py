@@ -8,6 +8,7 @@ is seen only while the item is still within the lookback. https://www.reddit.com
 import copy
 import hashlib
 import html
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -18,7 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from connectors import shape, walk
 from connectors.contract import Context, GapFound, Page, Policy, State
 from connectors.errors import AuthError, ConfigError, ConnectorError, MalformedItem, RateLimited, Transient
+from connectors.searches import Dialect
+from connectors.searches import searches as asked
 from domain.nouns import Author, Mention
+from domain.query_tree import Node
 from domain.text import clean, safe_url
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ class Settings(BaseModel):
     posts: bool = Field(default=True, description="Read new posts of the subreddits")
     comments: bool = Field(default=True, description="Read new comments of the subreddits")
     query: str = Field(default="", description="Also search posts on all of Reddit for this", max_length=512)
+    search: bool = Field(default=False, description="Also search posts on all of Reddit for the topics' queries")
     client_id_env: str = Field(default="REDDIT_CLIENT_ID", description="Environment variable with the application's id")
     client_secret_env: str = Field(default="REDDIT_CLIENT_SECRET", description="… and with its secret")
     user_agent: str = Field(default="", description="Own user agent, as Reddit asks: platform:app:version (by /u/name)")
@@ -64,7 +69,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _something(self) -> "Settings":
-        if not self.query and not (self.subreddits and (self.posts or self.comments)):
+        if not (self.query or self.search) and not (self.subreddits and (self.posts or self.comments)):
             raise ValueError("nothing to read: name subreddits (with posts or comments) or a query")
         return self
 
@@ -73,10 +78,34 @@ class Settings(BaseModel):
         return self.auth_url or (WWW if self.base_url.rstrip("/") == OAUTH else self.base_url)
 
 
+# https://support.reddithelp.com/hc/en-us/articles/19696541895316 · 512 characters: https://www.reddit.com/dev/api#GET_search
+DIALECT = Dialect(
+    PLATFORM,
+    join=" AND ",
+    host="www.reddit.com",
+    author=lambda handle: f"author:{handle}" if re.fullmatch(r"[\w-]{3,20}", handle, re.ASCII) else "",
+    verbatim=True,
+)
+
+
+def searches(settings: Settings, query: Node) -> list[Settings]:
+    """With `search`, one reader for the subreddits (and the channel's own query) and one per search of the topics' queries."""
+    if not settings.search:
+        return [settings]
+    own = settings.model_copy(update={"search": False})
+    made = [own.model_copy(update={"subreddits": [], "query": text}) for text in asked(query, DIALECT)]
+    return [own, *made] if own.query or own.subreddits else made
+
+
 def describe(settings: Settings) -> str:
     """What is read; a change of it is another series of numbers."""
     parts = "+".join(sorted(name.lower() for name in settings.subreddits))
     return f"reddit r/{parts} posts={settings.posts} comments={settings.comments} q={settings.query}"
+
+
+def position(state: State) -> dict[str, Any]:
+    """How far it has read, by listing: never goes back."""
+    return {name: place.get("watermark") or 0 for name, place in state.get("listings", {}).items()}
 
 
 class Connector:

@@ -7,6 +7,7 @@ searchable late are read only with `late`. https://docs.x.com/x-api/posts/search
 
 import copy
 import html
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from connectors import resets, shape
 from connectors.contract import Context, GapFound, Page, Policy, State
 from connectors.errors import AuthError, ConfigError, CursorInvalid, MalformedItem, RateLimited, Transient
+from connectors.searches import Dialect
+from connectors.searches import searches as asked
 from domain.nouns import Author, Mention
+from domain.query_tree import Node
 from domain.text import clean, safe_url
 
 if TYPE_CHECKING:
@@ -49,7 +53,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    query: str = Field(description="Search, in X's own operators", min_length=1, max_length=1024)
+    query: str = Field(
+        default="", description="Search, in X's own operators; left out, the topics' queries are asked", max_length=1024
+    )
     bearer_token_env: str = Field(default="X_BEARER_TOKEN", description="Environment variable with the bearer token")
     late: int = Field(default=0, ge=0, le=1440, description="Minutes read again for posts found late; each costs money")
     backfill: int = Field(default=1, ge=0, le=167, description="Hours to go back when the channel is new")
@@ -57,9 +63,31 @@ class Settings(BaseModel):
     base_url: str = Field(default=HOST, description="Address of the API")
 
 
+# https://docs.x.com/x-api/posts/search/integrate/operators · 512 characters: …/integrate/build-a-query
+DIALECT = Dialect(
+    PLATFORM,
+    host="x.com",
+    tag=lambda tag: tag,
+    author=lambda handle: f"from:{handle}" if re.fullmatch(r"\w{1,20}", handle, re.ASCII) else "",
+    lang=lambda code: f"(lang:{code} OR lang:und)",
+)
+
+
+def searches(settings: Settings, query: Node) -> list[Settings]:
+    """One search per piece of the topics' queries, unless the channel has its own."""
+    if settings.query:
+        return [settings]
+    return [settings.model_copy(update={"query": text}) for text in asked(query, DIALECT)]
+
+
 def describe(settings: Settings) -> str:
     """What is read; a change of it is another series of numbers."""
     return f"x {settings.query}"
+
+
+def position(state: State) -> dict[str, Any]:
+    """How far it has read, by listing: never goes back."""
+    return {"": int(state.get("since_id") or 0)}
 
 
 class Connector:
