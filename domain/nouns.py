@@ -98,7 +98,10 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Sentiment:
-    """A scorer's answer. `compound` is the raw number in -1..1, None when unscored; `words` names each word's share."""
+    """A scorer's answer. `compound` is its number in -1..1, None when unscored; `words` names each word's share.
+
+    `probabilities` (negative, neutral, positive) and `raw`, VADER's own compound, where a scorer gives them.
+    """
 
     label: Label
     compound: float | None
@@ -107,6 +110,8 @@ class Sentiment:
     lexicon: str
     words: tuple[tuple[str, float], ...] = ()
     reason: str = ""
+    probabilities: tuple[float, float, float] | None = None
+    raw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class Verdict:
     """What was decided about one version of a mention, and why.
 
     `reason` is a stable code (`rule:angry-service`, `own-account`, `repost`, `deleted`); `reasons` are sentences for people;
-    `receipt` is JSON-ready: the rule, its tokens, scores, thresholds, versions and the counterfactual.
+    `receipt` is JSON-ready: the rule, its tokens, scores, thresholds and versions. `first` and `resolve` are minutes a rule set.
     """
 
     outcome: Outcome
@@ -126,6 +131,20 @@ class Verdict:
     sentiment: Sentiment
     reasons: tuple[str, ...]
     receipt: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
+    first: int | None = None
+    resolve: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An author's customer, as far as triage asks: tickets open now, and those opened within 30 days."""
+
+    known: bool = False
+    vip: bool = False
+    tier: str = ""
+    open: int = 0
+    tickets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +153,7 @@ class Stored:
 
     `backfill`: it was published before any channel that found it was first read, so it tells what is usual and raises no flag.
     `settled`: what a person decided about it in review, which no rule overrules.
+    `standing`: what is known of its author, where a rule asks for it. `age`: hours from its publication to our first sight of it.
     """
 
     id: int
@@ -142,6 +162,8 @@ class Stored:
     topics: tuple[str, ...] = ()
     backfill: bool = False
     settled: Outcome | None = None
+    standing: Standing | None = None
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

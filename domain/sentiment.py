@@ -1,13 +1,14 @@
 """How a text feels, and how sure we may be: the seam scorers stand behind, VADER's place in it, and the weight of a rating. Pure."""
 
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from domain.learned import Lexicon
 from domain.nouns import Label, Rating, Sentiment
-from domain.vader import Vader, read_emoji, read_lexicon
+from domain.prose import Splitter, ironic, own_words, spelled
+from domain.vader import read_emoji, read_lexicon
 
 POSITIVE = 0.05  # the borders VADER's authors recommend: https://github.com/cjhutto/vaderSentiment#about-the-scoring
 NEGATIVE = -0.05
@@ -27,47 +28,40 @@ class Scorer(Protocol):
     def lexicon_hash(self) -> str: ...
     @property
     def languages(self) -> frozenset[str]: ...
-    def score(self, text: str) -> Sentiment: ...
+    def score(self, text: str, language: str = ...) -> Sentiment: ...
 
 
 class VaderScorer:
-    """VADER with a deployment's overlay: words, and phrases of several words that are scored as one."""
+    """VADER with a deployment's words and phrases over it. `words` are common words, to take hashtags apart by."""
 
     name = "vader"
     version = VADER_VERSION
     languages = frozenset(("en",))
 
-    def __init__(self, lexicon: Mapping[str, float], emoji: Mapping[str, str], lexicon_hash: str) -> None:
-        self.lexicon_hash = lexicon_hash
-        phrases = [word for word in lexicon if " " in word]
-        self._vader = Vader({**lexicon, **{word.replace(" ", "\u2423"): lexicon[word] for word in phrases}}, emoji)
-        self._phrases: re.Pattern[str] | None = None
+    def __init__(self, lexicon: Lexicon, lexicon_hash: str, words: Iterable[str] = ()) -> None:
+        self._lexicon, self.lexicon_hash = lexicon, lexicon_hash
+        self._split = Splitter(words)
 
-    def join(self, phrases: list[str]) -> None:
-        """Score these phrases as one word each."""
-        longest = sorted(phrases, key=len, reverse=True)
-        pattern = "|".join(r"\s+".join(re.escape(part) for part in phrase.split()) for phrase in longest)
-        self._phrases = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE) if longest else None
-
-    def score(self, text: str) -> Sentiment:
-        if self._phrases:
-            text = self._phrases.sub(lambda match: "\u2423".join(match.group().split()), text)
-        compound, words = self._vader.compound(text)
+    def score(self, text: str, language: str = "en") -> Sentiment:
+        text = spelled(own_words(text), self._lexicon.known, self._split)
+        compound, words = self._lexicon.read(text, "en")
         if not words:
             return Sentiment("unscored", None, self.name, self.version, self.lexicon_hash, (), "no-scorable-words")
-        shares = tuple((word.replace("\u2423", " "), round(share, 4)) for word, share in words)
-        return Sentiment(label(compound), compound, self.name, self.version, self.lexicon_hash, shares)
+        shares = tuple((word, round(share, 4)) for word, share in words)
+        irony = ironic(text)
+        reason = f"ironic: {irony}" if irony else ""
+        return Sentiment(
+            label(compound), compound, self.name, self.version, self.lexicon_hash, shares, reason, None, compound
+        )
 
 
 def vader_scorer(lexicon_text: str, emoji_text: str, overlay: Mapping[str, float] | None = None) -> VaderScorer:
     """VADER on the stock package's two files, with words and phrases of one's own laid over them."""
-    own = {" ".join(word.lower().split()): float(value) for word, value in (overlay or {}).items()}
+    own = dict(overlay or {})
     digest = hashlib.sha256()
     for part in (lexicon_text, emoji_text, repr(sorted(own.items()))):
         digest.update(part.encode() + b"\x00")
-    scorer = VaderScorer({**read_lexicon(lexicon_text), **own}, read_emoji(emoji_text), digest.hexdigest()[:16])
-    scorer.join([word for word in own if " " in word])
-    return scorer
+    return VaderScorer(Lexicon(read_lexicon(lexicon_text), read_emoji(emoji_text), own), digest.hexdigest()[:16])
 
 
 def label(compound: float) -> Label:
@@ -81,7 +75,7 @@ def feeling(scorer: Scorer, text: str, language: str, rating: Rating | None = No
             "unscored", None, scorer.name, scorer.version, scorer.lexicon_hash, (), f"language-{language}"
         )
     else:
-        found = scorer.score(text)
+        found = scorer.score(text, language)
     return rated(found, rating)
 
 

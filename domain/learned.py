@@ -1,0 +1,171 @@
+"""The scorer `earmark`: a small learned model together with VADER and the deployment's lexicon, in several languages. Pure.
+
+English (and Hindi written with Latin letters, which borrows from it) is read by VADER with the overlay; other languages have the overlay's words
+for them, emoticons and emoji. What that reading gives is a handful of features beside the model's pieces. The model says, for negative and
+for positive against neutral, how much each speaks; the softmax of it is calibrated (docs/models.md).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from domain.lexicons import ANY, GLUE, Phrases, glued, overlays
+from domain.model import Model, Said
+from domain.nouns import Label, Sentiment
+from domain.pieces import HANDLE, LINK, LONG, LOUD, NUMBER, TAG, is_word, pieces
+from domain.prose import Splitter, ironic, own_words, spelled
+from domain.vader import Vader
+
+ENGLISH = frozenset(("en", "und", "hi"))
+SHOWN = 8  # words and pairs a receipt names; what the others add up to stands in one line
+DOUBT = 0.5  # by which an ironic text's evidence counts
+OTHERS = "(all others)"
+_NAMES = {
+    HANDLE: "@…",
+    LINK: "(link)",
+    NUMBER: "(number)",
+    TAG: "#",
+    LONG: "(stretched)",
+    LOUD: "(CAPITALS)",
+    "<s>": "(start)",
+    "</s>": "(end)",
+}
+
+
+class Hint(NamedTuple):
+    """What VADER and the lexicon make of a text: the raw compound, its words with valences, and the features of it."""
+
+    compound: float | None
+    words: Sequence[tuple[str, float]]
+    features: Mapping[str, float]
+
+
+class Lexicon:
+    """VADER for English, and for each other language the overlay's words of it with the emoji."""
+
+    def __init__(self, lexicon: Mapping[str, float], emoji: Mapping[str, str], own: Mapping[str, float]) -> None:
+        self._lexicon, self._emoji, self._own = lexicon, emoji, overlays(own)
+        signs = {word: value for word, value in lexicon.items() if not word[0].isalpha()}
+        spoken = {word for text in emoji.values() for word in text.split()}
+        self._signs = {**signs, **{word: lexicon[word] for word in spoken if word in lexicon}}
+        self._of = lru_cache(maxsize=32)(self._made)
+        self.known = frozenset((*lexicon, *self._own[ANY]))
+
+    def read(self, text: str, language: str) -> tuple[float, list[tuple[str, float]]]:
+        """(compound, scored words with their valences in this text)."""
+        vader, phrases = self._of("en" if language in ENGLISH else language, language)
+        compound, words = vader.compound(phrases.glue(text))
+        return compound, [(word.replace(GLUE, " "), valence) for word, valence in words]
+
+    def _made(self, base: str, language: str) -> tuple[Vader, Phrases]:
+        own = {**self._own[ANY], **self._own.get(base, {}), **self._own.get(language, {})}
+        under = self._lexicon if base == "en" else self._signs
+        tokens = {form: value for word, value in own.items() for form in (glued(word) if " " in word else (word,))}
+        return Vader({**under, **tokens}, self._emoji), Phrases(own)
+
+
+class EarmarkScorer:
+    """The default scorer."""
+
+    name = "earmark"
+
+    def __init__(self, model: Model, lexicon: Lexicon, lexicon_hash: str) -> None:
+        self.model, self._lexicon = model, lexicon
+        self.version, self.languages = model.version, model.languages
+        self.lexicon_hash = lexicon_hash
+        self._split = Splitter(model.words)
+
+    def score(self, text: str, language: str = "und") -> Sentiment:
+        """Label, compound (probability of positive less that of negative), probabilities, and what they rest on."""
+        text = own_words(text)
+        hint, said = self.hint(text, language), self.model.read(self.pieces(text))
+        if not hint.words and not self._knows(said):
+            return Sentiment("unscored", None, self.name, self.version, self.lexicon_hash, (), "no-scorable-words")
+        dense = self._dense(hint)
+        negative = self.model.bias[0] + said.negative + sum(part[1] for part in dense)
+        positive = self.model.bias[1] + said.positive + sum(part[2] for part in dense)
+        irony = ironic(text)
+        trust = DOUBT if irony else 1.0
+        chances = softmax(negative * trust, positive * trust)
+        return Sentiment(
+            label(chances),
+            round(chances[2] - chances[0], 4),
+            self.name,
+            self.version,
+            self.lexicon_hash,
+            shares(said, hint, dense),
+            f"ironic: {irony}" if irony else "",
+            chances,
+            hint.compound,
+        )
+
+    def pieces(self, text: str) -> list[str]:
+        return pieces(text, self._split)
+
+    def hint(self, text: str, language: str) -> Hint:
+        """VADER's reading and its features; the same in training and in scoring."""
+        compound, words = self._lexicon.read(spelled(text, self._lexicon.known, self._split), language)
+        if not words:
+            return Hint(None, (), {})
+        up = sum(value for _, value in words if value > 0)
+        down = -sum(value for _, value in words if value < 0)
+        kind = "en" if language in ENGLISH else "else"
+        features = {"compound": compound, "up": up / (up + 3), "down": down / (down + 3), "any": 1.0}
+        return Hint(compound, words, {f"{kind}.{name}": value for name, value in features.items() if value})
+
+    def _knows(self, said: Said) -> bool:
+        """Whether some piece says something by itself and was taught, or is an emoji."""
+        known = self.model.known
+        return any(name in known or not (is_word(name) or name[0] in "<#!?.…") for name, _, _ in said.parts)
+
+    def _dense(self, hint: Hint) -> list[tuple[str, float, float]]:
+        """What each feature of VADER's reading adds: (name, negative, positive)."""
+        weights = self.model.dense
+        return [
+            (name, weights[name][0] * value, weights[name][1] * value)
+            for name, value in hint.features.items()
+            if name in weights
+        ]
+
+
+def softmax(negative: float, positive: float) -> tuple[float, float, float]:
+    """(negative, neutral, positive) from two sums against neutral."""
+    top = max(negative, positive, 0.0)
+    parts = math.exp(negative - top), math.exp(-top), math.exp(positive - top)
+    whole = sum(parts)
+    return round(parts[0] / whole, 4), round(parts[1] / whole, 4), round(parts[2] / whole, 4)
+
+
+def label(chances: tuple[float, float, float]) -> Label:
+    """The likeliest; where two are as likely, neutral, else negative: a person may look."""
+    negative, neutral, positive = chances
+    return "neutral" if neutral >= max(negative, positive) else "negative" if negative >= positive else "positive"
+
+
+def shares(said: Said, hint: Hint, dense: Sequence[tuple[str, float, float]]) -> tuple[tuple[str, float], ...]:
+    """The heaviest words and pairs with what they add to (positive - negative), then all others in one line.
+
+    What VADER's reading adds is shared out among its words by their valence, so that the shares add up to what was decided by, but for
+    the bias every text has.
+    """
+    found: dict[str, float] = {}
+    for name, negative, positive in said.parts:
+        found[name] = found.get(name, 0.0) + positive - negative
+    for feature, negative, positive in dense:
+        side = feature.rpartition(".")[2]
+        words = [(word, abs(value)) for word, value in hint.words if value and (value > 0, side) not in _NOT_OF]
+        whole = sum(value for _, value in words)
+        for word, value in words:
+            found[word] = found.get(word, 0.0) + (positive - negative) * value / whole
+    ranked = sorted(found.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
+    shown = [(_shown(name), round(value, 3)) for name, value in ranked[:SHOWN] if abs(value) >= 0.01]
+    rest = round(sum(found.values()) - sum(value for _, value in shown), 3)
+    return (*shown, (OTHERS, rest)) if rest else tuple(shown)
+
+
+_NOT_OF = {(False, "up"), (True, "down")}
+
+
+def _shown(name: str) -> str:
+    return " ".join(_NAMES.get(part, part) for part in name.split(" "))

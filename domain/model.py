@@ -1,0 +1,149 @@
+"""The learned scorer's model: what every word, pair of words and character n-gram of a text says about how it feels. Pure.
+
+A multinomial logistic model over hashed features (Weinberger et al., ICML 2009, https://arxiv.org/abs/0902.2206), in two columns: how much a feature
+speaks for negative and for positive, against neutral. Features are weighted by rarity (inverse document frequency) and a text's sum is divided by its
+length, as in the vector space model; everything is a sum over pieces, so that what a piece adds is worked out once and kept.
+Weights are bytes on a quadratic scale. The same file gives the same answers in every process and on every machine.
+"""
+
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from domain.pieces import grams, is_word, slot
+
+MAGIC = b"earmark-model-1\n"
+LARGEST = 32 * 1024 * 1024
+_CACHED = 60_000
+_STEPS = tuple((1 if q >= 0 else -1) * (q / 127) ** 2 for q in range(-128, 128))
+
+
+class Weight(NamedTuple):
+    """What a piece says for negative and positive, and its part of the text's squared length."""
+
+    negative: float
+    positive: float
+    length: float
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the pieces of a text say together, and each one apart: (piece or pair, negative, positive)."""
+
+    negative: float
+    positive: float
+    parts: tuple[tuple[str, float, float], ...]
+
+
+class BrokenModelError(ValueError):
+    """The bytes are not a model of ours, or not the whole of one."""
+
+
+class Model:
+    """Raises BrokenModelError for bytes that are not whole."""
+
+    def __init__(self, data: bytes) -> None:
+        header, negative, positive, rarity, words = _opened(data)
+        self.hash = hashlib.sha256(data).hexdigest()[:16]
+        self.version = str(header["version"])
+        self.languages = frozenset(header["languages"])
+        self.bias: tuple[float, float] = tuple(header["bias"])
+        self.dense: Mapping[str, tuple[float, float]] = {name: tuple(pair) for name, pair in header["dense"].items()}
+        self.about: Mapping[str, Any] = header["about"]
+        self.words: tuple[str, ...] = tuple(words.split("\n"))
+        self.known = frozenset(self.words)
+        self._mask = len(negative) - 1
+        self._negative, self._positive, self._rarity = (memoryview(part) for part in (negative, positive, rarity))
+        self._scale, self._rarest = float(header["scale"]), float(header["rarest"])
+        self._pieces: dict[str, Weight] = {}
+        self._pairs: dict[tuple[str, str], Weight] = {}
+
+    def read(self, found: list[str]) -> Said:
+        """What these pieces say. An empty list says nothing."""
+        parts: list[tuple[str, Weight]] = []
+        pieces, pairs, before = self._pieces, self._pairs, "<s>"
+        for piece in found:
+            weight = pieces.get(piece)
+            parts.append((piece, weight if weight is not None else self._piece(piece)))
+        for piece in (*found, "</s>"):
+            weight = pairs.get((before, piece))
+            parts.append((f"{before} {piece}", weight if weight is not None else self._pair(before, piece)))
+            before = piece
+        negative = positive = length = 0.0
+        for _, weight in parts:
+            negative += weight[0]
+            positive += weight[1]
+            length += weight[2]
+        if not length:
+            return Said(0.0, 0.0, ())
+        norm = 1 / math.sqrt(length)
+        return Said(
+            negative * norm,
+            positive * norm,
+            tuple((name, w[0] * norm, w[1] * norm) for name, w in parts if w[0] or w[1]),
+        )
+
+    def _piece(self, piece: str) -> Weight:
+        weight = self._sum((slot("w", piece, self._mask), *(slot("c", gram, self._mask) for gram in grams(piece))))
+        if len(self._pieces) >= _CACHED:
+            self._pieces.clear()
+        if len(piece) <= 40:
+            self._pieces[piece] = weight
+        return weight
+
+    def _pair(self, before: str, piece: str) -> Weight:
+        weight = self._sum((slot("b", f"{before} {piece}", self._mask),))
+        if len(self._pairs) >= _CACHED:
+            self._pairs.clear()
+        if len(before) + len(piece) <= 80:
+            self._pairs[before, piece] = weight
+        return weight
+
+    def _sum(self, slots: Iterable[int]) -> Weight:
+        """Bytes are read as signed by adding 128."""
+        negative = positive = length = 0.0
+        for at in slots:
+            idf = self._rarity[at] * self._rarest / 255
+            negative += _STEPS[self._negative[at]] * self._scale
+            positive += _STEPS[self._positive[at]] * self._scale
+            length += idf * idf
+        return Weight(negative, positive, length)
+
+    def coverage(self, found: list[str]) -> float:
+        """Which share of the words it was taught."""
+        words = [piece for piece in found if is_word(piece)]
+        return sum(word in self.known for word in words) / len(words) if words else 0.0
+
+
+def packed(header: Mapping[str, Any], negative: bytes, positive: bytes, rarity: bytes, words: Iterable[str]) -> bytes:
+    """A model file. Weights are bytes on the quadratic scale, 128 is zero; the same input gives the same bytes."""
+    vocabulary = "\n".join(words).encode()
+    sizes = {"slots": len(negative), "words": len(vocabulary)}
+    head = json.dumps({**header, **sizes}, sort_keys=True, separators=(",", ":")).encode()
+    body = len(head).to_bytes(4, "big") + head + negative + positive + rarity + vocabulary
+    return MAGIC + hashlib.sha256(body).digest() + zlib.compress(body, 9)
+
+
+def _opened(data: bytes) -> tuple[dict[str, Any], bytes, bytes, bytes, str]:
+    if not data.startswith(MAGIC):
+        raise BrokenModelError("this is not a model file")
+    start = len(MAGIC) + 32
+    try:
+        unpacker = zlib.decompressobj()
+        body = unpacker.decompress(data[start:], LARGEST)
+    except zlib.error as error:
+        raise BrokenModelError(f"the model file is damaged: {error}") from None
+    if unpacker.unconsumed_tail or not unpacker.eof or hashlib.sha256(body).digest() != data[len(MAGIC) : start]:
+        raise BrokenModelError("the model file is damaged: its check sum differs")
+    size = int.from_bytes(body[:4], "big")
+    header = json.loads(body[4 : 4 + size])
+    slots, at = header["slots"], 4 + size
+    parts = [body[at + slots * n : at + slots * (n + 1)] for n in range(3)]
+    words = body[at + 3 * slots :]
+    if slots & (slots - 1) or len(words) != header["words"]:
+        raise BrokenModelError("the model file is damaged: its parts do not fit")
+    return header, parts[0], parts[1], parts[2], words.decode()

@@ -1,0 +1,121 @@
+"""What of a text is its author's own words, and how they are meant to be read: quotes and signatures out, hashtags and stretched
+words spelled out, marks of irony noticed. Pure; knows no scorer."""
+
+import math
+import re
+from collections.abc import Collection, Iterable
+
+_QUOTED = re.compile(r"^\s*>.*$", re.MULTILINE)
+# What mail programs put above the mail they answer, in the commonest languages; RFC 3676 section 4.3 for "-- ".
+_TAIL = re.compile(
+    r"^(?:-- ?$|_{5,}\s*$|-{2,} ?(?:original message|forwarded message|ursprüngliche nachricht|mensaje original|message d'origine)"
+    r"|(?:on|am|el|le|il|em)\b.{4,120}\b(?:wrote|schrieb|escribió|a écrit|ha scritto|escreveu) ?:\s*$"
+    r"|(?:sent from my|gesendet von|von meinem|enviado desde mi|envoyé de mon|inviato da|enviado do meu)\b.{0,60}$)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_LAST_LINE = re.compile(r"(?<=[.!?\s])sent from my \w+\W*$", re.IGNORECASE)
+_TAG = re.compile(r"#(\w+)")
+_STRETCHED = re.compile(r"[^\W\d_]*([^\W\d_])\1{2,}[^\W\d_]*")
+_RUN = re.compile(r"(.)\1{2,}", re.DOTALL)
+_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+|[A-Z]")
+_IRONY = re.compile(
+    r"(?:^|\s)/s(?:$|\s)|#(?:sarcasm|sarcastic|irony|ironic|not)\b|\byeah,? right\b|\b(?:oh|lol|haha|wow|well|just),? (?:great|brilliant|fantastic|wonderful|lovely|perfect)\b"
+    r"|\bthanks (?:for nothing|a lot for)\b|\bgreat job\b.*\b(?:not|again)\b|\U0001f644|\U0001f643|\bslow clap\b|\U0001f44f ?\U0001f44f",
+    re.IGNORECASE,
+)
+LONGEST_TAG = 40
+
+
+def own_words(text: str) -> str:
+    """The text without quoted mails and signatures. When nothing else is left, the whole text: somebody posted it after all."""
+    if "\n" not in text:
+        if "ent from my " not in text:
+            return text
+        return _LAST_LINE.sub("", text) or text
+    tail = _TAIL.search(text)
+    kept = text[: tail.start()] if tail else text
+    if ">" in kept:
+        kept = _QUOTED.sub("", kept)
+    return kept if kept.strip() else text
+
+
+def ironic(text: str) -> str:
+    """The first mark of irony or sarcasm, or nothing."""
+    match = _IRONY.search(text)
+    return match.group().strip() if match else ""
+
+
+class Splitter:
+    """Takes hashtags apart: at capitals and underscores, else into the words that are likeliest together.
+
+    `ranked` are words, the commonest first. A word's cost is the logarithm of its rank (Zipf); a tag that cannot be made of known words
+    stays whole. Costs time in the square of LONGEST_TAG at most; tags are remembered.
+    """
+
+    def __init__(self, ranked: Iterable[str] = ()) -> None:
+        words = [*dict.fromkeys(ranked)]
+        scale = math.log(max(2, len(words)))
+        self._costs = {word: math.log((rank + 1) * scale) for rank, word in enumerate(words)}
+        self._longest = max(map(len, words), default=0)
+        self._known: dict[str, list[str]] = {}
+
+    @property
+    def words(self) -> Collection[str]:
+        return self._costs.keys()
+
+    def __call__(self, tag: str) -> list[str]:
+        found = self._known.get(tag)
+        if found is None:
+            if len(self._known) >= 20_000:
+                self._known.clear()
+            found = self._known[tag] = self._split(tag)
+        return found
+
+    def _split(self, tag: str) -> list[str]:
+        parts = [part for piece in tag[:200].split("_") if piece for part in _humps(piece)]
+        return [word for part in parts for word in self._likeliest(part)] or [tag]
+
+    def _likeliest(self, part: str) -> list[str]:
+        low = part.lower()
+        if low in self._costs or len(low) > LONGEST_TAG or len(low) < 5:
+            return [part]
+        best: list[tuple[float, int]] = [(0.0, 0)]
+        for end in range(1, len(low) + 1):
+            best.append(
+                min(
+                    (best[start][0] + cost, start)
+                    for start in range(max(0, end - max(self._longest, 1)), end)
+                    for cost in (self._costs.get(low[start:end], math.inf),)
+                )
+            )
+        if math.isinf(best[-1][0]):
+            return [part]
+        words, end = [], len(low)
+        while end:
+            start = best[end][1]
+            words.append(part[start:end])
+            end = start
+        words.reverse()
+        return words if sum(map(len, words)) > 2.4 * len(words) else [part]  # crumbs of one or two letters are no words
+
+
+def _humps(piece: str) -> list[str]:
+    return _CAMEL.findall(piece) or [piece] if piece != piece.lower() and piece != piece.upper() else [piece]
+
+
+def spelled(text: str, known: Collection[str], split: Splitter) -> str:
+    """The text with hashtags as words, and stretched words as the known word they stand for (`sooo goooood`)."""
+    if "#" in text:
+        text = _TAG.sub(lambda match: " ".join(split(match[1])), text)
+    if _RUN.search(text):
+        text = _STRETCHED.sub(lambda match: _unstretched(match.group(), known), text)
+    return text
+
+
+def _unstretched(word: str, known: Collection[str]) -> str:
+    if word.lower() in known:
+        return word
+    for form in (_RUN.sub(r"\1\1", word), _RUN.sub(r"\1", word)):
+        if form.lower() in known:
+            return form
+    return word
