@@ -20,174 +20,20 @@ _NO_LANGUAGE = frozenset(
 
 # What people write in on social networks. Among all 120 of its languages the classifier takes a short post for Galician, Ligurian or
 # Somali too easily: with these alone it errs half as often (docs/measurements.md).
-CANDIDATES = (
-    *(
-        "ar",
-        "bg",
-        "bn",
-        "ca",
-        "cs",
-        "da",
-        "de",
-        "el",
-        "en",
-        "es",
-        "et",
-        "fa",
-        "fi",
-        "fr",
-        "gu",
-        "he",
-        "hi",
-        "hr",
-        "hu",
-        "hy",
-    ),
-    *(
-        "id",
-        "it",
-        "ja",
-        "ka",
-        "kk",
-        "kn",
-        "ko",
-        "lt",
-        "lv",
-        "mk",
-        "ml",
-        "mr",
-        "ms",
-        "ne",
-        "nl",
-        "no",
-        "pa",
-        "pl",
-        "pt",
-        "ro",
-    ),
-    *("ru", "si", "sk", "sl", "sq", "sr", "sv", "sw", "ta", "te", "th", "tl", "tr", "uk", "ur", "vi", "zh"),
-)
-# Hindi in Latin letters, which no classifier knows: little words that hardly stand in any other language.
-_HINDI = frozenset(
-    (
-        *(
-            "aaj",
-            "aap",
-            "aapke",
-            "abhi",
-            "agar",
-            "aisa",
-            "apna",
-            "apne",
-            "apni",
-            "aur",
-            "baat",
-            "bahut",
-            "bhai",
-            "bhi",
-            "diya",
-            "gaya",
-            "gya",
-        ),
-        *(
-            "hai",
-            "hain",
-            "hua",
-            "hum",
-            "humko",
-            "hoga",
-            "hota",
-            "hoti",
-            "jab",
-            "kab",
-            "kabhi",
-            "kaise",
-            "karna",
-            "karne",
-            "karo",
-            "karta",
-        ),
-        *(
-            "karte",
-            "kisi",
-            "kiya",
-            "koi",
-            "kuch",
-            "kya",
-            "kyu",
-            "kyun",
-            "lekin",
-            "liye",
-            "mein",
-            "mera",
-            "mere",
-            "meri",
-            "mujhe",
-            "nahi",
-        ),
-        *(
-            "nahin",
-            "nhi",
-            "rahe",
-            "raha",
-            "rahi",
-            "rha",
-            "rhe",
-            "sab",
-            "sirf",
-            "tera",
-            "tere",
-            "teri",
-            "toh",
-            "tum",
-            "tumhara",
-            "wala",
-        ),
-        *(
-            "wale",
-            "woh",
-            "yaar",
-            "yeh",
-            "ye",
-            "ki",
-            "ko",
-            "ke",
-            "ka",
-            "hi",
-            "aa",
-            "ji",
-            "par",
-            "kar",
-            "tha",
-            "thi",
-            "hu",
-            "hun",
-            "ho",
-        ),
-    )
-)
-_ONLY_HINDI = _HINDI - {
-    "ye",
-    "ki",
-    "ko",
-    "ke",
-    "ka",
-    "hi",
-    "aa",
-    "ji",
-    "par",
-    "kar",
-    "tha",
-    "thi",
-    "hu",
-    "hun",
-    "ho",
-    "sab",
-    "hum",
-    "bhai",
-    "aur",
-    "mein",
-}
+_SPOKEN = """
+ar bg bn ca cs da de el en es et fa fi fr gu he hi hr hu hy id it ja ka kk kn ko lt lv mk ml mr ms ne nl no pa pl pt ro ru si sk sl sq sr
+sv sw ta te th tl tr uk ur vi zh
+"""
+CANDIDATES = tuple(_SPOKEN.split())
+# Hindi in Latin letters, which no classifier knows: little words that hardly stand in any other language, then those that stand in some.
+_HINDI_ALONE = """
+aaj aap aapke abhi agar aisa apna apne apni baat bahut bhi diya gaya gya hai hain hua humko hoga hota hoti jab kab kabhi kaise karna karne
+karo karta karte kisi kiya koi kuch kya kyu kyun lekin liye mera mere meri mujhe nahi nahin nhi rahe raha rahi rha rhe sirf tera tere teri
+toh tum tumhara wala wale woh yaar yeh
+"""
+_HINDI_TOO = "aa aur bhai hi ho hu hum hun ji ka kar ke ki ko mein par sab tha thi ye"
+_ONLY_HINDI = frozenset(_HINDI_ALONE.split())
+_HINDI = _ONLY_HINDI.union(_HINDI_TOO.split())
 
 
 class Classifier(Protocol):
