@@ -1,7 +1,8 @@
 """What every connector offers and what it is given. Inbound: fetch a page, normalise an item. Outbound: deliver a notice.
 
 An inbound connector is a module in `connectors/inbound`; its name is its kind. It holds `PLATFORM`, `POLICY`, `Settings` (a pydantic
-model with extra="forbid") and `Connector(settings, context)`. An outbound one is a module in `connectors/outbound` with `Settings`
+model with extra="forbid"), `describe(settings)` and `Connector(settings, context)`; where its state has a place that never goes back,
+also `position(state)`. An outbound one is a module in `connectors/outbound` with `Settings`
 and `Desk(settings, context)`. Vendor libraries are imported on first use, so that reading configuration stays light.
 """
 

@@ -90,9 +90,15 @@ def tick(connection: Connection, channel_id: int, expected: datetime | None, fol
 
 
 def want(connection: Connection, name: str) -> int | None:
-    """A person or a command asks for a poll now. Returns the channel's id, None when there is no such channel."""
+    """A person or a command asks for a poll now: at once, unless the platform itself has asked us to wait.
+
+    Returns the channel's id, None when there is no such channel.
+    """
     return connection.execute(
-        text("UPDATE channels SET wanted_at = now(), not_before = NULL WHERE name = :name AND enabled RETURNING id"),
+        text(
+            "UPDATE channels SET wanted_at = now(), not_before = CASE WHEN error_kind = 'rate-limited' THEN not_before END "
+            "WHERE name = :name AND enabled RETURNING id"
+        ),
         {"name": name},
     ).scalar()
 

@@ -68,7 +68,7 @@ class Stand:
 
     `keys`: what a client must present. `rates`: bucket → requests and seconds. `options`: its switches, and how they stand.
     A platform where people write also has `posts`, `make`, `take`, `warm`, `edit` and `delete` (town/server.py calls them), and says how
-    to tell it a story: `channel`, `says`, `secrets`, `edits`.
+    to tell it a story: `channel`, `says`, `passes`, `secrets`, `edits`, `says_when`; one that pushes delivers `to` an address it is given.
     """
 
     name = ""
@@ -79,6 +79,8 @@ class Stand:
     options: ClassVar[Mapping[str, Any]] = {}
     secrets: ClassVar[Mapping[str, str]] = {}  # variables a channel of `channel` reads its credentials from
     edits = True  # whether what was written can be changed there
+    says_when = True  # whether it says how long to wait when it refuses for now
+    to: str | None = None  # where it delivers, for one that pushes; empty until somebody subscribes
 
     def __init__(self, town: Town) -> None:
         self.town = town
@@ -95,8 +97,12 @@ class Stand:
         """What somebody writes next on a random day, as arguments of Town.post; ties within a second are the rule."""
         return {"text": f"northbank no {n}", "created": int(time.time()) - rng.choice((1, 1, 60, 300))}
 
-    def mishap(self, rng: random.Random) -> None:
-        """What else may befall it on a random day, besides faults of HTTP."""
+    def passes(self, rng: random.Random) -> None:
+        """Time passes: what it does by itself, or what befalls it, on a random day."""
+
+    def rests(self) -> bool:
+        """Whether it has nothing left to do by itself."""
+        return True
 
     def handle(self, request: Request) -> Response:
         raise NotImplementedError

@@ -38,6 +38,7 @@ class Imap(Stand):
     keys = {"username": "help@northbank.example", "password": 'town "imap" password'}
     secrets = {"IMAP_PASSWORD": keys["password"]}
     edits = False
+    says_when = False  # a mailbox that throttles does not say until when
 
     def __init__(self, town: Any) -> None:
         super().__init__(town)
@@ -129,7 +130,7 @@ class Imap(Stand):
     def says(self, rng: random.Random, n: int) -> dict[str, Any]:
         return {**super().says(rng, n), "origin": "INBOX"}
 
-    def mishap(self, rng: random.Random) -> None:
+    def passes(self, rng: random.Random) -> None:
         if rng.random() < 0.1:
             self.renumber()
 

@@ -14,11 +14,17 @@ import base64
 import hashlib
 import hmac
 import json
+import random
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+
+from town.http import Request, Response, Stand
+from town.posts import Post
 
 PRESETS = ("generic", "github", "slack", "meta", "stripe", "discourse")
 
@@ -83,3 +89,102 @@ class Sender:
                 return Answered(answer.status, answer.read().decode())
         except urllib.error.HTTPError as refused:
             return Answered(refused.code, refused.read().decode())
+
+
+class Shop(Stand):
+    """A shop that tells of every review as it is written or changed: at least once, in order, and again until it is acknowledged
+    ([standard] delivery: the same webhook-id each time). What was taken back is not told.
+    """
+
+    name = "shop"
+    keys = {"secret": "whsec_c2hvcC1vZi10aGUtdG93bi1zZWNyZXQtMDAwMQ=="}
+    secrets = {"SHOP_SECRET": keys["secret"]}
+    to = ""
+
+    def __init__(self, town: Any) -> None:
+        super().__init__(town)
+        self.posts: dict[str, Post] = {}
+        self.owed: deque[tuple[float, str, dict[str, Any]]] = deque()
+
+    # -- what people do -----------------------------------------------------------------------------------------
+
+    def make(
+        self,
+        text: str,
+        *,
+        seq: int,
+        created: float,
+        visible_from: float,
+        author: str = "someone",
+        origin: str = "",
+        title: str = "",
+        malformed: str = "",
+        **extra: Any,
+    ) -> Post:
+        kind, native_id = "review", f"review-{seq}"
+        where = (None, native_id, None)
+        return Post(
+            "shop", "", native_id, kind, author, title, text, created, visible_from, seq, *where, malformed=malformed
+        )
+
+    def take(self, post: Post) -> None:
+        self.posts[post.native_id] = post
+        self._owe(post, post.visible_from)
+
+    def warm(self, post: Post) -> None:
+        """Nothing to render ahead."""
+
+    def edit(self, native_id: str, text: str, now: float) -> list[Post]:
+        post = self.posts[native_id]
+        post.text, post.edited = text, now
+        self._owe(post, max(now, post.visible_from))
+        return [post]
+
+    def delete(self, native_id: str, shown: bool) -> Post:
+        post = self.posts[native_id]
+        post.deleted = "gone"
+        return post
+
+    # -- telling ------------------------------------------------------------------------------------------------
+
+    def channel(self, page_size: int) -> dict[str, Any]:
+        return {"kind": "webhook", "secret_env": "SHOP_SECRET", "page_size": page_size}
+
+    def passes(self, rng: random.Random) -> None:
+        """Deliver what is due; what comes to no good end stays owed, and now and then one is told twice."""
+        sender = Sender(self.to or "", "generic", self.keys["secret"])
+        while self.owed and self.owed[0][0] <= time.time():
+            _, ident, told = self.owed[0]
+            faults = self.town.faults.pick("shop", "POST", "/")
+            spoilt = any(fault.kind == "malformed" for fault in faults)
+            lost = any(fault.kind in ("reset", "status", "429") for fault in faults)
+            if (
+                lost
+                or sender.send({"zen": "about nothing"} if spoilt else told, ident=ident + "!" * spoilt).status >= 300
+            ):
+                return
+            if any(fault.kind in ("reset_mid", "truncate") for fault in faults):
+                return  # kept over there, but its acknowledgement was lost: told again
+            if rng.random() < 0.1:
+                sender.send(told, ident=ident)
+            if not spoilt:
+                self.owed.popleft()
+
+    def rests(self) -> bool:
+        return not self.owed
+
+    def handle(self, request: Request) -> Response:
+        """Nobody asks here."""
+        return self.refuse(404)
+
+    def _owe(self, post: Post, when: float) -> None:
+        told = {
+            "id": post.native_id,
+            "text": post.text,
+            "author": post.author,
+            "published": datetime.fromtimestamp(post.created, UTC).isoformat(),
+        }
+        self.owed.append((when, f"msg_{post.native_id}_{self.town.next_seq()}", told))
+
+
+STAND_INS = (Shop,)

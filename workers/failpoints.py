@@ -1,6 +1,6 @@
 """Named places where a test may kill the real process. Without EARMARK_FAILPOINTS=1 they do nothing.
 
-EARMARK_FAIL="name:action[:nth]" with action kill, exit, or sleep=SECONDS; EARMARK_FAIL_LOG names a file that gets a line when
+EARMARK_FAIL="name:action[:nth]" with action kill, exit, raise (ends the step, not the process) or sleep=SECONDS; EARMARK_FAIL_LOG names a file that gets a line when
 a point is hit, and a point that stands there already is not acted on again (unless the spec ends in ":always").
 """
 
@@ -11,6 +11,10 @@ import time
 from pathlib import Path
 
 _hits: dict[str, int] = {}
+
+
+class Killed(BaseException):
+    """A test ends a step of its own process as suddenly as a kill would."""
 
 
 def hit(name: str) -> None:
@@ -50,6 +54,8 @@ def _act(name: str, words: list[str]) -> None:
             os.fsync(lines.fileno())
     if words[0] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif words[0] == "raise":
+        raise Killed(name)
     elif words[0] == "exit":
         os._exit(1)
     elif words[0].startswith("sleep="):

@@ -64,6 +64,11 @@ def describe(settings: Settings) -> str:
     return f"appstore {settings.app} {'+'.join(sorted(settings.countries))}"
 
 
+def position(state: State) -> dict[str, Any]:
+    """How far it has read, by listing: never goes back."""
+    return {country: place.get("watermark") or 0 for country, place in state.get("countries", {}).items()}
+
+
 class Connector:
     """State: {"v": 1, "turn": country, "countries": {country: position}}, a position as connectors/walk.py keeps it.
 

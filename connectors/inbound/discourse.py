@@ -59,6 +59,11 @@ def describe(settings: Settings) -> str:
     return f"discourse {settings.url}"
 
 
+def position(state: State) -> dict[str, Any]:
+    """How far it has read, by listing: never goes back."""
+    return {"": int(state.get("since_id") or 0)}
+
+
 class Connector:
     """State: {"v": 1, "since_id", "covered", "walk": {"floor", "since", "before", "newest", "at"} | null}.
 

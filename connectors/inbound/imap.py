@@ -61,6 +61,11 @@ def describe(settings: Settings) -> str:
     return f"imap {settings.username}@{settings.host}/{settings.folder}"
 
 
+def position(state: State) -> dict[str, Any]:
+    """How far it has read, by listing: never goes back."""
+    return {"": (state.get("uidvalidity") or 0, state.get("uid") or 0)}
+
+
 class Connector:
     """State: {"v": 1, "uidvalidity", "uid", "since": day the channel began at}."""
 

@@ -98,6 +98,11 @@ def describe(settings: Settings) -> str:
     return f"webhook {settings.preset} {settings.origin}"
 
 
+def position(state: State) -> dict[str, Any]:
+    """How far it has read, by listing: never goes back."""
+    return {"": shape.count(state.get("row")) or 0}
+
+
 class Connector:
     """State: {"v": 1, "row": the last stored delivery that was read}."""
 
