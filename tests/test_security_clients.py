@@ -44,6 +44,10 @@ CLIENTS: dict[str, Callable[[str, Context], object]] = {
     "reddit (praw)": read("reddit", subreddits=["acme"]),
     "x (tweepy)": read("x", query="acme"),
     "feed": read("feed", url="https://feeds.example/x"),
+    "mastodon": read("mastodon", instance="social.example", tags=["acme"]),
+    "discourse": read("discourse", url="https://forum.example"),
+    "hackernews": read("hackernews", queries=["acme"]),
+    "appstore": read("appstore", app_id="123456789"),
     "webhook desk": write("webhook", "url", secret_env="T"),
     "zendesk desk": write("zendesk", "base_url", email="a@b.example", token_env="T"),
 }
