@@ -161,21 +161,24 @@ DEFAULT_RULES = (
     ),
     Rule(
         "leaving",
-        When(intent=("cancel",), sentiment=("negative", "neutral", "unscored")),
+        When(intent=("cancel",), need_at_least=0.2),
         Then("ticket", "high"),
         "A customer who leaves may still be kept.",
     ),
     Rule(
-        "trouble",
-        When(intent=("complaint", "service"), sentiment=("negative", "neutral", "unscored")),
-        Then("ticket", "normal"),
-        "Something went wrong for a customer.",
+        "pressing",
+        When(need_at_least=0.5, urgency_at_least=0.6),
+        Then("ticket", "high"),
+        "Somebody has waited long, or cannot wait.",
     ),
+    Rule("trouble", When(need_at_least=0.5), Then("ticket", "normal"), "Something went wrong for a customer."),
     Rule(
-        "trouble-told-politely",
-        When(intent=("cancel", "complaint", "service"), compound_at_most=0.6),
+        "trouble-in-short",
+        When(
+            intent=("cancel", "complaint", "service"), sentiment=("negative", "neutral", "unscored"), need_at_least=0.2
+        ),
         Then("ticket", "normal"),
-        "Something went wrong for a customer who stays polite.",
+        "Something went wrong for a customer, said in few words.",
     ),
     Rule(
         "trouble-in-kind-words",
@@ -184,8 +187,9 @@ DEFAULT_RULES = (
         "Trouble in kind words is irony, or thanks after all; a person can tell.",
     ),
     Rule("praise", When(intent=("praise",)), Then("ignore"), "Praise is counted, and needs no ticket."),
-    Rule("question", When(intent=("question",)), Then("ticket", "normal"), "A question waits for an answer."),
-    Rule("angry", When(compound_at_most=-0.5), Then("ticket", "normal"), "Clearly negative, whatever it is about."),
-    Rule("displeased", When(sentiment=("negative",)), Then("review"), "Mildly negative; a person can tell."),
+    Rule(
+        "question", When(intent=("question",)), Then("review"), "A question may wait for an answer; a person can tell."
+    ),
+    Rule("unsure", When(need_at_least=0.3), Then("review"), "Somebody may have to act; a person can tell."),
     Rule("buying", When(intent=("purchase",)), Then("review"), "Somebody may want to buy."),
 )

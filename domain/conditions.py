@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.intent import Heard
-from domain.nouns import Sentiment
+from domain.need import NO_NEED, Need
+from domain.nouns import Sentiment, Standing
 from domain.rules import When
 
 
@@ -21,6 +22,9 @@ class Facts:
     words: frozenset[str]
     stars: float | None
     followers: int | None
+    need: Need = NO_NEED
+    standing: Standing | None = None
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,25 @@ def conditions(when: When) -> tuple[Condition, ...]:
     """The conditions that are given, cheapest and likeliest to fail first."""
     found = (
         _intent(when.intent) if when.intent else None,
+        _at_least("need_at_least", "need", when.need_at_least, lambda facts: facts.need.value, _because),
+        _at_most("need_at_most", "need", when.need_at_most, lambda facts: facts.need.value, _because),
         _at_most("rating_at_most", "rating", when.rating_at_most, lambda facts: facts.stars),
+        _at_least("rating_at_least", "rating", when.rating_at_least, lambda facts: facts.stars),
         _sentiment(when.sentiment) if when.sentiment else None,
+        _at_least("urgency_at_least", "urgency", when.urgency_at_least, lambda facts: facts.need.urgency),
+        _at_least("confidence_at_least", "confidence", when.confidence_at_least, lambda facts: facts.intent.confidence),
         _at_most("compound_at_most", "compound", when.compound_at_most, lambda facts: facts.sentiment.compound),
         _at_least("compound_at_least", "compound", when.compound_at_least, lambda facts: facts.sentiment.compound),
         _at_least("followers_at_least", "followers", when.followers_at_least, lambda facts: facts.followers),
+        _at_most("followers_at_most", "followers", when.followers_at_most, lambda facts: facts.followers),
         _one_of("platform", when.platform, lambda facts: facts.platform),
         _one_of("language", when.language, lambda facts: facts.language),
+        _at_most("age_at_most", "age in hours", when.age_at_most, lambda facts: facts.age),
+        _at_least("age_at_least", "age in hours", when.age_at_least, lambda facts: facts.age),
+        _any_of("customer", when.customer, acquainted),
+        _one_of("tier", when.tier, lambda facts: facts.standing.tier if facts.standing else ""),
+        _at_least("open_tickets_at_least", "open tickets", when.open_tickets_at_least, _standing("open")),
+        _at_least("tickets_at_least", "tickets in 30 days", when.tickets_at_least, _standing("tickets")),
         _any_of("topic", when.topic, lambda facts: frozenset(facts.topics)),
         _any_of("words", when.words, lambda facts: facts.words),
     )
@@ -99,23 +115,56 @@ def _any_of(field: str, names: tuple[str, ...], value: Callable[[Facts], frozens
     )
 
 
-def _at_most(field: str, name: str, limit: float | None, value: Callable[[Facts], float | None]) -> Condition | None:
+def acquainted(facts: Facts) -> frozenset[str]:
+    """`known` or `unknown`, and `vip`: nobody asked about a standing is unknown."""
+    standing = facts.standing
+    if standing is None or not standing.known:
+        return frozenset(("unknown",))
+    return frozenset(("known", "vip")) if standing.vip else frozenset(("known",))
+
+
+def _standing(name: str) -> Callable[[Facts], int]:
+    return lambda facts: getattr(facts.standing, name) if facts.standing else 0
+
+
+def _because(facts: Facts) -> str:
+    told = ", ".join(f"{name} {share:+.1f}" for name, share in facts.need.shares[:3])
+    return f" ({told})" if told else ""
+
+
+def _nothing(facts: Facts) -> str:
+    return ""
+
+
+def _at_most(
+    field: str,
+    name: str,
+    limit: float | None,
+    value: Callable[[Facts], float | None],
+    because: Callable[[Facts], str] = _nothing,
+) -> Condition | None:
     if limit is None:
         return None
     return Condition(
         field,
         limit,
         lambda facts: (seen := value(facts)) is not None and seen <= limit,
-        lambda facts: f"{name} {value(facts):g} is at most {limit:g}",
+        lambda facts: f"{name} {value(facts):g} is at most {limit:g}{because(facts)}",
     )
 
 
-def _at_least(field: str, name: str, limit: float | None, value: Callable[[Facts], float | None]) -> Condition | None:
+def _at_least(
+    field: str,
+    name: str,
+    limit: float | None,
+    value: Callable[[Facts], float | None],
+    because: Callable[[Facts], str] = _nothing,
+) -> Condition | None:
     if limit is None:
         return None
     return Condition(
         field,
         limit,
         lambda facts: (seen := value(facts)) is not None and seen >= limit,
-        lambda facts: f"{name} {value(facts):g} is at least {limit:g}",
+        lambda facts: f"{name} {value(facts):g} is at least {limit:g}{because(facts)}",
     )

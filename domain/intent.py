@@ -1,10 +1,12 @@
-"""What an author wants, told by words and phrases. Pure; the lists are data (domain/care.py, or an operator's)."""
+"""What an author wants, told by words and phrases. Pure; the lists are data (domain/care.py and domain/cues.py, or an operator's)."""
 
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.care import DEFAULT_INTENTS as DEFAULT_INTENTS
+from domain.cues import CUES, MANY
 from domain.rules import Intent
 from domain.words import Finder, Reading
 
@@ -14,18 +16,23 @@ _ASKS = re.compile(r"[?？؟](?=[\s\"')!.?]|$)")  # a question mark that ends so
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The intent with the most weight, how clearly it leads (0..1), and the words that spoke for it."""
+    """The intent with the most weight, how clearly it leads (0..1), and the words that spoke for it.
+
+    `spoken`: every intent a listed word spoke for. `cues`: group of domain/cues.py → its words found.
+    """
 
     name: str
     confidence: float
     words: tuple[str, ...] = ()
+    spoken: tuple[str, ...] = ()
+    cues: dict[str, list[str]] = field(default_factory=dict)
 
 
 NOTHING_HEARD = Heard(OTHER, 0.0)
 
 
 class Listener:
-    """Intents compiled into one finder. Ties go to the intent that is listed first."""
+    """Intents and cues compiled into one finder. Ties go to the intent that is listed first."""
 
     def __init__(self, intents: Sequence[Intent]) -> None:
         self._rank = {intent.name: rank for rank, intent in enumerate(intents)}
@@ -34,7 +41,12 @@ class Listener:
             for word in intent.words:
                 self._meaning.setdefault(word, []).append((intent.name, intent.weight))
         self._asking = self._meaning.get("?", [])
-        self._finder = Finder(word for word in self._meaning if word != "?")
+        self._cues: dict[str, list[str]] = {}
+        for cue in CUES:
+            for word in cue.words:
+                self._cues.setdefault(word, []).append(cue.name)
+        self._votes = {cue.name: (cue.intent, cue.weight) for cue in CUES if cue.intent in self._rank}
+        self._finder = Finder(word for word in {**self._meaning, **self._cues} if word != "?")
 
     def listen(self, reading: Reading) -> Heard:
         found = self._finder.find(reading)
@@ -43,9 +55,27 @@ class Listener:
         if not found:
             return NOTHING_HEARD
         scores: dict[str, float] = {}
+        groups: dict[str, list[str]] = {}
         for word in found:
-            for name, weight in self._meaning[word]:
+            for name, weight in self._meaning.get(word, ()):
                 scores[name] = scores.get(name, 0.0) + weight
+            for name in self._cues.get(word, ()):
+                groups.setdefault(name, []).append(word)
+        spoken = tuple(scores)
+        for group, words in groups.items():
+            if group in self._votes:
+                name, weight = self._votes[group]
+                scores[name] = scores.get(name, 0.0) + weight * math.sqrt(min(len(words), MANY))
+        if not scores:
+            return Heard(OTHER, 0.0, (), (), groups)
         best = min(scores, key=lambda name: (-scores[name], self._rank[name]))
-        words = tuple(word for word in found if any(name == best for name, _ in self._meaning[word]))
-        return Heard(best, round(scores[best] / (sum(scores.values()) + 0.5), 3), words)
+        confidence = round(scores[best] / (sum(scores.values()) + 0.5), 3)
+        return Heard(best, confidence, self._because(best, found, groups), spoken, groups)
+
+    def _because(self, best: str, found: list[str], groups: dict[str, list[str]]) -> tuple[str, ...]:
+        """The words of the intent's own list, or else those of the cues that spoke for it."""
+        words = tuple(word for word in found if any(name == best for name, _ in self._meaning.get(word, ())))
+        if words:
+            return words
+        voted = (words for group, words in groups.items() if self._votes.get(group, ("",))[0] == best)
+        return tuple(dict.fromkeys(word for words in voted for word in words))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from domain.nouns import Label, Outcome, Priority
 
-Standing = Literal["known", "unknown", "vip"]
+Acquaintance = Literal["known", "unknown", "vip"]
 
 _STRICT = {"extra": "forbid"}  # read by pydantic when config validates these shapes; nothing here imports it
 
@@ -62,7 +62,7 @@ class When:
     platform: tuple[str, ...] = ()
     language: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    customer: tuple[Standing, ...] = ()
+    customer: tuple[Acquaintance, ...] = ()
     tier: tuple[str, ...] = ()
     need_at_least: float | None = None
     need_at_most: float | None = None
@@ -151,5 +151,7 @@ class Judgement:
     default_team: str = ""
     version: str = ""
     lexicon: dict[str, float] = field(default_factory=dict)
-    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name and example sentences; what rules leave open goes by these
+    teams: tuple[
+        tuple[str, tuple[str, ...]], ...
+    ] = ()  # name and example sentences; what rules leave open goes by these
     team_confidence: float = 0.4

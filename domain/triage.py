@@ -15,12 +15,13 @@ from domain.care import DEFAULT_INTENTS, DEFAULT_RULES
 from domain.conditions import Condition, Facts, conditions, feels, wants
 from domain.intent import NOTHING_HEARD, Heard, Listener
 from domain.language import Detector, language
+from domain.need import mood, weigh
 from domain.nouns import Mention, Outcome, Priority, Rating, Sentiment, Stored, Verdict
 from domain.rules import Judgement, Rule
 from domain.sentiment import Scorer
 from domain.words import Finder, Reading
 
-JUDGE_VERSION = "1"
+JUDGE_VERSION = "2"
 THRESHOLDS = {
     "positive": feelings.POSITIVE,
     "negative": feelings.NEGATIVE,
@@ -150,15 +151,21 @@ class Bench:
         text, rating = mention.text, mention.rating
         reading = Reading(text)
         code, _ = language(text, mention.language, detect)
+        heard = self.listener.listen(reading)
+        found = feelings.feeling(scorer, text, code, rating)
+        stars = 1 + 4 * rating.share if rating else None
         return Facts(
             mention.platform,
             stored.topics,
             code,
-            self.listener.listen(reading),
-            feelings.feeling(scorer, text, code, rating),
+            heard,
+            found,
             frozenset(self.finder.find(reading)) if self.finder else frozenset(),
-            1 + 4 * rating.share if rating else None,
+            stars,
             mention.attributed_to.followers if mention.attributed_to else None,
+            weigh(mention, reading, heard.cues, heard.spoken, mood(found, stars)),
+            stored.standing,
+            stored.age,
         )
 
 
@@ -251,16 +258,13 @@ def _verdict(
         "tokens": [*heard.words, *(word for word in sorted(facts.words) if word not in heard.words)],
         "topics": list(stored.topics),
         "language": facts.language,
-        "sentiment": {
-            "label": found.label,
-            "compound": found.compound,
-            "scorer": found.scorer,
-            "version": found.version,
-            "lexicon": found.lexicon,
-            "words": [list(pair) for pair in found.words],
-            "reason": found.reason,
-        },
+        "sentiment": feelings.written(found),
         "intent": {"name": heard.name, "confidence": heard.confidence, "words": list(heard.words)},
+        "need": {
+            "value": facts.need.value,
+            "urgency": facts.need.urgency,
+            "shares": [list(pair) for pair in facts.need.shares],
+        },
         "facts": {"platform": facts.platform, "stars": facts.stars, "followers": facts.followers},
         "thresholds": THRESHOLDS,
         "versions": bench.versions,

@@ -51,7 +51,7 @@ def verdict(text: str, judgement: Judgement = DEFAULT, **fields: Any) -> Verdict
         ("I'm cancelling my account", "ticket"),
         ("Thank you, great service, love this bank!", "ignore"),
         ("Click here for a crypto giveaway", "ignore"),
-        ("How do I order a new card?", "ticket"),
+        ("How do I order a new card?", "review"),
         ("Nice weather in town", "ignore"),
         ("https://example.com/?q=1", "ignore"),
         ("Die App funktioniert nicht", "ticket"),
@@ -137,7 +137,7 @@ def test_receipts_are_json_and_say_what_was_seen() -> None:
     assert receipt["sentiment"]["words"] == [["awful", -2.0]]
     assert receipt["sentiment"]["version"] == "3.3.2"
     assert len(receipt["sentiment"]["lexicon"]) == 16
-    assert receipt["versions"] == {"rules": "r1", "judge": "1"}
+    assert receipt["versions"] == {"rules": "r1", "judge": "2"}
     assert receipt["thresholds"]["negative"] == -0.05
 
 

@@ -1,0 +1,95 @@
+"""How likely somebody has to act on a text, and how soon: two probabilities out of named shares. Pure.
+
+Log-odds of cues (domain/cues.py), of the intent's words, of mood and of how the text is built are added up and put through the
+logistic function. The shares are kept for the receipt. Nothing here was fitted to data; a deployment's own model
+(domain/learning.py) adds its share on top.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from domain import cues
+from domain.cues import CUES, Cue
+from domain.nouns import Mention, Sentiment
+from domain.words import Reading
+
+_DESK = re.compile(r"@\w*(?:help|support|care|serv|ask|assist|cust|contact)\w*", re.IGNORECASE)
+_SIZES = tuple(math.sqrt(hits) for hits in range(cues.MANY + 1))
+_NAMED = {cue.name: cue for cue in CUES}
+_DIRECT = frozenset(("email", "mail", "Email", "Review", "review"))
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """`value`: a person has to act, 0..1; `urgency`: soon, 0..1; `shares`: what made the value, in log-odds, largest first."""
+
+    value: float
+    urgency: float
+    shares: tuple[tuple[str, float], ...] = ()
+
+
+NO_NEED = Need(0.0, 0.0)
+
+
+def logistic(odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-odds)) if odds > -700 else 0.0
+
+
+def mood(sentiment: Sentiment, stars: float | None = None) -> tuple[float, float]:
+    """(negative, positive), 0..1 each: the stars if clear, the scorer's probabilities if it gives them, else by its compound."""
+    if stars is not None and not 2.0 < stars < 4.0:
+        return (1.0, 0.0) if stars <= 2.0 else (0.0, 1.0)
+    if sentiment.probabilities is not None:
+        return sentiment.probabilities[0], sentiment.probabilities[2]
+    if sentiment.compound is None:
+        return 0.25, 0.25
+    return max(0.0, -sentiment.compound), max(0.0, sentiment.compound)
+
+
+def weigh(
+    mention: Mention,
+    reading: Reading,
+    groups: Mapping[str, Sequence[str]],
+    intents: Iterable[str],
+    feels: tuple[float, float],
+    learned: Sequence[tuple[str, float]] = (),
+) -> Need:
+    """`groups`: cue name → its words found; `intents`: those some word spoke for; `learned`: shares of a deployment's model."""
+    shares: list[tuple[str, float]] = []
+    urgency = cues.BASE_URGENCY
+    for name, words in groups.items():
+        cue: Cue = _NAMED[name]
+        size = _SIZES[min(len(words), cues.MANY)]
+        shares.append((name, cue.need * size))
+        urgency += cue.urgency * size
+    for intent in intents:
+        shares.append((f"words of {intent}", cues.INTENT_NEED.get(intent, 0.0)))
+        urgency += cues.INTENT_URGENCY.get(intent, 0.0)
+    negative, positive = feels
+    shares.append(("mood", cues.MOOD_NEED[0] * negative + cues.MOOD_NEED[1] * positive))
+    urgency += cues.MOOD_URGENCY[0] * negative + cues.MOOD_URGENCY[1] * positive
+    shares += built(mention, reading)
+    shares += learned
+    odds = cues.BASE_NEED + sum(share for _, share in shares)
+    told = sorted(((name, round(share, 3)) for name, share in shares if share), key=lambda pair: -abs(pair[1]))
+    return Need(round(logistic(odds), 4), round(logistic(urgency), 4), tuple(told))
+
+
+def built(mention: Mention, reading: Reading) -> list[tuple[str, float]]:
+    """Shares of how a text is built: whom it addresses, its marks and length."""
+    text, found = reading.text, []
+    if "@" in text or mention.kind in _DIRECT or mention.platform in _DIRECT:
+        found.append(("addresses somebody", cues.ADDRESSED))
+        if "@" in text and _DESK.search(text):
+            found.append(("addresses a help desk", cues.TO_SUPPORT))
+    if "??" in text or "?!" in text:
+        found.append(("insists", cues.DOUBLE_QUESTION))
+    if "!" in text:
+        found.append(("exclaims", cues.SHOUTED))
+    if "http" in text:
+        found.append(("holds a link", cues.HAS_LINK))
+    if len(reading.words) < 6:
+        found.append(("is brief", cues.BRIEF))
+    return found
