@@ -66,7 +66,6 @@ promises = Table(
     metadata,
     id_(),
     Column("ticket_id", BigInteger, nullable=False, index=True),
-    Column("customer_id", BigInteger),
     Column("entry_id", BigInteger, nullable=False),
     Column("what", Text, nullable=False),
     Column("due", TS, nullable=False),
@@ -77,7 +76,6 @@ promises = Table(
     at_(),
 )
 Index("promises_due", promises.c.due, postgresql_where=text("state = 'open' AND passed_at IS NULL"))
-Index("promises_customer", promises.c.customer_id, postgresql_where=text("state = 'open'"))
 
 saved_views = Table(
     "saved_views",
@@ -144,7 +142,6 @@ surveys = Table(
     Column("survey", Text, nullable=False),  # its name in the configuration
     Column("kind", Text, nullable=False),  # csat, nps, effort
     Column("ticket_id", BigInteger, nullable=False, index=True),
-    Column("customer_id", BigInteger),
     Column("token_hash", LargeBinary, nullable=False, unique=True),
     text_("question"),
     at_("asked_at"),
@@ -154,4 +151,4 @@ surveys = Table(
     text_("comment"),
     Column("entry_id", BigInteger),  # of the answer
 )
-Index("surveys_customer", surveys.c.customer_id, surveys.c.asked_at)
+Index("surveys_asked", surveys.c.asked_at)
