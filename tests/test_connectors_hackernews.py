@@ -229,7 +229,7 @@ def test_old_shapes_and_settings() -> None:
     assert read({"comment_text": None, "story_text": None, "title": None}).text == ""
     with pytest.raises(MalformedItem):
         read({"objectID": None})
-    for wrong in ({"queries": []}, {"queries": [" "]}, {"queries": ['"half']}, {"queries": ["a"], "kinds": ["user"]}):
+    for wrong in ({"queries": [" "]}, {"queries": ['"half']}, {"queries": ["a"], "kinds": ["user"]}):
         with pytest.raises(ValidationError):
             hackernews.Settings(**wrong)
     assert hackernews.Settings(queries=["a"]).items_at == hackernews.ITEMS
