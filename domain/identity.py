@@ -17,7 +17,7 @@ LONGEST = 200
 # Mailboxes of a role, not of a person (RFC 2142, and what shops see); nobody is linked or proposed by them.
 ROLES = frozenset(
     "abuse admin billing contact hostmaster info kontakt mail marketing news newsletter no-reply noreply office postmaster sales "
-    "service shop support team test webmaster".split()
+    "service shop support team test webmaster".split()  # noqa: SIM905
 )
 _PLACEHOLDER_HOSTS = ("mailinator.com", "guerrillamail.com", "10minutemail.com", "invalid.com", "nomail.com", "none.com")
 _REPEATED = re.compile(r"(\d)\1{6,}$|1234567")

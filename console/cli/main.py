@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from console.cli import backup, channels, demo, doctor, judging, people, proof, serve, settings
+from console.cli import backup, channels, demo, doctor, judging, linkage, people, proof, serve, settings
 from console.cli.common import Json, say
 from storage.ledger import again
 from workers.logs import trace
@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (serve, channels, doctor, judging, settings, proof, people, backup):
+for part in (serve, channels, doctor, judging, settings, proof, people, linkage, backup):
     app.registered_commands += part.app.registered_commands
     app.registered_groups += part.app.registered_groups
 app.add_typer(serve.embedded, name="services")
