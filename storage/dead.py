@@ -1,4 +1,4 @@
-"""What stopped for good: mentions that could not be judged, effects that could not be delivered, items that could not be read.
+"""What stopped for good: mentions not judged, effects not delivered, items not read, events nothing could be done about.
 
 Nothing here is silently dropped: each can be looked at, tried again, or given up by somebody the audit names.
 A letter's name is its kind and number: `letter:7` for a mention or an effect, `reject:12` for an item.
@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import audit, outbox
+from storage import audit, events, outbox
 from storage.ledger import one, rows
 
 Name = tuple[str, int]  # "letter" or "reject", and its id
@@ -31,7 +31,7 @@ def everything(connection: Connection, state: str = "open", limit: int = 100) ->
     found = rows(
         connection,
         """SELECT * FROM (
-            SELECT 'letter:' || d.id AS name, d.kind, CASE d.kind WHEN 'digest' THEN 'mention ' || d.ref_id
+            SELECT 'letter:' || d.id AS name, d.kind, CASE d.kind WHEN 'digest' THEN 'mention ' || d.ref_id WHEN 'event' THEN 'event ' || d.ref_id
                 ELSE coalesce(o.target || ' ' || o.key, 'outbox ' || d.ref_id) END AS what, d.reason, d.state, d.at
             FROM dead_letters d LEFT JOIN outbox o ON d.kind = 'outbox' AND o.id = d.ref_id
             UNION ALL
@@ -66,6 +66,9 @@ def show(connection: Connection, wanted: Name) -> dict[str, Any] | None:
             id=letter["ref_id"],
         )
         return {**letter, "mention": dict(behind[0]) if behind else None}
+    if letter["kind"] == "event":
+        behind = rows(connection, "SELECT * FROM events WHERE id = :id", id=letter["ref_id"])
+        return {**letter, "event": dict(behind[0]) if behind else None}
     behind = rows(
         connection,
         "SELECT id, target, kind, key, ticket_id, notice, request, state, attempts, error FROM outbox WHERE id = :id",
@@ -87,6 +90,10 @@ def retry(connection: Connection, wanted: Name, actor: str) -> None:
         raise CannotRetry("an item is read again from its raw form, by the command that knows its connector")
     if letter["kind"] == "digest":
         _judge_again(connection, letter, actor)
+    elif letter["kind"] == "event":
+        if not events.again(connection, letter["ref_id"]):
+            raise CannotRetry("the event behind it has been purged")
+        _close(connection, letter["id"], "retried", actor)
     else:
         if one(connection, "SELECT error = 'erased' FROM outbox WHERE id = :id", id=letter["ref_id"]):
             raise CannotRetry("the person it was about has been erased")

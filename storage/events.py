@@ -57,7 +57,7 @@ def finish(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def failed(connection: Connection, ids: Sequence[int], error: str) -> list[int]:
-    """Count a failure; those that failed too often are given up, visibly: done with their error. Returns the ids given up."""
+    """Count a failure; those that failed too often are given up, a dead letter each. Returns the ids given up."""
     found = rows(
         connection,
         "UPDATE events SET attempts = attempts + 1, error = :error, done_at = CASE WHEN attempts + 1 >= :tries THEN now() END "
@@ -66,7 +66,26 @@ def failed(connection: Connection, ids: Sequence[int], error: str) -> list[int]:
         error=error[:2000],
         tries=TRIES,
     )
-    return [row["id"] for row in found if row["done_at"]]
+    given_up = [row["id"] for row in found if row["done_at"]]
+    connection.execute(
+        text(
+            "INSERT INTO dead_letters (kind, ref_id, reason, error) SELECT 'event', id, 'working it off raised an error each time', "
+            ":error FROM unnest(CAST(:ids AS bigint[])) AS e(id)"
+        ),
+        {"ids": given_up, "error": error[:2000]},
+    )
+    return given_up
+
+
+def again(connection: Connection, id_: int) -> bool:
+    """Work an event off anew, that was given up."""
+    return bool(
+        one(
+            connection,
+            "UPDATE events SET attempts = 0, error = NULL, done_at = NULL WHERE id = :id AND error IS NOT NULL RETURNING 1",
+            id=id_,
+        )
+    )
 
 
 def waiting(connection: Connection) -> bool:
@@ -139,6 +158,11 @@ def facts(connection: Connection, happened: Sequence[Happened]) -> dict[int, dic
         plain = {name: value for name, value in data.items() if isinstance(value, str | int | float | bool)}
         made[event.id] = {**plain, **event.body, **row, "event": event.kind}
     return made
+
+
+def tickets(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """ticket id → its facts."""
+    return {id_: dict(row) for id_, row in _by_id(connection, _TICKETS, ids).items()}
 
 
 def _by_id(connection: Connection, sql: str, ids: Sequence[int]) -> dict[int, Any]:

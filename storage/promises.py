@@ -167,7 +167,7 @@ def of_customer(connection: Connection, customer_id: int, everything: bool = Fal
     """What a customer is owed, the next due first; with `everything` also what was settled."""
     found = rows(
         connection,
-        f"SELECT {_COLUMNS} WHERE t.customer_id = :id AND (:all OR p.state = 'open') ORDER BY p.state = 'open' DESC, p.due LIMIT :limit",  # noqa: S608
+        f"SELECT {_COLUMNS} WHERE t.customer_id = :id AND (:all OR p.state = 'open') ORDER BY p.state = 'open' DESC, p.due LIMIT :limit",
         id=customer_id,
         all=everything,
         limit=limit,
@@ -181,7 +181,7 @@ def of_ticket(connection: Connection, ticket_id: int) -> list[Promise]:
         connection,
         f"SELECT {_COLUMNS} WHERE p.ticket_id = :id ORDER BY p.state = 'open' DESC, p.due LIMIT 100",
         id=ticket_id,
-    )  # noqa: S608
+    )
     return [Promise(**row) for row in found]
 
 
@@ -189,7 +189,7 @@ def coming(connection: Connection, late: bool = False, limit: int = 50) -> list[
     """Open promises of everybody, the next due first."""
     found = rows(
         connection,
-        f"SELECT {_COLUMNS} WHERE p.state = 'open' AND (NOT :late OR p.due <= now()) ORDER BY p.due LIMIT :limit",  # noqa: S608
+        f"SELECT {_COLUMNS} WHERE p.state = 'open' AND (NOT :late OR p.due <= now()) ORDER BY p.due LIMIT :limit",
         late=late,
         limit=limit,
     )

@@ -248,6 +248,10 @@ OUTBOX = Proof(
             WHEN o.error = 'erased' THEN true
             WHEN o.kind = 'ticket.create' THEN o.key = 'em-' || t.number || '-' || o.target || '-create'
             WHEN o.kind LIKE 'ticket.%' THEN o.key = 'em-e' || o.entry_id || '-' || o.target AND e.id IS NOT NULL
+            WHEN o.kind LIKE 'automation.%' THEN starts_with(o.key, 'em-a') AND right(o.key, length(o.target) + 1) = '-' || o.target
+                AND EXISTS (SELECT 1 FROM automation_runs r WHERE r.id = CAST(substring(o.key FROM '^em-a([0-9]+)-') AS bigint))
+            WHEN o.kind = 'survey.ask' THEN EXISTS (SELECT 1 FROM surveys s WHERE o.key = 'em-s' || s.id || '-' || o.target
+                AND s.id = CAST(substring(o.key FROM '^em-s([0-9]+)-') AS bigint) AND s.ticket_id = o.ticket_id)
             WHEN o.kind LIKE 'flag.%' THEN starts_with(o.key, 'em-f' || o.escalation_id || '-') AND f.id IS NOT NULL
                 AND right(o.key, length(o.target) + 1) = '-' || o.target
             ELSE false END AS fits

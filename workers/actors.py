@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import dramatiq
 import structlog
 
-from storage import digests, outbox
+from storage import digests, events, outbox
 from storage import workers as registry
 from storage.ledger import again
 from workers import upkeep, watch
@@ -24,12 +24,13 @@ from workers.deliver import deliver
 from workers.digest import drain
 from workers.health import Health
 from workers.poll import poll
+from workers.work import bench, work
 
 log = structlog.get_logger()
 
-THREADS = {"poll": 8, "digest": 1, "deliver": 4, "watch": 1, "upkeep": 1}
+THREADS = {"poll": 8, "digest": 1, "deliver": 4, "watch": 1, "upkeep": 1, "work": 1}
 SWEEP_SECONDS = 60.0
-LOOKS = {"watch": 1000, "upkeep": 1000}  # milliseconds between two looks for a ring; 100 for what people wait for
+LOOKS = {"watch": 1000, "upkeep": 1000, "work": 300}  # milliseconds between two looks for a ring; 100 for what people wait for
 
 
 @dataclass(slots=True)
@@ -92,6 +93,14 @@ class Answering:
     def watch(self, slot: str) -> None:
         targets = watch.watch(self.house.ledger, self.house.config(), self.worker_id)
         self.bell.ring_all("deliver", sorted(targets))
+
+    def work(self, slot: str) -> None:
+        done = work(self.house.ledger, bench(self.house.config()), self.worker_id, self.stopping.is_set)
+        self.bell.ring_all("deliver", sorted(done.targets))
+        with self.house.ledger.begin() as connection:
+            left = events.waiting(connection)
+        if left and not self.stopping.is_set():
+            self.bell.ring("work")
 
     def upkeep(self, slot: str) -> None:
         targets = upkeep.upkeep(self.house.ledger, self.house.config(), self.worker_id, self.health)

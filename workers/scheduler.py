@@ -16,7 +16,7 @@ import structlog
 import config
 from config import secrets
 from config.load import examine
-from storage import audit, channels, configurations, digests, outbox, targets
+from storage import audit, channels, configurations, digests, events, outbox, targets
 from storage import workers as registry
 from storage.ledger import Ledger
 from storage.office import Office
@@ -121,9 +121,12 @@ class Scheduler:
             waiting = digests.claimable(connection)
             slots = registry.digest_slots(connection) if waiting else 0
             owed = outbox.due_targets(connection)
+            happened = events.waiting(connection)
         self.bell.ring_all("poll", polls)
         self.bell.ring_all("digest", range(min(slots, 1 + waiting // digests.BATCH)) if waiting else ())
         self.bell.ring_all("deliver", owed)
+        if happened:
+            self.bell.ring("work")
         now = time.monotonic()
         if now - self._watched > WATCH_SECONDS:
             self._watched = now
@@ -133,12 +136,14 @@ class Scheduler:
             self.bell.ring("upkeep")
 
     def called(self, payload: str) -> None:
-        """A commit rang: `poll:ID`, `digest`, `deliver`, `watch`, `config`."""
+        """A commit rang: `poll:ID`, `digest`, `deliver`, `watch`, `work`, `config`."""
         kind, _, slot = payload.partition(":")
         if kind == "poll":
             self.bell.ring("poll", slot)
         elif kind == "config":
             self._seen = ""
+        elif kind == "work":
+            self.bell.ring("work")
         elif kind in ("digest", "deliver", "watch"):
             self.ring()
 
