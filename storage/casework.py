@@ -51,6 +51,7 @@ class Change:
     team: str | None = None
     assignee: int | None = None
     why: str = ""
+    back: bool = False  # takes an earlier change back: the allowed moves are for going on
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def change(connection: Connection, user: Person, number: int, wanted: Change, se
     new = _differing(ticket, wanted)
     if not new:
         return False
-    if said := refusal(ticket.status, new.get("status", ticket.status)):
+    said = "" if wanted.back else refusal(ticket.status, new.get("status", ticket.status))
+    if said:
         raise Refused(said)
     if ticket.merged_into:
         raise Refused("This ticket goes on in another one; undo the merge first.")

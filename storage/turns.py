@@ -1,6 +1,6 @@
 """Whose turn it is: the next ticket claimed in one transaction, skipping with a reason, snoozing, and one change to many tickets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -155,12 +155,17 @@ def bulk(
     """The same change to many tickets, in number order; what one refuses does not keep the others from it."""
     if len(numbers) > MOST:
         raise Refused(f"At most {MOST:,} tickets at a time; these are {len(numbers):,}.")
-    done = Bulk()
 
     def act(number: int) -> bool:
         changed = change(connection, user, number, wanted, (seen or {}).get(number))
         return tag(connection, user, number, tags, untag) or changed if tags or untag else changed
 
+    return one_by_one(connection, numbers, act)
+
+
+def one_by_one(connection: Connection, numbers: Iterable[int], act: Callable[[int], bool]) -> Bulk:
+    """Do the same to each ticket, in number order, each in a savepoint of its own."""
+    done = Bulk()
     for number in sorted(set(numbers)):
         _one(connection, number, act, done)
     return done
@@ -179,4 +184,4 @@ def _one(connection: Connection, number: int, act: Callable[[int], bool], done: 
         done.refused[number] = str(refused)
 
 
-__all__ = ["Bulk", "Held", "bulk", "skip", "skips", "snooze", "take_next", "wake"]
+__all__ = ["Bulk", "Held", "bulk", "one_by_one", "skip", "skips", "snooze", "take_next", "wake"]

@@ -18,6 +18,8 @@ VIEWS = {  # name -> (label, condition)
     "mine": ("Mine", f"{OPEN} AND t.assignee_id = :me"),
     "unassigned": ("Unassigned", f"{OPEN} AND t.assignee_id IS NULL"),
     "late": ("Late", f"{OPEN} AND {DUE} < now()"),
+    "soon": ("Due soon", f"{OPEN} AND {DUE} >= now() AND {DUE} < now() + interval '1 hour'"),
+    "vip": ("VIP", f"{OPEN} AND EXISTS (SELECT 1 FROM customers c WHERE c.id = t.customer_id AND c.vip)"),  # noqa: S608
     "snoozed": ("Snoozed", "t.status NOT IN ('resolved', 'closed') AND t.snoozed_until > now()"),
     "muted": ("Muted", "t.status = 'muted'"),
     "done": ("Done", "t.status IN ('resolved', 'closed')"),
@@ -91,6 +93,15 @@ class TicketRow:
     due: datetime | None
     due_for: str
     resolved_at: datetime | None
+    version: int
+    tags: list[str]
+    snoozed_until: datetime | None
+
+
+ROW = f"""t.id, t.number, t.subject, t.status, t.priority, t.team, u.name AS assignee, t.customer_id, t.platform, t.topic,
+    t.label AS sentiment, t.intent, t.opened_at, t.updated_at, t.resolved_at, t.version, t.tags, t.snoozed_until,
+    {DUE} AS due, CASE WHEN t.first_at IS NULL THEN 'answer' ELSE 'resolve' END AS due_for,
+    (SELECT count(*) FROM ticket_mentions tm WHERE tm.ticket_id = t.id) AS mentions"""  # noqa: S608 of t, with u its owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +145,7 @@ def tickets(connection: Connection, filter: Filter, me: int = 0) -> TicketPage:
     page = min(max(1, filter.page), pages)
     found = rows(
         connection,
-        f"""SELECT t.id, t.number, t.subject, t.status, t.priority, t.team, u.name AS assignee, t.customer_id, c.name AS customer,
-            t.platform, t.topic, t.label AS sentiment, t.intent, t.opened_at, t.updated_at, t.resolved_at,
-            {DUE} AS due, CASE WHEN t.first_at IS NULL THEN 'answer' ELSE 'resolve' END AS due_for,
-            (SELECT count(*) FROM ticket_mentions tm WHERE tm.ticket_id = t.id) AS mentions
-        FROM (SELECT * FROM tickets t WHERE {where} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit OFFSET :offset) t
+        f"""SELECT {ROW}, c.name AS customer FROM (SELECT * FROM tickets t WHERE {where} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit OFFSET :offset) t
         LEFT JOIN users u ON u.id = t.assignee_id LEFT JOIN customers c ON c.id = t.customer_id
         ORDER BY {SORTS[filter.sort][1]}""",  # noqa: S608 every part comes from the tables above
         **values,
@@ -158,6 +165,18 @@ def among(connection: Connection, filter: Filter, me: int, ids: Sequence[int]) -
         among=list(ids),
     )
     return [row["id"] for row in found]
+
+
+def numbers(connection: Connection, filter: Filter, me: int, limit: int) -> list[int]:
+    """The numbers of all tickets the filter holds, at most `limit`."""
+    where, values = _where(filter, me)
+    found = rows(
+        connection,
+        f"SELECT t.number FROM tickets t WHERE {where} ORDER BY t.number LIMIT :limit",  # noqa: S608 as above
+        **values,
+        limit=limit,
+    )
+    return [row["number"] for row in found]
 
 
 def view_counts(connection: Connection, me: int) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from storage.ledger import one, rows
-from storage.views import DUE, OPEN, PAGE, TicketRow
+from storage.views import OPEN, PAGE, ROW, TicketRow
 from storage.views_ticket import LATEST, POST, Post
 
 
@@ -129,11 +129,7 @@ def tickets_of(connection: Connection, customer_id: int, limit: int = 50) -> lis
     """A customer's tickets, newest first."""
     found = rows(
         connection,
-        f"""SELECT t.number, t.subject, t.status, t.priority, t.team, u.name AS assignee, t.customer_id, NULL AS customer,
-            t.platform, t.topic, t.label AS sentiment, t.intent, t.opened_at, t.updated_at, t.resolved_at, {DUE} AS due,
-            CASE WHEN t.first_at IS NULL THEN 'answer' ELSE 'resolve' END AS due_for,
-            (SELECT count(*) FROM ticket_mentions tm WHERE tm.ticket_id = t.id) AS mentions
-        FROM tickets t LEFT JOIN users u ON u.id = t.assignee_id
+        f"""SELECT {ROW}, NULL AS customer FROM tickets t LEFT JOIN users u ON u.id = t.assignee_id
         WHERE t.customer_id = :id ORDER BY t.opened_at DESC, t.id DESC LIMIT :limit""",  # noqa: S608 a constant
         id=customer_id,
         limit=limit,

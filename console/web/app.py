@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from console.web import admin, api, channels, customers, flags, hooks, inbox, login, ops, review, stream, ticket
+from console.web import admin, api, bulk, channels, customers, flags, hooks, inbox, login, ops, review, stream, ticket
 from console.web.armour import BodyLimit, Headers
 from console.web.guard import SAFE, LoginNeeded, guard
 from console.web.house import House
@@ -66,7 +66,7 @@ def create_app(
     )
     app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
     app.state.live = live
-    for module in (login, stream, inbox, ticket, review, customers, flags, channels, admin, hooks, ops, api):
+    for module in (login, stream, inbox, bulk, ticket, review, customers, flags, channels, admin, hooks, ops, api):
         app.include_router(module.router)
     app.add_exception_handler(LoginNeeded, _login_needed)
     app.add_exception_handler(HTTPException, _refused)

@@ -1,6 +1,6 @@
 """The inbox: everything it shows is in its address, so a copied address shows another person the same list."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from console.web.house import house
-from console.web.pages import page, page_number
+from console.web.pages import page
 from console.web.words import platform, typed
 from domain.lifecycle import STATUSES
 from storage import users, views
@@ -22,15 +22,21 @@ MOST = 20  # values of one field; more is no filter a person made
 
 
 def read_filter(request: Request) -> Filter:
-    """The address as a filter. Unknown views, sorts and broken numbers fall back to the default instead of failing."""
-    query = request.query_params
-    many = {name: tuple(typed(v)[:200] for v in query.getlist(name) if v)[:MOST] for name in MANY}
-    view, sort = query.get("view", "open"), query.get("sort", "due")
+    return filter_of(request.query_params.multi_items())
+
+
+def filter_of(pairs: Iterable[tuple[str, str]]) -> Filter:
+    """An address as a filter. Unknown views, sorts and broken numbers fall back to the default instead of failing."""
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        given.setdefault(name, []).append(value)
+    many = {name: tuple(typed(v)[:200] for v in given.get(name, []) if v)[:MOST] for name in MANY}
+    view, sort, page = (given.get(name, [""])[-1] for name in ("view", "sort", "page"))
     return Filter(
         view=view if view in VIEWS else "open",
-        q=typed(query.get("q", "")).strip()[:200],
+        q=typed(given.get("q", [""])[-1]).strip()[:200],
         sort=sort if sort in SORTS else "due",
-        page=page_number(request),
+        page=int(page) if page.isdecimal() and len(page) < 8 else 1,
         **many,
     )
 
@@ -60,23 +66,36 @@ def home() -> Response:
 
 @router.get("/inbox")
 def inbox(request: Request, wanted: Wanted) -> Response:
+    return show(request, wanted)
+
+
+def show(request: Request, wanted: Filter, *, status: int = 200, error: str = "", act: int | None = None) -> Response:
+    """The list a filter holds, from one moment."""
     me = request.state.session.user
     with house(request).ledger.read() as connection:
         found = views.tickets(connection, wanted, me.id)
+        people = users.everybody(connection)
+        fields = _fields(views.choices(connection), people)
         context = {
             "view_counts": views.view_counts(connection, me.id),
-            "fields": _fields(views.choices(connection), users.everybody(connection)),
             "last_resolved": None if found.total else views.last_resolved(connection),
             "silent": 0 if found.total else views.silent_channels(connection),
         }
+    if act is not None:
+        context["act"] = act
     return page(
         request,
         "inbox.html",
+        code=status,
+        error=error,
         wanted=wanted,
         found=found,
+        fields=fields,
+        people=[user for user in people if user.role in ("agent", "lead", "admin")],
         views=VIEWS,
         sorts=SORTS,
         link=lambda **changes: link(wanted, **changes),
+        address=link(wanted, page=wanted.page).partition("?")[2],
         filtered=bool(wanted.q or any(getattr(wanted, name) for name in MANY)),
         **context,
     )

@@ -85,6 +85,17 @@ def page_number(request: Request) -> int:
     return int(number) if number.isdecimal() and len(number) < 8 else 1
 
 
+def _number(request: Request, name: str) -> int:
+    value = request.query_params.get(name, "")
+    return int(value) if value.isdecimal() and len(value) < 19 else 0
+
+
+def _said(request: Request) -> str:
+    """One of our own sentences, with a number where it has one."""
+    sentence = words.SAID.get(request.query_params.get("said", ""), "")
+    return sentence.replace("#", words.amount(_number(request, "n"), "ticket")) if "#" in sentence else sentence
+
+
 Id = Annotated[int, Path(ge=1, lt=2**63)]  # what the database can hold
 PageNumber = Annotated[int, Depends(page_number)]
 
@@ -109,7 +120,8 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
         "countdown": lambda due, due_for: words.countdown(due, due_for, now),
         "pressure": lambda due: words.pressure(due, now),
         "may": lambda method, path: session is not None and may(session.user.role, method, path),
-        "said": words.SAID.get(request.query_params.get("said", ""), ""),
+        "said": _said(request),
+        "act": _number(request, "act"),  # what the page offers to take back
         "error": "",
         **values,
     }

@@ -19,6 +19,8 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/"): LOOK,
     ("GET", "/inbox"): LOOK,
     ("GET", "/inbox/news"): LOOK,
+    ("POST", "/inbox/bulk"): WORK,
+    ("POST", "/undo/{act_id}"): WORK,
     ("GET", "/live"): LOOK,
     ("GET", "/tickets/{number}"): LOOK,
     ("POST", "/tickets/{number}/change"): WORK,

@@ -26,6 +26,8 @@ CHANNEL_STATES = {  # word -> (what it says, tone)
 }
 SAID = {
     "saved": "Saved.",
+    "bulk": "# changed.",
+    "undone": "# put back as before.",
     "welcome": "Your password is set. Log in with it.",
     "same": "Nothing to change.",
     "noted": "Note added.",

@@ -1,6 +1,6 @@
 """What the console and the API keep: tokens, preferences, idempotency keys, event webhooks."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from storage.tables.base import TS, at_, id_, metadata, text_
@@ -48,3 +48,15 @@ idempotency = Table(  # answers given to requests that carried a key, kept for a
     at_(),
 )
 Index("idempotency_at", idempotency.c.at)
+
+acts = Table(  # what a person did with one click, for a day: storage/acts.py takes it back
+    "acts",
+    metadata,
+    id_(),
+    Column("user_id", BigInteger, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("entries", ARRAY(BigInteger), nullable=False),
+    at_(),
+    Column("undone_at", TS),
+)
+Index("acts_user", acts.c.user_id, acts.c.id, postgresql_where=text("undone_at IS NULL"))

@@ -57,28 +57,109 @@
   const back = document.querySelector("a[data-back]");
   if (back && sessionStorage.getItem("inbox")) back.href = sessionStorage.getItem("inbox");
 
+  // Ticks: all on the page, a range, and how many there are
+  const boxes = () => [...document.querySelectorAll("input[name=ticket]")];
+  const ticked = document.querySelector(".ticked");
+  const countTicks = () => {
+    const n = boxes().filter((box) => box.checked).length;
+    if (ticked) ticked.textContent = n === 1 ? ticked.dataset.one : ticked.dataset.many.replace("#", n);
+    const all = document.getElementById("pick-all");
+    if (all) { all.checked = n > 0 && n === boxes().length; all.indeterminate = n > 0 && n < boxes().length; }
+  };
+  let lastTick = null;
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "pick-all") for (const box of boxes()) box.checked = event.target.checked;
+    if (event.target.name === "ticket") lastTick = event.target;
+    countTicks();
+  });
+  document.addEventListener("click", (event) => {
+    if (!event.shiftKey || event.target.name !== "ticket" || !lastTick) return;
+    range(lastTick, event.target);
+  });
+  const range = (from, to) => {
+    const all = boxes(), [a, b] = [all.indexOf(from), all.indexOf(to)].sort((x, y) => x - y);
+    if (a < 0) return;
+    for (const box of all.slice(a, b + 1)) box.checked = true;
+    countTicks();
+  };
+  document.addEventListener("earmark:rows", countTicks);
+  countTicks();
+
   // Keys: one table, which the handler and the help both read. Never with Ctrl, Alt or Meta, never in a field.
   const rows = () => [...document.querySelectorAll("#rows td.c-what a")];
   const step = (by) => {
     const links = rows();
     if (!links.length) return;
     const at = links.indexOf(document.activeElement);
-    const next = links[Math.min(Math.max(at + by, 0), links.length - 1)];
+    const next = links[at < 0 ? remembered(links) : Math.min(Math.max(at + by, 0), links.length - 1)];
     next.focus();
     next.scrollIntoView({ block: "nearest" });
   };
-  const press = (key) => document.querySelector(`[data-key="${key}"]`)?.click();
+  // back from a ticket, the first step lands on its row
+  const remembered = (links) => {
+    const was = sessionStorage.getItem("row");
+    const at = links.findIndex((link) => link.pathname === was);
+    sessionStorage.removeItem("row");
+    return Math.max(at, 0);
+  };
+  if (location.pathname.startsWith("/tickets/")) sessionStorage.setItem("row", location.pathname);
+  const row = () => document.activeElement?.closest?.("#rows tr");
+  const tick = (extend) => {
+    const box = row()?.querySelector("input[name=ticket]");
+    if (!box) return;
+    if (extend && lastTick) range(lastTick, box);
+    else box.checked = !box.checked;
+    lastTick = box;
+    countTicks();
+  };
+  const known = (key) => document.querySelector(`[data-key="${key}"]`);
+  // a key that changes something acts on what is ticked, or on the row with the focus, or on the ticket that is open
+  const change = (key) => {
+    const box = row()?.querySelector("input[name=ticket]");
+    if (box && !boxes().some((one) => one.checked)) { box.checked = true; lastTick = box; countTicks(); }
+    const control = known(key);
+    if (!control || control.closest(".bulk") && !boxes().some((one) => one.checked)) return;
+    if (control.matches("button, a")) control.click();
+    else { control.focus(); control.showPicker?.(); }
+  };
+  const settle = (name, value) => {
+    const form = document.getElementById("bulk");
+    if (!form) return false;
+    const box = row()?.querySelector("input[name=ticket]");
+    if (box && !boxes().some((one) => one.checked)) box.checked = true;
+    if (!boxes().some((one) => one.checked)) return true;
+    form.elements[name].value = value;
+    form.requestSubmit();
+    return true;
+  };
   const field = (selector) => document.querySelector(selector)?.focus();
+  const copy = () => {
+    const link = row()?.querySelector(".c-what a") ?? (location.pathname.startsWith("/tickets/") ? location : null);
+    if (link) navigator.clipboard?.writeText(link.href.split(/[?#]/)[0]);
+  };
   const keys = {
     j: ["next row", () => step(1)],
     k: ["previous row", () => step(-1)],
     o: ["open the row", () => { if (rows().includes(document.activeElement)) document.activeElement.click(); }],
     u: ["back to the list", () => back?.click()],
+    x: ["tick the row", () => tick(false)],
+    X: ["tick all rows from the last tick to here", () => tick(true)],
+    N: ["take the next ticket", () => known("N")?.click()],
     "/": ["search", () => field("input[type=search]")],
     f: ["filter", () => field(".pick summary")],
-    n: ["write a note", () => field("#note")],
-    i: ["assign to me", () => press("i")],
-    e: ["resolve", () => press("e")],
+    r: ["public reply", () => field("#reply")],
+    n: ["internal note", () => field("#note")],
+    a: ["owner …", () => change("a")],
+    i: ["assign to me", () => settle("assignee", "me") || known("i")?.click()],
+    s: ["status …", () => change("s")],
+    p: ["priority …", () => change("p")],
+    t: ["tags …", () => change("t")],
+    e: ["resolve", () => settle("status", "resolved") || known("e")?.click()],
+    E: ["resolve and take the next", () => known("E")?.click()],
+    h: ["snooze …", () => change("h")],
+    z: ["undo what the page offers to", () => known("z")?.click()],
+    w: ["why: rules and values", () => { const why = document.querySelector(".why details"); if (why) { why.open = !why.open; why.querySelector("summary").focus(); } }],
+    ".": ["copy the ticket's address", copy],
     "?": ["this list", () => dialog.showModal()],
   };
   const dialog = document.getElementById("keys");
@@ -95,12 +176,16 @@
   off.addEventListener("change", () => localStorage.setItem("keys", off.checked ? "off" : "on"));
   let going = 0;
   document.addEventListener("keydown", (event) => {
-    const inField = event.target.closest("input, select, textarea, [contenteditable]");
-    if (event.key === "Escape" && inField) return event.target.blur();
+    const inField = event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]");
+    if (event.key === "Escape" && inField) { // back to where the work is
+      event.target.blur();
+      const box = boxes().find((one) => one.checked);
+      return (box?.closest("tr").querySelector(".c-what a") ?? null)?.focus();
+    }
     if (inField || event.ctrlKey || event.altKey || event.metaKey || off.checked || dialog.open) return;
     if (Date.now() - going < 1500 && goto[event.key]) { going = 0; goto[event.key].click(); return; }
     if (event.key === "g") { going = Date.now(); return; }
-    const known = keys[event.key];
-    if (known) { event.preventDefault(); known[1](); }
+    const wanted = Object.hasOwn(keys, event.key) ? keys[event.key] : null;
+    if (wanted) { event.preventDefault(); wanted[1](); }
   });
 })();
