@@ -11,27 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
 
 import config
-from config.secrets import SecretError
-from storage import migrate
-from storage.ledger import Ledger
-from workers.bootstrap import Place, place
-from workers.services import ServiceError
+
+if (
+    TYPE_CHECKING
+):  # filters such as `earmark score` need neither the ledger nor pictures, and start in a fraction of a second
+    from rich.console import Console
+
+    from storage.ledger import Ledger
+    from workers.bootstrap import Place
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Folder = Annotated[Path, typer.Option("--config", envvar="EARMARK_CONFIG", help="The configuration folder.")]
@@ -40,8 +32,10 @@ PATIENCE_SECONDS = 2.0  # after which a person wants to see that something goes 
 DATA = Path(os.environ.get("EARMARK_DATA", "var"))
 
 
-def console(stderr: bool = False) -> Console:
+def console(stderr: bool = False) -> "Console":
     """Colour only for a person at a terminal (https://no-color.org)."""
+    from rich.console import Console
+
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return Console(stderr=stderr, no_color=plain or None, highlight=False, soft_wrap=True)
 
@@ -58,8 +52,13 @@ def fail(message: str, advice: str = "", code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def where() -> Place:
+def where() -> "Place":
     """This installation, migrated; embedded services are started when no address is set."""
+    from config.secrets import SecretError
+    from storage import migrate
+    from workers.bootstrap import place
+    from workers.services import ServiceError
+
     try:
         found = place(DATA)
         if migrate.current(found.database_url)[0] != migrate.current(found.database_url)[1]:
@@ -76,7 +75,9 @@ def where() -> Place:
     return found
 
 
-def ledger() -> Ledger:
+def ledger() -> "Ledger":
+    from storage.ledger import Ledger
+
     return Ledger(where().database_url, name="earmark-command", pool=2)
 
 
@@ -110,6 +111,16 @@ def working(what: str, total: int | None = None) -> Iterator[Callable[[int], Non
     if not out.is_terminal or out.is_dumb_terminal:
         yield lambda done: None
         return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
     if total is not None:
         columns += [BarColumn(), MofNCompleteColumn()]
@@ -131,6 +142,8 @@ def show_json(value: Any) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    from rich.table import Table
+
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

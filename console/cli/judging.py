@@ -1,136 +1,16 @@
-"""Filters that judge: JSON lines in, JSON lines out, in order; they store nothing and need no database."""
+"""A series scored as it comes (`earmark detect`), and the receipt of a verdict (`earmark explain`)."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from console.cli.common import Folder, configured, fail, lines_of, reading, show_json
+from console.cli.common import fail, lines_of, reading, show_json
 from domain import spikes
-from domain.nouns import Author, Mention, Rating, Sentiment, Stored, Verdict
-from domain.query import matching
 
 app = typer.Typer()
-Source = Annotated[str, typer.Argument(help="A file of JSON lines; - reads standard input.")]
-EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-def _stored(data: Any, topics: Callable[[Mention], tuple[str, ...]]) -> Stored:
-    """A line as a mention. Raises ValueError when `id` or `text` is missing or of the wrong kind."""
-    if not isinstance(data, dict):
-        raise ValueError("each line is a JSON object")
-    missing = [key for key in ("id", "text") if key not in data]
-    if missing:
-        raise ValueError(f"{' and '.join(missing)} missing")
-    if not isinstance(data["text"], str):
-        raise ValueError("text is not a string")
-    author = data.get("author")
-    who = None
-    if isinstance(author, str):
-        who = Author(author, handle=author)
-    elif isinstance(author, dict):
-        who = Author(
-            str(author.get("native_id") or author.get("handle") or ""),
-            str(author.get("handle") or ""),
-            str(author.get("name") or ""),
-            followers=author.get("followers"),
-        )
-    mention = Mention(
-        platform=str(data.get("platform") or ""),
-        native_id=str(data["id"]),
-        published=EPOCH,
-        name=str(data.get("title") or ""),
-        content=data["text"],
-        language=data.get("language"),
-        rating=_rating(data.get("rating")),
-        context=str(data.get("context") or data["id"]),
-        attributed_to=who,
-        repost_of=data.get("repost_of"),
-    )
-    return Stored(0, 1, mention, topics(mention))
-
-
-def _rating(value: Any) -> Rating | None:
-    if value is None:
-        return None
-    if isinstance(value, dict):
-        return Rating(float(value["value"]), float(value.get("best", 5)), float(value.get("worst", 1)))
-    return Rating(float(value))
-
-
-@cache
-def _bench(folder: Path) -> tuple[Callable[[Stored], Verdict], Callable[[Mention], tuple[str, ...]]]:
-    from config.bench import bench
-
-    current = configured(folder)
-
-    def topics(mention: Mention) -> tuple[str, ...]:
-        return matching(current.topics, mention) or tuple(topic.name for topic in current.topics[:1])
-
-    return bench(current).judge, topics
-
-
-def _each(source: str, folder: Path, show: Callable[[dict[str, Any], Verdict], dict[str, Any]]) -> None:
-    judge, topics = _bench(folder)
-    for number, line in lines_of(source):
-        if not line.strip():
-            continue
-        with reading(source, number):
-            try:
-                data = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"column {error.colno}: this is not JSON ({error.msg})") from None
-            verdict = judge(_stored(data, topics))
-        show_json(show(data, verdict))
-
-
-def sentiment_json(sentiment: Sentiment) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "label": sentiment.label,
-        "compound": sentiment.compound,
-        "scorer": sentiment.scorer,
-        "version": sentiment.version,
-        "words": [[word, share] for word, share in sentiment.words],
-    }
-    if sentiment.reason:
-        found["reason"] = sentiment.reason
-    return found
-
-
-@app.command()
-def score(
-    source: Source = "-", folder: Folder = Path("config"), as_json: Annotated[bool, typer.Option("--json")] = True
-) -> None:
-    """Score sentiment: JSON lines {"id", "text", "language"?, "rating"?} in, the same with language and sentiment out."""
-    _each(
-        source,
-        folder,
-        lambda data, verdict: {**data, "language": verdict.language, "sentiment": sentiment_json(verdict.sentiment)},
-    )
-
-
-@app.command()
-def triage(
-    source: Source = "-", folder: Folder = Path("config"), as_json: Annotated[bool, typer.Option("--json")] = True
-) -> None:
-    """Decide: JSON lines of mentions (id, text, and what else is known) in, verdicts with reasons out. Stores nothing."""
-    _each(
-        source,
-        folder,
-        lambda data, verdict: {
-            "id": data["id"],
-            "outcome": verdict.outcome,
-            "intent": verdict.intent,
-            "priority": verdict.priority,
-            "team": verdict.team,
-            "sentiment": sentiment_json(verdict.sentiment),
-            "reasons": list(verdict.reasons),
-        },
-    )
 
 
 @app.command()

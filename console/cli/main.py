@@ -1,52 +1,47 @@
-"""The `earmark` command: every room's commands under one name."""
+"""The `earmark` command: what it starts with and how it ends."""
 
 import os
 import sys
+from typing import Any
 
 import typer
 
-from console.cli import backup, channels, demo, doctor, judging, linkage, people, proof, serve, settings
-from console.cli.common import Json, say
-from storage.ledger import again
-from workers.logs import trace
-
-app = typer.Typer(
-    name="earmark",
-    help="Hears what customers say in public and earmarks what needs a person.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-for part in (serve, channels, doctor, judging, settings, proof, people, linkage, backup):
-    app.registered_commands += part.app.registered_commands
-    app.registered_groups += part.app.registered_groups
-app.add_typer(serve.embedded, name="services")
-app.command(name="demo")(demo.run)
+FILTERS = ("score", "triage")  # ready in a fraction of a second: the other commands' libraries stay where they are
 
 
-@settings.channels.callback(invoke_without_command=True)
-def channels_(context: typer.Context, as_json: Json = False) -> None:
-    """The health of each channel: last success, last item, lag, errors, gaps, next poll."""
-    if context.invoked_subcommand is None:
-        channels.health(as_json)
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        from console.cli.commands import app
+
+        return app
+    raise AttributeError(name)
 
 
-app.add_typer(settings.channels, name="channels")
+def _app() -> typer.Typer:
+    if sys.argv[1:2] and sys.argv[1] in FILTERS:
+        from console.cli import filters
+
+        return filters.app
+    from console.cli.commands import app
+
+    return app
 
 
 def main() -> None:
     """Run; a reader that went away (`earmark … | head`) is no error. What nobody foresaw is named by kind and place: its text may
     hold somebody's words or a secret. EARMARK_DEBUG=1 shows all of it."""
     try:
-        app()
+        _app()()
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
         if os.environ.get("EARMARK_DEBUG") == "1":
             raise
+        from console.cli.common import say
+        from storage.ledger import again
+        from workers.logs import trace
+
         say(f"error: {trace(error)}")
         if again(error):
             say("help: the database went away meanwhile; `earmark doctor` looks into it")

@@ -1,0 +1,31 @@
+"""Every room's commands under one name."""
+
+import typer
+
+from console.cli import backup, channels, demo, doctor, filters, judging, linkage, people, proof, serve, settings
+from console.cli.common import Json
+
+app = typer.Typer(
+    name="earmark",
+    help="Hears what customers say in public and earmarks what needs a person.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for part in (serve, channels, doctor, filters, judging, settings, proof, people, linkage, backup):
+    app.registered_commands += part.app.registered_commands
+    app.registered_groups += part.app.registered_groups
+app.add_typer(serve.embedded, name="services")
+app.command(name="demo")(demo.run)
+
+
+@settings.channels.callback(invoke_without_command=True)
+def channels_(context: typer.Context, as_json: Json = False) -> None:
+    """The health of each channel: last success, last item, lag, errors, gaps, next poll."""
+    if context.invoked_subcommand is None:
+        channels.health(as_json)
+
+
+app.add_typer(settings.channels, name="channels")
