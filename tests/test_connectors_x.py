@@ -168,7 +168,7 @@ def test_shifting_pages_duplicates_and_poison(town: Town) -> None:
     assert r.ids >= {*ids, *bad}
     assert len(r.rejects) == 1
     assert r.mentions[bad[1]].attributed_to is None
-    assert "undated" in r.mentions[bad[0]].flags
+    assert r.mentions[bad[0]].flags == (), "its id tells when it was written"
 
 
 def test_partial_errors_are_counted_and_cost_nothing_else(town: Town) -> None:
@@ -265,3 +265,12 @@ def test_settings() -> None:
         with pytest.raises(ValidationError):
             x.Settings(**wrong)  # type: ignore[arg-type]
     assert all(field.description for field in x.Settings.model_fields.values())
+
+
+def test_a_post_that_tells_no_time_has_one_in_its_id() -> None:
+    """What X answers when no fields were asked for: id, text and history (https://docs.x.com/x-api/fundamentals/x-ids)."""
+    made = x.Connector(x.Settings(query="a"), context())
+    bare = {"id": "1460323737035677698", "text": "t", "edit_history_tweet_ids": ["1460323737035677698"]}
+    read = made.normalise({"post": bare, "author": None})
+    assert (read.published.isoformat(timespec="seconds"), read.flags) == ("2021-11-15T19:08:05+00:00", ())
+    assert made.normalise({"post": {"id": "20", "text": "just setting up"}, "author": None}).flags == ("undated",)

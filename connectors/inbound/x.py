@@ -33,6 +33,7 @@ POLICY = Policy(source="https://developer.x.com/en/developer-terms/policy")
 HOST, HARDWIRED = "https://api.x.com", "https://api.twitter.com"
 WEEK = timedelta(days=7) - timedelta(minutes=2)  # the edge moves while the request travels
 SNOWFLAKE_EPOCH = 1288834974657
+FIRST_SNOWFLAKE = 30_000_000_000  # ids below were counted one by one
 QUOTA_WAIT = timedelta(hours=6)
 STALE = 120.0
 FIELDS = (
@@ -176,6 +177,7 @@ class Connector:
             raise MalformedItem("no id")
         now = self.context.now()
         created = shape.when(post.get("created_at")) if isinstance(post.get("created_at"), str) else None
+        created = created or _made(own)
         edited = len(history) > 1 and own != native_id
         first = _moment(native_id) if edited else None
         published, published_raw, flags = shape.clamp(
@@ -300,6 +302,11 @@ def _moment(native_id: str) -> datetime:
         return datetime.fromtimestamp(((int(native_id) >> 22) + SNOWFLAKE_EPOCH) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return shape.EARLIEST
+
+
+def _made(native_id: str) -> datetime | None:
+    """X tells the time only when asked for it; the id holds it in any case, but for those of before November 2010."""
+    return _moment(native_id) if native_id.isdigit() and int(native_id) > FIRST_SNOWFLAKE else None
 
 
 def _language(value: object) -> str | None:
