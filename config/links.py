@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from config import queries
+from config import queries, reach
 from config.book import Book
 from config.clock import cron_problem
 from config.complaints import Complaint, nearest
@@ -42,10 +42,24 @@ _RANGES = (
     ("service_levels", ("next",), 0, 525_600),
     ("rules", ("when", "compound_at_most"), -1, 1),
     ("rules", ("when", "compound_at_least"), -1, 1),
+    ("rules", ("when", "need_at_least"), 0, 1),
+    ("rules", ("when", "need_at_most"), 0, 1),
+    ("rules", ("when", "urgency_at_least"), 0, 1),
+    ("rules", ("when", "confidence_at_least"), 0, 1),
     ("rules", ("when", "rating_at_most"), 0, 1000),
+    ("rules", ("when", "rating_at_least"), 0, 1000),
     ("rules", ("when", "followers_at_least"), 0, 10**12),
-    ("escalations", ("window",), 1, 10_080),
-    ("escalations", ("baseline",), 1, 400),
+    ("rules", ("when", "followers_at_most"), 0, 10**12),
+    ("rules", ("when", "open_tickets_at_least"), 0, 10**6),
+    ("rules", ("when", "tickets_at_least"), 0, 10**6),
+    ("rules", ("when", "age_at_most"), 0, 10**6),
+    ("rules", ("when", "age_at_least"), 0, 10**6),
+    ("rules", ("then", "first"), 1, 525_600),
+    ("rules", ("then", "resolve"), 1, 525_600),
+    ("escalations", ("authors",), 0, 10**6),
+    ("escalations", ("share",), 0.01, 1),
+    ("escalations", ("silence",), 1, 100),
+    ("escalations", ("followers",), 1, 10**12),
     ("escalations", ("floor",), 1, 10**9),
     ("escalations", ("threshold",), 0.01, 1),
 )
@@ -57,10 +71,13 @@ def check(book: Book, entries: Entries, vendors: bool) -> None:
     _numbers(book)
     _times(book)
     if vendors:
-        queries.check(book, entries)
+        for item in _items(book, "calendars"):
+            _holidays(book, item.get("holidays"))
+    if book.sources:  # what the ledger holds was read when it came in
+        queries.check(book, entries, vendors)
     if book.whole:  # what stands in a file that cannot be read is not missing
         _references(book, vendors)
-    _reachable(book, entries)
+    reach.check(book, entries)
 
 
 def places(book: Book) -> dict[str, Complaint]:
@@ -177,7 +194,6 @@ def _times(book: Book) -> None:
         problem, key = cron_problem("", _text(item, "timezone") or "UTC")
         if problem:
             book.complain(_at(item, (key,)), problem)
-        _holidays(book, item.get("holidays"))
 
 
 def _holidays(book: Book, node: Node | None) -> None:
@@ -241,14 +257,3 @@ def _known(book: Book, node: Node, known: Iterable[str], word: str) -> None:
         if one.kind == "scalar" and isinstance(one.value, str) and one.value and one.value not in known:
             listed = ", ".join(list(dict.fromkeys(known))[:12]) or "none is configured"
             book.complain(one, f'unknown {word} "{one.value[:60]}"; known: {listed}', nearest(one.value, known))
-
-
-def _reachable(book: Book, entries: Entries) -> None:
-    rules = entries.get("rules", [])
-    for index, (item, rule) in enumerate(rules[:-1]):
-        if not any(getattr(rule.when, name) not in ((), None) for name in type(rule.when).__dataclass_fields__):
-            after = len(rules) - index - 1
-            book.complain(
-                item, f'the rule "{rule.name}" has no condition: the {after} below it never decide', severity="warning"
-            )
-            return

@@ -32,6 +32,11 @@ class Team(Model):
 
     name: str = Field(description="The name rules and desks use.")
     label: str = Field(default="", description="What people read on the page.")
+    examples: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
+        default=(),
+        max_length=500,
+        description="Sentences as customers say them: what no rule sends goes to the most alike.",
+    )
 
 
 class Channel(Model):
@@ -128,7 +133,10 @@ class Login(Model):
 class Settings(Model):
     """What holds for the whole deployment."""
 
-    scorer: str = Field(default="vader", description="What scores sentiment.")
+    scorer: str = Field(
+        default="earmark",
+        description="What scores sentiment: earmark (a learned model with VADER and the lexicon, 8 languages), vader (with the lexicon, English), or a scorer another package brings.",
+    )
     language: str = Field(
         default="auto",
         pattern=r"^(auto|[a-z]{2,3})$",
@@ -173,6 +181,9 @@ class Config(Model):
     escalations: tuple[SpikeRule, ...] = Field(default=(), description="When a series raises a flag.")
     teams: tuple[Team, ...] = Field(default=(), description="Who works on tickets.")
     default_team: str = Field(default="", description="The team of a ticket whose rule names none.")
+    team_confidence: float = Field(
+        default=0.5, ge=0, le=1, description="How sure examples must be; below it default_team has the ticket."
+    )
     desks: tuple[Target, ...] = Field(default=(), description="Who receives tickets besides our own inbox.")
     alerts: tuple[Target, ...] = Field(default=(), description="Where flags are sent.")
     settings: Settings = Field(default_factory=Settings, description="What holds for the whole deployment.")
@@ -202,16 +213,20 @@ class Config(Model):
         """What triage needs; its version changes exactly when one of these decisions does."""
         document = self.document()
         parts = {
-            name: document[name] for name in ("topics", "own_accounts", "intents", "rules", "default_team", "lexicon")
+            name: document[name]
+            for name in ("topics", "own_accounts", "intents", "rules", "default_team", "lexicon", "team_confidence")
         }
+        taught = tuple((team.name, team.examples) for team in self.teams if team.examples)
         return Judgement(
             topics=self.topics,
             own_accounts=self.own_accounts,
             intents=self.intents,
             rules=self.rules,
             default_team=self.default_team,
-            version=_digest(parts)[:12],
+            version=_digest({**parts, "taught": taught})[:12],
             lexicon=dict(self.lexicon),
+            teams=taught,
+            team_confidence=self.team_confidence,
         )
 
 

@@ -123,19 +123,28 @@ class ServiceLevel:
 
 @dataclass(frozen=True, slots=True)
 class SpikeRule:
-    """When a series raises a flag: its last `window` minutes against the trailing `baseline` days.
+    """What raises a flag.
 
-    A flag opens when the sum of the window is at least `floor` and its score (0..1) at least `threshold`; it closes when the
-    score stayed below half of the threshold for two windows.
+    `spike`: the sum of the last ten minutes, hour, six hours or day is at least `floor`, by at least `authors` people, and its score
+    (0..1) against the trailing fourteen days at least `threshold`; it closes when the score stayed below half of the threshold for two
+    of its windows. `share`: of at least `floor` mentions in two hours (a day where there are fewer) at least `share` are negative, and
+    half as many again as usual. `silence`: a topic that always talks has said nothing for `silence` times its longest usual pause.
+    `drift`: the week's share of negative mentions is half as much again as the month's. `mention`: one mention that must not wait,
+    by any of `signals`; `followers` is what reach means.
     """
 
     name: str
+    kind: Literal["spike", "share", "silence", "drift", "mention"] = "spike"
     topics: tuple[str, ...] = ()
     measure: Literal["negative", "all"] = "negative"
-    window: int = 10
-    baseline: int = 14
+    platforms: bool = False
     floor: int = 10
+    authors: int = 0
     threshold: float = 0.5
+    share: float = 0.4
+    silence: float = 3.0
+    signals: tuple[Literal["risk", "vip", "reach", "third-complaint", "mood", "promise"], ...] = ("risk", "vip", "reach", "third-complaint")
+    followers: int = 100_000
     alerts: tuple[str, ...] = ()
     __pydantic_config__ = _STRICT
 
@@ -151,7 +160,5 @@ class Judgement:
     default_team: str = ""
     version: str = ""
     lexicon: dict[str, float] = field(default_factory=dict)
-    teams: tuple[
-        tuple[str, tuple[str, ...]], ...
-    ] = ()  # name and example sentences; what rules leave open goes by these
-    team_confidence: float = 0.4
+    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name, examples: where a rule names no team
+    team_confidence: float = 0.5

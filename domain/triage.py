@@ -7,7 +7,7 @@ outcome, on demand, since it judges many times.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from domain import sentiment as feelings
@@ -17,8 +17,9 @@ from domain.intent import NOTHING_HEARD, Heard, Listener
 from domain.language import Detector, language
 from domain.need import mood, weigh
 from domain.nouns import Mention, Outcome, Priority, Rating, Sentiment, Stored, Verdict
-from domain.rules import Judgement, Rule
+from domain.rules import Judgement, Rule, Then
 from domain.sentiment import Scorer
+from domain.teams import Routed, Router
 from domain.words import Finder, Reading
 
 JUDGE_VERSION = "2"
@@ -121,6 +122,12 @@ class Bench:
         self.for_any = self._for("")
         words = [word for line in self.lines for word in line.rule.when.words]
         self.finder = Finder(words) if words else None
+        self.router = Router(judgement.teams)
+        asked = (rule.when for rule in (line.rule for line in self.lines))
+        self.asks_standing = any(
+            when.customer or when.tier or when.open_tickets_at_least is not None or when.tickets_at_least is not None
+            for when in asked
+        )
         self.versions = {"rules": judgement.version, "judge": JUDGE_VERSION}
 
     def _for(self, intent: str) -> tuple[tuple[Line, tuple[Test, ...]], ...]:
@@ -265,12 +272,44 @@ def _verdict(
             "urgency": facts.need.urgency,
             "shares": [list(pair) for pair in facts.need.shares],
         },
-        "facts": {"platform": facts.platform, "stars": facts.stars, "followers": facts.followers},
+        "facts": _told(facts),
         "thresholds": THRESHOLDS,
         "versions": bench.versions,
     }
-    team = (then.team if then else "") or bench.judgement.default_team
-    return Verdict(outcome, reason, heard.name, priority, team, facts.language, found, reasons, receipt)
+    team, routed = _team(stored, bench, outcome, then)
+    if routed is not None:
+        receipt["team"] = {
+            "by": "examples",
+            "name": routed.team,
+            "confidence": routed.confidence,
+            "words": list(routed.words),
+        }
+    tags, first, resolve = (then.tags, then.first, then.resolve) if then else ((), None, None)
+    return Verdict(
+        outcome, reason, heard.name, priority, team, facts.language, found, reasons, receipt, tags, first, resolve
+    )
+
+
+def _team(stored: Stored, bench: Bench, outcome: Outcome, then: Then | None) -> tuple[str, Routed | None]:
+    """The rule's team; else the examples' where they are sure enough; else the default."""
+    default = bench.judgement.default_team
+    if then is not None and then.team:
+        return then.team, None
+    if outcome == "ignore" or not bench.router:
+        return default, None
+    routed = bench.router.route(stored.mention.text)
+    sure = routed is not None and routed.confidence >= bench.judgement.team_confidence
+    return (routed.team if routed is not None and sure else default), routed
+
+
+def _told(facts: Facts) -> dict[str, Any]:
+    """The plain facts of a receipt; age and standing where they are known."""
+    told: dict[str, Any] = {"platform": facts.platform, "stars": facts.stars, "followers": facts.followers}
+    if facts.age is not None:
+        told["age"] = facts.age
+    if facts.standing is not None:
+        told["standing"] = asdict(facts.standing)
+    return told
 
 
 def _handle(handle: str) -> str:
