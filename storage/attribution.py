@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import contacts, entries, runs
+from storage import audit, contacts, entries, runs
 from storage.ledger import rows
 from storage.runs import ids
 from storage.sums import take_away
@@ -149,3 +149,33 @@ def _contacts(
         take_away(connection, "entries", "t.id = ANY(:ids)", "moved", ids=[row["id"] for row in found])
         contacts.join(connection, [row["interaction"] for row in found])
         done.contacts = len(found)
+
+
+def split(connection: Connection, customer_id: int, identity_ids: list[int], actor: str) -> tuple[int, Settled]:
+    """Identities that were wrongly one customer's become another's, with all that ever came by them. Returns the new customer's id."""
+    held = {
+        row["identity_id"]: row
+        for row in rows(
+            connection,
+            "SELECT l.identity_id, coalesce(nullif(i.name, ''), nullif(i.handle, ''), i.native_id) AS name FROM customer_identities l "
+            "JOIN identities i ON i.id = l.identity_id WHERE l.customer_id = :id ORDER BY 1 FOR UPDATE OF l",
+            id=customer_id,
+        )
+    }
+    wanted = sorted(set(identity_ids))
+    if not wanted or not set(wanted) <= set(held) or len(wanted) == len(held):
+        raise ValueError("name some, and not all, of this customer's identities")
+    new = int(
+        rows(
+            connection,
+            "INSERT INTO customers (name, source) VALUES (:name, 'split') RETURNING id",
+            name=held[wanted[0]]["name"],
+        )[0]["id"]
+    )
+    connection.execute(
+        text("UPDATE customer_identities SET customer_id = :new WHERE customer_id = :old AND identity_id = ANY(:ids)"),
+        {"new": new, "old": customer_id, "ids": wanted},
+    )
+    settled = settle(connection, customer_id, new, None, actor)
+    audit.append(connection, actor, "customer.split", f"customer:{customer_id}", {"new": new, "identities": wanted})
+    return new, settled

@@ -91,7 +91,7 @@ def show(connection: Connection, customer_id: int) -> dict[str, Any] | None:
         return None
     identities = rows(
         connection,
-        "SELECT i.kind, i.platform, i.origin, i.native_id, i.handle, i.name, c.evidence, c.confidence, c.source, c.linked_at "
+        "SELECT i.id, i.kind, i.platform, i.origin, i.native_id, i.handle, i.name, c.evidence, c.confidence, c.source, c.linked_at "
         "FROM customer_identities c JOIN identities i ON i.id = c.identity_id WHERE c.customer_id = :id "
         "ORDER BY i.kind, i.platform, i.id",
         id=customer_id,
@@ -112,7 +112,7 @@ def search(connection: Connection, wanted: str = "", limit: int = 50, after: int
         "coalesce(nullif(i.handle, ''), i.native_id)), ', ' ORDER BY i.id) FROM customer_identities l "
         "JOIN identities i ON i.id = l.identity_id WHERE l.customer_id = c.id) AS identities, "
         "(SELECT count(*) FROM tickets t WHERE t.customer_id = c.id) AS tickets FROM customers c "
-        "WHERE c.id > :after AND (:wanted = '' OR strpos(lower(c.name), lower(:wanted)) > 0 OR EXISTS ("
+        "WHERE c.id > :after AND c.merged_into IS NULL AND (:wanted = '' OR strpos(lower(c.name), lower(:wanted)) > 0 OR EXISTS ("
         "SELECT 1 FROM customer_identities l JOIN identities i ON i.id = l.identity_id WHERE l.customer_id = c.id "
         "AND strpos(lower(i.native_id || ' ' || i.handle), lower(:wanted)) > 0)) ORDER BY c.id LIMIT :limit",
         wanted=wanted,

@@ -70,7 +70,7 @@ SEARCH = """(c.name ILIKE :like OR EXISTS (SELECT 1 FROM customer_identities ci 
 def customers(connection: Connection, q: str = "", page: int = 1) -> CustomerPage:
     """Customers whose name or an identity contains `q`, those with the latest ticket first."""
     like = "%" + q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    where = SEARCH if q else "true"
+    where = f"c.merged_into IS NULL AND {SEARCH}" if q else "c.merged_into IS NULL"
     values = {"like": like} if q else {}
     total = one(connection, f"SELECT count(*) FROM customers c WHERE {where}", **values)  # noqa: S608 constants
     pages = max(1, -(-total // PAGE))

@@ -2,7 +2,7 @@
 
 import typer
 
-from console.cli import backup, channels, demo, doctor, filters, judging, linkage, people, proof, serve, settings
+from console.cli import backup, channels, demo, doctor, filters, judging, linkage, merging, people, proof, serve, settings, tickets, work
 from console.cli.common import Json
 
 app = typer.Typer(
@@ -14,9 +14,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (serve, channels, doctor, filters, judging, settings, proof, people, linkage, backup):
+for part in (serve, channels, doctor, filters, judging, settings, proof, people, tokens, linkage, backup):
     app.registered_commands += part.app.registered_commands
     app.registered_groups += part.app.registered_groups
+people.known.registered_commands += merging.app.registered_commands
 app.add_typer(serve.embedded, name="services")
 app.command(name="demo")(demo.run)
 
@@ -29,3 +30,7 @@ def channels_(context: typer.Context, as_json: Json = False) -> None:
 
 
 app.add_typer(settings.channels, name="channels")
+app.add_typer(tickets.app, name="tickets")
+app.add_typer(work.agents, name="agents")
+app.add_typer(work.rules, name="automations")
+app.add_typer(work.tasks, name="tasks")
