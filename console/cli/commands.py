@@ -2,7 +2,23 @@
 
 import typer
 
-from console.cli import backup, channels, demo, doctor, filters, judging, linkage, merging, people, proof, serve, settings, tickets, work
+from console.cli import (
+    backup,
+    channels,
+    demo,
+    doctor,
+    filters,
+    judging,
+    linkage,
+    merging,
+    people,
+    proof,
+    serve,
+    settings,
+    tickets,
+    tokens,
+    work,
+)
 from console.cli.common import Json
 
 app = typer.Typer(
