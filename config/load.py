@@ -26,30 +26,36 @@ class Examined:
     files: tuple[str, ...]
 
 
-def load(folder: str | Path, values: Mapping[str, str] | None = None) -> Config:
-    """The configuration in a folder; `values` fill its `${NAME}` placeholders. Raises Complaints with everything that is wrong."""
-    examined = examine(folder, values)
+def load(folder: str | Path, values: Mapping[str, str] | None = None, *, connectors: bool = True) -> Config:
+    """The configuration in a folder; `values` fill its `${NAME}` placeholders. Raises Complaints with everything that is wrong.
+
+    Without `connectors`, what belongs to channels, desks and calendars is not held against their libraries, which takes most of the
+    time: enough for who judges texts and reads and sends nothing.
+    """
+    examined = examine(folder, values, connectors=connectors)
     if examined.config is None:
         raise Complaints(one for one in examined.complaints if one.severity == "error")
     return examined.config
 
 
-def examine(folder: str | Path, values: Mapping[str, str] | None = None) -> Examined:
+def examine(folder: str | Path, values: Mapping[str, str] | None = None, *, connectors: bool = True) -> Examined:
     """Like load, but hands everything back: for `earmark check`, the watcher and the console."""
     texts, complaints = _files(Path(folder))
-    return examine_texts(texts, values, complaints)
+    return examine_texts(texts, values, complaints, connectors=connectors)
 
 
 def examine_texts(
     texts: Iterable[tuple[str, str | bytes]],
     values: Mapping[str, str] | None = None,
     complaints: Iterable[Complaint] = (),
+    *,
+    connectors: bool = True,
 ) -> Examined:
     """The same for files already in hand, as (name, text) in order."""
     book = Book(complaints=list(complaints))
     for name, text in texts:
         _add(book, Source(name, text), values or {})
-    config = _config(book, vendors=True)
+    config = _config(book, vendors=connectors)
     places = links.places(book)
     return Examined(config, tuple(Complaints(book.complaints)), places, tuple(book.sources))
 

@@ -81,10 +81,10 @@ def ledger() -> "Ledger":
     return Ledger(where().database_url, name="earmark-command", pool=2)
 
 
-def configured(folder: Path) -> config.Config:
+def configured(folder: Path, *, connectors: bool = True) -> config.Config:
     """The configuration in the files. Ends with 2 and every complaint when it is not good."""
     try:
-        return config.load(folder)
+        return config.load(folder, connectors=connectors)
     except config.Complaints as complaints:
         say(str(complaints))
         raise typer.Exit(2) from None

@@ -47,7 +47,7 @@ def score(source: Source = "-", folder: Folder = Path("config"), as_json: Always
     """Score sentiment: JSON lines {"id", "text", "language"?, "rating"?} in, the same with language and sentiment out."""
     from config.bench import bench
 
-    feel = bench(configured(folder)).feel
+    feel = bench(configured(folder, connectors=False)).feel
 
     def answer(data: dict[str, Any]) -> dict[str, Any]:
         text, cut = _text(data)
@@ -66,7 +66,7 @@ def triage(source: Source = "-", folder: Folder = Path("config"), as_json: Alway
     """Decide: JSON lines of mentions (id, text, and what else is known) in, verdicts with reasons out. Stores nothing."""
     from config.bench import bench
 
-    current = configured(folder)
+    current = configured(folder, connectors=False)
     judge = bench(current).judge
     topics, first = current.topics, tuple(topic.name for topic in current.topics[:1])
 
