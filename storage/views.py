@@ -179,6 +179,18 @@ def numbers(connection: Connection, filter: Filter, me: int, limit: int) -> list
     return [row["number"] for row in found]
 
 
+def numbers(connection: Connection, filter: Filter, me: int, limit: int) -> list[int]:
+    """The numbers of the tickets a filter holds, in its order, at most `limit`."""
+    where, values = _where(filter, me)
+    found = rows(
+        connection,
+        f"SELECT t.number FROM tickets t WHERE {where} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit",  # noqa: S608 as above
+        **values,
+        limit=limit,
+    )
+    return [row["number"] for row in found]
+
+
 def view_counts(connection: Connection, me: int) -> dict[str, int]:
     """How many tickets each view holds, by the views' own conditions."""
     parts = ", ".join(f"count(*) FILTER (WHERE {condition}) AS {name}" for name, (_, condition) in VIEWS.items())

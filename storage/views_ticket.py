@@ -36,6 +36,12 @@ class Ticket:
     first_at: datetime | None
     resolved_at: datetime | None
     version: int
+    tags: list[str] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
+    watchers: list[int] = field(default_factory=list)
+    snoozed_until: datetime | None = None
+    parent: int | None = None
+    merged_into: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +138,31 @@ def ticket(connection: Connection, number: int) -> Ticket | None:
         f"""SELECT t.id, t.number, t.subject, t.status, t.priority, t.team, t.assignee_id, u.name AS assignee, t.customer_id,
             c.name AS customer, t.platform, t.topic, t.intent, t.label AS sentiment, t.opened_at, t.updated_at,
             {DUE} AS due, CASE WHEN t.first_at IS NULL THEN 'answer' ELSE 'resolve' END AS due_for, t.first_due,
-            t.resolve_due, t.first_at, t.resolved_at, t.version
-        FROM tickets t LEFT JOIN users u ON u.id = t.assignee_id LEFT JOIN customers c ON c.id = t.customer_id
+            t.resolve_due, t.first_at, t.resolved_at, t.version, t.tags, t.fields, t.watchers, t.snoozed_until,
+            p.number AS parent, m.number AS merged_into
+        FROM tickets t LEFT JOIN tickets p ON p.id = t.parent_id LEFT JOIN tickets m ON m.id = t.merged_into LEFT JOIN users u ON u.id = t.assignee_id LEFT JOIN customers c ON c.id = t.customer_id
         WHERE t.number = :number""",  # noqa: S608 a constant
         number=number,
     )
     return Ticket(**found[0]) if found else None
+
+
+def related(connection: Connection, ticket_id: int, limit: int = 100) -> list[dict[str, Any]]:
+    """Tickets this one belongs together with, and how: links, children, what was merged into it."""
+    found = rows(
+        connection,
+        """SELECT t.number, t.subject, t.status, r.how FROM (
+            SELECT b AS id, CASE kind WHEN 'related' THEN 'related' WHEN 'duplicates' THEN 'says the same' ELSE 'waits for this' END AS how
+                FROM ticket_links WHERE a = :id
+            UNION ALL SELECT a, CASE kind WHEN 'related' THEN 'related' WHEN 'duplicates' THEN 'says the same' ELSE 'must be settled before' END
+                FROM ticket_links WHERE b = :id
+            UNION ALL SELECT id, 'child' FROM tickets WHERE parent_id = :id
+            UNION ALL SELECT id, 'merged into this' FROM tickets WHERE merged_into = :id
+        ) r JOIN tickets t ON t.id = r.id ORDER BY t.number LIMIT :limit""",
+        id=ticket_id,
+        limit=limit,
+    )
+    return [dict(row) for row in found]
 
 
 def history(connection: Connection, ticket_id: int) -> list[Entry]:

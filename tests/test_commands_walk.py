@@ -91,6 +91,13 @@ def a_user(s: Stage) -> list[str]:
     return [email]
 
 
+def a_ticket(s: Stage) -> list[str]:
+    return [s.ask("SELECT min(number) FROM tickets WHERE status NOT IN ('resolved', 'closed')")]
+
+
+NO_TICKET: Args = lambda s: ["999999999"]  # noqa: E731
+
+
 WALK: dict[str, Walk] = {
     "reconcile": Walk(on="quiet"),
     "audit head": Walk(),
@@ -141,6 +148,57 @@ WALK: dict[str, Walk] = {
     "dead drop": Walk(letter, lambda s: ["x:1"], lambda s: ["letter:999999"], away=False),
     "export mentions": Walk(wrong=lambda s: ["-o", "/nowhere/at/all"]),
     "restored": Walk(lambda s: ["--yes"], lambda s: ["--ahead", "0"], lambda s: ["--yes"], on="quiet"),
+    "tickets list": Walk(wrong=lambda s: ["--view", "none"]),
+    "tickets show": Walk(a_ticket, lambda s: ["x"], NO_TICKET, away=False),
+    "tickets next": Walk(lambda s: ["--as", *a_user(s)], lambda s: [], lambda s: ["--as", "a@example.org"]),
+    "tickets skip": Walk(
+        lambda s: [*a_ticket(s), "--why", "no time", "--as", *a_user(s)], lambda s: ["1"],
+        lambda s: [*NO_TICKET(s), "--why", "no time", "--as", *a_user(s)], away=False,
+    ),
+    "tickets skips": Walk(wrong=lambda s: ["--days", "0"]),
+    "tickets set": Walk(
+        lambda s: [*a_ticket(s), "--priority", "high"], lambda s: [*a_ticket(s), "--field", "x"],
+        lambda s: [*a_ticket(s), "--status", "undone"], away=False,
+    ),
+    "tickets note": Walk(lambda s: [*a_ticket(s), "looked at"], lambda s: ["x", "y"], lambda s: [*NO_TICKET(s), "x"], away=False),
+    "tickets tag": Walk(lambda s: [*a_ticket(s), "walked"], lambda s: ["x"], lambda s: [*NO_TICKET(s), "x"], away=False),
+    "tickets watch": Walk(
+        lambda s: [*a_ticket(s), *a_user(s)], lambda s: [*a_ticket(s), "nobody@example.org"],
+        lambda s: [*NO_TICKET(s), *a_user(s)], away=False,
+    ),
+    "tickets link": Walk(
+        lambda s: [*a_ticket(s), s.ask("SELECT max(number) FROM tickets")], lambda s: ["1"],
+        lambda s: [*a_ticket(s), *NO_TICKET(s)], away=False,
+    ),
+    "tickets merge": Walk(None, lambda s: a_ticket(s), lambda s: [*a_ticket(s), *NO_TICKET(s)], away=False, why="test_tickets_work.py merges"),
+    "tickets split": Walk(None, lambda s: ["x"], lambda s: [*a_ticket(s), "999999999"], away=False, why="test_tickets_work.py splits"),
+    "tickets snooze": Walk(
+        lambda s: [*a_ticket(s), "4h"], lambda s: [*a_ticket(s), "later"], lambda s: [*NO_TICKET(s), "4h"], away=False
+    ),
+    "tickets handoff": Walk(
+        lambda s: [*a_ticket(s), "--owner", *a_user(s), "--why", "knows cards"], lambda s: ["1"],
+        lambda s: [*a_ticket(s), "--why", "knows cards"], away=False,
+    ),
+    "tickets macro": Walk(wrong=lambda s: ["x"], failing=lambda s: [*a_ticket(s), "none"], away=False),
+    "tickets bulk": Walk(
+        lambda s: ["status=new", "--tag", "bulk", "--dry-run"], lambda s: ["color=red"], lambda s: ["view=all", "--status", "undone"], away=False
+    ),
+    "tickets promise": Walk(
+        lambda s: [*a_ticket(s), "a call", "--by", "2d"], lambda s: [*a_ticket(s), "a call", "--by", "soon"],
+        lambda s: [*NO_TICKET(s), "a call", "--by", "2d"], away=False,
+    ),
+    "tickets promises": Walk(wrong=lambda s: ["--limit", "0"]),
+    "tickets settle": Walk(
+        lambda s: [s.ask("SELECT max(id) FROM promises WHERE state = 'open'"), "kept"], lambda s: ["x", "kept"],
+        lambda s: ["999999999", "kept"], away=False,
+    ),
+    "tickets views": Walk(lambda s: ["--save", "mine", "view=late"], lambda s: ["--save", "x", "color=red"], lambda s: ["--drop", "999999"], away=False),
+    "agents list": Walk(),
+    "agents set": Walk(lambda s: [*a_user(s), "--skill", "cards"], lambda s: ["nobody@example.org"], a_user),
+    "automations runs": Walk(wrong=lambda s: ["--limit", "0"]),
+    "automations would": Walk(lambda s: ["--days", "3"], lambda s: ["--days", "0"]),
+    "tasks list": Walk(),
+    "tasks done": Walk(None, lambda s: ["x"], lambda s: ["999999999"], away=False, why="tasks are made by automations"),
     "scheduler": Walk(lambda s: ["--config", str(s.folder)]),
     "worker": Walk(wrong=lambda s: ["--poll-threads", "-1"]),
     "console": Walk(lambda s: ["--port", "0"], wrong=lambda s: ["--port", "web"]),

@@ -1,0 +1,60 @@
+"""Saved views: an inbox's filter under a name, one's own or shared. The filter is the inbox's address after the question mark."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from storage import audit
+from storage.casework import Person, Refused
+from storage.ledger import one, rows
+
+LONGEST_NAME, LONGEST_QUERY, MOST = 60, 2000, 200
+
+
+def save(connection: Connection, user: Person, name: str, query: str, shared: bool = False) -> int:
+    """Keep a filter; one of that name and owner is replaced."""
+    name, query = " ".join(name.split()), query.strip().removeprefix("/inbox").removeprefix("?")
+    if not name or len(name) > LONGEST_NAME:
+        raise Refused(f"A view's name has 1 to {LONGEST_NAME} characters.")
+    if len(query) > LONGEST_QUERY:
+        raise Refused("This filter is too long to keep.")
+    if (
+        one(connection, "SELECT count(*) FROM saved_views WHERE owner_id IS NOT DISTINCT FROM :me", me=user.id or None)
+        >= MOST
+    ):
+        raise Refused(f"At most {MOST} views each.")
+    id_ = one(
+        connection,
+        "INSERT INTO saved_views (owner_id, name, query, shared) VALUES (:me, :name, :query, :shared) "
+        "ON CONFLICT (owner_id, name) DO UPDATE SET query = EXCLUDED.query, shared = EXCLUDED.shared RETURNING id",
+        me=user.id or None,
+        name=name,
+        query=query,
+        shared=shared,
+    )
+    audit.append(connection, user.actor, "view.save", f"view:{id_}", {"shared": shared})
+    return int(id_)
+
+
+def everything(connection: Connection, user: Person) -> list[dict[str, Any]]:
+    """One's own and the shared ones, by name."""
+    found = rows(
+        connection,
+        "SELECT v.id, v.name, v.query, v.shared, u.name AS owner, v.owner_id IS NOT DISTINCT FROM :me AS mine FROM saved_views v "
+        "LEFT JOIN users u ON u.id = v.owner_id WHERE v.shared OR v.owner_id IS NOT DISTINCT FROM :me ORDER BY v.name, v.id",
+        me=user.id or None,
+    )
+    return [dict(row) for row in found]
+
+
+def drop(connection: Connection, user: Person, id_: int) -> bool:
+    """Forget one's own; False when there is none."""
+    gone = one(
+        connection,
+        "DELETE FROM saved_views WHERE id = :id AND owner_id IS NOT DISTINCT FROM :me RETURNING id",
+        id=id_,
+        me=user.id or None,
+    )
+    if gone:
+        audit.append(connection, user.actor, "view.drop", f"view:{id_}", {})
+    return bool(gone)
