@@ -15,7 +15,7 @@ def when(value: object) -> datetime | None:
     if isinstance(value, datetime):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     try:
-        if isinstance(value, str) and not _numeric(value):
+        if isinstance(value, str) and ("T" in value or not _numeric(value)):
             moment = datetime.fromisoformat(value.strip())
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         if isinstance(value, (int, float, str)) and not isinstance(value, bool):
@@ -28,14 +28,14 @@ def when(value: object) -> datetime | None:
 
 def clamp(moment: datetime | None, raw: object, now: datetime) -> tuple[datetime, str | None, tuple[str, ...]]:
     """`published` as it can be true, the original where it was not, and the flag that says so."""
+    if moment is not None and EARLIEST <= moment <= now + AHEAD:
+        return moment, None, ()
     original = None if raw is None else clean(raw, 100)[0]
     if moment is None:
         return now, original or "", ("undated",)
     if moment < EARLIEST:
         return EARLIEST, original, ("date-clamped",)
-    if moment > now + AHEAD:
-        return now, original, ("date-clamped",)
-    return moment, None, ()
+    return now, original, ("date-clamped",)
 
 
 def words(value: object) -> str:
@@ -47,6 +47,8 @@ def words(value: object) -> str:
 
 def ident(value: object) -> str:
     """An id as text; ids above 2^53 arrive as numbers or strings and must not change."""
+    if value.__class__ is str and value.isascii() and value.isprintable() and " " not in value:
+        return value  # as nearly all are
     text = words(value).strip()
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 
@@ -65,8 +67,12 @@ def count(value: object) -> int | None:
 def counts(source: object, names: dict[str, str]) -> dict[str, int]:
     """The counters of `source` under our names, without those it does not have."""
     fields: dict[str, Any] = source if isinstance(source, dict) else {}
-    found = {ours: count(fields.get(theirs)) for theirs, ours in names.items()}
-    return {name: number for name, number in found.items() if number is not None}
+    found = {}
+    for theirs, ours in names.items():
+        number = count(fields.get(theirs))
+        if number is not None:
+            found[ours] = number
+    return found
 
 
 def mapping(value: object) -> dict[str, Any]:

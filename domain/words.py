@@ -37,6 +37,7 @@ class _Phrase(NamedTuple):
     words: list[str]
     term: str
     exact: re.Pattern[str] | None
+    literal: str  # a part of the exact form, looked for first: most texts do not have it
 
 
 class Finder:
@@ -67,7 +68,8 @@ class Finder:
         if words:
             anchor = max(range(len(words)), key=lambda at: len(words[at]))
             exact = None if _PLAIN.fullmatch(form) else _exact(form)
-            self._phrases.setdefault(words[anchor], []).append(_Phrase(anchor, words, term, exact))
+            literal = max(form.split(), key=len)
+            self._phrases.setdefault(words[anchor], []).append(_Phrase(anchor, words, term, exact, literal))
         elif form:
             self._loose.append((form, term))
 
@@ -91,12 +93,12 @@ class Finder:
 
     def _look(self, reading: Reading, at: int, phrases: list[_Phrase], found: dict[str, None]) -> None:
         words = reading.words
-        for anchor, phrase, term, exact in phrases:
+        for anchor, phrase, term, exact, literal in phrases:
             start = at - anchor
             if (
                 start >= 0
                 and words[start : start + len(phrase)] == phrase
-                and (exact is None or exact.search(reading.folded))
+                and (exact is None or (literal in reading.folded and exact.search(reading.folded)))
             ):
                 found[term] = None
 

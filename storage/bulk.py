@@ -59,11 +59,51 @@ def raw(connection: Connection) -> "Raw[tuple[Any, ...]]":
     return cast("Raw[tuple[Any, ...]]", connection.connection.driver_connection)
 
 
-def copy(connection: Connection, into: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows into `into`, a table with its columns. Lists travel as `array()` made them."""
-    with raw(connection).cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as out:  # type: ignore[arg-type]
-        for row in rows:
-            out.write_row(row)
+# Characters no cleaned text holds: they part fields and rows, and stand for NULL, so that a whole block is escaped at once.
+_FIELD, _NULL = "\x1f", "\x1d"
+_ESCAPED = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\x1d", b"\\N"), (b"\x1e", b"\n"))
+
+
+def copy(connection: Connection, into: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Write rows of texts, numbers, moments and None into `into`, a table with its columns. Lists travel as `array()` made them."""
+    if not rows:
+        return
+    block = _block(rows)
+    with raw(connection).cursor() as cursor:
+        if block is None:
+            with cursor.copy(f"COPY {into} FROM STDIN") as out:  # type: ignore[arg-type]
+                for row in rows:
+                    out.write_row(row)
+        else:
+            with cursor.copy(f"COPY {into} FROM STDIN (DELIMITER E'\\x1f')") as out:  # type: ignore[arg-type]
+                out.write(block)
+
+
+def _block(rows: Sequence[Sequence[Any]]) -> bytes | None:
+    """The rows as COPY reads them (https://www.postgresql.org/docs/current/sql-copy.html), at a fraction of what the driver takes
+    row by row; None when a value holds one of our characters."""
+    lines = [
+        _FIELD.join([value if value.__class__ is str else _NULL if value is None else str(value) for value in row])
+        for row in rows
+    ]
+    block = b"\x1e".join([line.encode() for line in lines])
+    nulls = sum([row.count(None) for row in rows])
+    fields = len(rows) * (len(rows[0]) - 1)
+    if block.count(b"\x1e") != len(rows) - 1 or block.count(b"\x1f") != fields or block.count(b"\x1d") != nulls:
+        return None
+    for character, escaped in _ESCAPED:
+        block = block.replace(character, escaped)
+    return block + b"\n"
+
+
+def fetch(connection: Connection, sql: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[Any]:
+    """Rows as plain tuples, straight from the driver: for statements every page or batch asks. Parameters as psycopg writes them."""
+    return raw(connection).execute(sql, values).fetchall()
+
+
+def run(connection: Connection, sql: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> int:
+    """As `fetch`, for a statement that returns nothing; how many rows it touched."""
+    return raw(connection).execute(sql, values).rowcount
 
 
 def array(values: Sequence[str]) -> str:

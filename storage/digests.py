@@ -13,7 +13,7 @@ from storage import bulk
 from storage.ledger import one
 from storage.runs import Run
 
-BATCH = 400
+BATCH = 800
 LEASE_SECONDS = 60
 STARTS = 3  # a mention that was started three times and never finished is a dead letter
 
@@ -29,19 +29,16 @@ class Claimed:
 def claim(connection: Connection, worker: str, *, suspects: bool = False) -> Claimed:
     """Take a batch, or one suspect (a mention that was started twice goes alone). Stamps attempt, worker and lease."""
     token = str(uuid4())
-    taken = connection.execute(
-        text(_CLAIM_SUSPECT if suspects else _CLAIM),
-        {"lease": token, "worker": worker, "seconds": LEASE_SECONDS, "limit": 1 if suspects else BATCH},
-    )
-    return Claimed(token, tuple(sorted((id_, version, attempts) for id_, version, attempts in taken.all())))
+    values = {"lease": token, "worker": worker, "seconds": LEASE_SECONDS, "limit": 1 if suspects else BATCH}
+    return Claimed(token, tuple(sorted(bulk.fetch(connection, _CLAIM_SUSPECT if suspects else _CLAIM, values))))
 
 
 _CLAIM = """
-UPDATE digests SET attempts = attempts + 1, lease = CAST(:lease AS uuid), worker = :worker,
-    lease_until = now() + make_interval(secs => :seconds)
+UPDATE digests SET attempts = attempts + 1, lease = CAST(%(lease)s AS uuid), worker = %(worker)s,
+    lease_until = now() + make_interval(secs => %(seconds)s)
 WHERE mention_id = ANY(ARRAY(SELECT mention_id FROM digests
     WHERE due <= now() AND (lease_until IS NULL OR lease_until < now()) AND attempts < 2
-    ORDER BY mention_id LIMIT :limit FOR UPDATE SKIP LOCKED))
+    ORDER BY mention_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 RETURNING mention_id, version, attempts
 """
 _CLAIM_SUSPECT = _CLAIM.replace("attempts < 2", "attempts >= 2")

@@ -4,9 +4,9 @@ Locks are taken in the same order by every worker: digests, identities, customer
 workers want at once is settled by a unique index: the loser of an insert waits, then reads what the winner wrote.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -23,15 +23,16 @@ class Moved(Exception):
     sqlstate = "40001"
 
 
-def fence(connection: Connection, lease: str, mention_ids: Sequence[int]) -> dict[int, int]:
-    """Mention id → version of what this lease still holds, locked. What is missing was edited, erased or taken over."""
-    connection.execute(text("SELECT pg_advisory_xact_lock_shared(:k)"), {"k": ERASURE})
-    held = bulk.raw(connection).execute(
-        "SELECT mention_id, version FROM digests WHERE mention_id = ANY(%s) AND lease = CAST(%s AS uuid) "
-        "ORDER BY mention_id FOR UPDATE",
-        (bulk.numbers(mention_ids), lease),
-    )
-    return dict(cast("Iterable[tuple[int, int]]", held.fetchall()))
+def take(connection: Connection, lease: str, mention_ids: Sequence[int]) -> dict[int, int]:
+    """Take out of the queue what this lease still holds: mention id → version. What is missing was edited, erased or taken over.
+
+    The deleted row is the fence: whoever wants the same mention waits for the end of this transaction.
+    """
+    bulk.fetch(connection, "SELECT pg_advisory_xact_lock_shared(%s)", (ERASURE,))
+    return dict(bulk.fetch(connection, _TAKE, (bulk.numbers(sorted(mention_ids)), lease)))
+
+
+_TAKE = "DELETE FROM digests WHERE mention_id = ANY(%s) AND lease = CAST(%s AS uuid) RETURNING mention_id, version"
 
 
 Author = Mapping[str, Any]  # platform, origin, native_id, handle, name, url, followers
@@ -67,23 +68,20 @@ def _find_identities(connection: Connection, authors: Sequence[Author]) -> dict[
         places.setdefault((author["platform"], author["origin"]), []).append(author["native_id"])
     found = {}
     for (platform, origin), natives in places.items():
-        made = bulk.raw(connection).execute(
-            "SELECT native_id, id FROM identities WHERE kind = 'account' AND platform = %s AND origin = %s "
-            "AND native_id = ANY(%s)",
-            (platform, origin, bulk.array(natives)),
-        )
-        found.update({(platform, origin, native_id): id_ for native_id, id_ in made.fetchall()})
+        known = bulk.fetch(connection, _IDENTITIES, (platform, origin, bulk.array(natives)))
+        found.update({(platform, origin, native_id): id_ for native_id, id_ in known})
     return found
+
+
+_IDENTITIES = """
+SELECT native_id, id FROM identities WHERE kind = 'account' AND platform = %s AND origin = %s AND native_id = ANY(%s)
+"""
 
 
 def customers_of(connection: Connection, identity_ids: Sequence[int]) -> dict[int, int]:
     """identity id → customer id, for those that belong to somebody."""
-    found = rows(
-        connection,
-        "SELECT identity_id, customer_id FROM customer_identities WHERE identity_id = ANY(:ids)",
-        ids=list(identity_ids),
-    )
-    return {row["identity_id"]: row["customer_id"] for row in found}
+    asked = "SELECT identity_id, customer_id FROM customer_identities WHERE identity_id = ANY(%s)"
+    return dict(bulk.fetch(connection, asked, (bulk.numbers(identity_ids),)))
 
 
 def make_customers(
@@ -114,16 +112,12 @@ def make_customers(
     )
     result = {r.identity_id: r.customer_id for r in won}
     lost = [identity for identity in named if identity not in result]
-    bulk.execute(
-        connection,
-        "INSERT INTO customers (id, name, source) OVERRIDING SYSTEM VALUE SELECT id, name, 'author' "
-        "FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, name text) ORDER BY id",
-        [
-            {"id": drawn[identity], "name": named[identity]}
-            for identity in fresh
-            if result.get(identity) == drawn[identity]
-        ],
-    )
+    made = [
+        (drawn[identity], named[identity], "author")
+        for identity in fresh
+        if result.get(identity) == drawn[identity]
+    ]
+    bulk.copy(connection, "customers (id, name, source)", made)
     if lost:
         result.update(customers_of(connection, lost))
     return result
@@ -255,7 +249,7 @@ def decide(connection: Connection, run: Run, verdicts: Sequence[Mapping[str, Any
     if not verdicts:
         return
     bulk.copy(connection, f"verdicts ({_VERDICT}, run_id)", [(*_verdict(row), run.id) for row in verdicts])
-    bulk.copy(connection, "receipts (mention_id, version, body, counted)", map(_receipt, verdicts))
+    bulk.copy(connection, "receipts (mention_id, version, body, counted)", [_receipt(row) for row in verdicts])
     for row in verdicts:
         run.wrote_verdict(row["mention_id"], row["version"], row["outcome"], row["identity_id"])
 
@@ -285,11 +279,4 @@ def count(connection: Connection, deltas: Mapping[tuple[str, str, str, str], int
             for key, n in sorted(deltas.items())
             if n
         ],
-    )
-
-
-def finish(connection: Connection, mention_ids: Sequence[int]) -> None:
-    """They have their verdicts: out of the queue."""
-    connection.execute(
-        text("DELETE FROM digests WHERE mention_id = ANY(:ids)"), {"ids": bulk.numbers(bulk.unique(mention_ids))}
     )

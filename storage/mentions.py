@@ -1,4 +1,4 @@
-"""Mentions come in: one page, one transaction.
+"""Mentions come in: page by page, each in one transaction, several in the same where they come quickly.
 
 Order of locks, the same in every process: the channel's row, then mentions in key order, then everything that hangs on them.
 """
@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b, sha256
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import psycopg
@@ -97,78 +99,104 @@ def content_hash(mention: Mention) -> int:
     return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big") >> 1
 
 
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """An item on its way in, with the id and the counts of the page that brought it."""
+
+    item: Found
+    page_id: int
+    counts: PageCounts
+
+
 def store_page(connection: Connection, secret: bytes, page: PageIn) -> PageCounts:
-    """Store a page whole: mentions, sightings, rejects, gaps, counters and the channel's next state. Raises LeaseLost."""
-    page_id, seq, paused = _advance(connection, page)
-    counts = PageCounts(returned=len(page.found) + len(page.rejected), paused=paused)
-    blocked = suppress.find(connection, secret, [item.mention for item in page.found])
-    counts.suppressed = sum(blocked)
-    waiting = [item for item, hit in zip(page.found, blocked, strict=True) if not hit]
-    while waiting:  # an id twice in one page: the first is stored, the second goes by the rule for edits
-        seen: set[tuple[str, str, str]] = set()
-        now, later = [], []
-        for item in waiting:
-            key = _key(item.mention)
-            (later if key in seen else now).append(item)
-            seen.add(key)
-        _store(connection, page, page_id, now, counts)
+    """As store_pages, for one."""
+    return store_pages(connection, secret, [page])[0]
+
+
+def store_pages(connection: Connection, secret: bytes, pages: Sequence[PageIn]) -> list[PageCounts]:
+    """Store pages that follow each other in a channel's walk, each whole: mentions, sightings, rejects, gaps, counters of its
+    own and the channel's next state. Raises LeaseLost."""
+    ids, seq, paused = _advance(connection, pages)
+    counts = [PageCounts(returned=len(page.found) + len(page.rejected), paused=paused) for page in pages]
+    arrived = [
+        _Arrival(item, id_, count) for page, id_, count in zip(pages, ids, counts, strict=True) for item in page.found
+    ]
+    blocked = suppress.find(connection, secret, [arrival.item.mention for arrival in arrived])
+    waiting = []
+    for arrival, hit in zip(arrived, blocked, strict=True):
+        if hit:
+            arrival.counts.suppressed += 1
+        else:
+            waiting.append((_key(arrival.item.mention), arrival))
+    while waiting:  # an id twice in a walk: the first is stored, the second goes by the rule for edits
+        now: dict[Key, _Arrival] = {}
+        later = [pair for pair in waiting if now.setdefault(*pair) is not pair[1]]
+        _store(connection, pages[0].channel_id, now)
         waiting = later
-    _reject(connection, page, page_id, counts)
-    _gaps(connection, page, page_id, counts)
-    outcome = "page" if page.complete else "cut"
-    _count(connection, page, page_id, seq, counts, outcome, "; ".join(page.warnings)[:2000] or None)
+    for page, id_, count in zip(pages, ids, counts, strict=True):
+        _reject(connection, page, id_, count)
+        _gaps(connection, page, id_, count)
+    _count(connection, pages, ids, seq, counts)
     return counts
 
 
-def _advance(connection: Connection, page: PageIn) -> tuple[int, int, bool]:
+def _advance(connection: Connection, pages: Sequence[PageIn]) -> tuple[list[int], int, bool]:
     """The channel's next state, fenced by the lease, which begins anew; takes the ERASURE lock too. A cut page leaves the
-    position where it is. Returns the page's id, its number in the channel, and whether somebody paused the channel."""
+    position where it is. Returns the pages' ids, the last one's number in the channel, and whether somebody paused the channel."""
+    last, whole = pages[-1], [page for page in pages if page.complete]
     values = {
-        "id": page.channel_id,
+        "id": last.channel_id,
+        "n": len(pages),
         "erasure": ERASURE,
         "seconds": LEASE_SECONDS,
-        "lease": page.lease,
-        "state": bulk.dumps(page.state),
-        "complete": page.complete,
-        "not_before": page.not_before,
-        "observed": bulk.dumps(page.observed),
-        "items": bool(page.found),
+        "lease": last.lease,
+        "state": bulk.dumps(whole[-1].state) if whole else None,
+        "complete": bool(whole),
+        "not_before": last.not_before,
+        "observed": bulk.dumps({name: value for page in pages for name, value in page.observed.items()}),
+        "items": any(page.found for page in pages),
     }
-    row = connection.execute(text(_ADVANCE), values).one_or_none()
-    if row is None:
-        raise LeaseLost(f"channel {page.channel_id}")
-    return row.page_id, row.seq, row.paused
+    found = bulk.fetch(connection, _ADVANCE, values)
+    if not found:
+        raise LeaseLost(f"channel {last.channel_id}")
+    ids, seq, paused = found[0]
+    return ids, seq, paused
 
 
 _ADVANCE = """
-WITH page AS MATERIALIZED (SELECT nextval('page_counters_id_seq') AS id, pg_advisory_xact_lock_shared(:erasure))
-UPDATE channels c SET seq = seq + 1, page_sum = page_sum + page.id, state_version = state_version + 1,
-    lease_until = now() + make_interval(secs => :seconds),
-    state = CASE WHEN :complete THEN CAST(:state AS jsonb) ELSE state END,
-    not_before = :not_before, observed = observed || CAST(:observed AS jsonb), last_poll_at = now(),
-    last_success_at = CASE WHEN :complete THEN now() ELSE last_success_at END,
-    last_item_at = CASE WHEN :items THEN now() ELSE last_item_at END,
-    failures = CASE WHEN :complete THEN 0 ELSE failures END,
-    error = CASE WHEN :complete THEN NULL ELSE error END,
-    error_kind = CASE WHEN :complete THEN NULL ELSE error_kind END,
-    advice = CASE WHEN :complete THEN NULL ELSE advice END
-FROM page WHERE c.id = :id AND lease = CAST(:lease AS uuid) AND lease_until > now()
-RETURNING page.id AS page_id, seq, paused_at IS NOT NULL AS paused
+WITH drawn AS MATERIALIZED (SELECT nextval('page_counters_id_seq') AS id FROM generate_series(1, %(n)s)),
+pages AS MATERIALIZED (SELECT array_agg(id ORDER BY id) AS ids, sum(id) AS sum, count(*) AS n FROM drawn),
+locked AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%(erasure)s))
+UPDATE channels c SET seq = seq + pages.n, page_sum = page_sum + pages.sum, state_version = state_version + 1,
+    lease_until = now() + make_interval(secs => %(seconds)s),
+    state = coalesce(CAST(%(state)s AS jsonb), state),
+    not_before = %(not_before)s, observed = observed || CAST(%(observed)s AS jsonb), last_poll_at = now(),
+    last_success_at = CASE WHEN %(complete)s THEN now() ELSE last_success_at END,
+    last_item_at = CASE WHEN %(items)s THEN now() ELSE last_item_at END,
+    failures = CASE WHEN %(complete)s THEN 0 ELSE failures END,
+    error = CASE WHEN %(complete)s THEN NULL ELSE error END,
+    error_kind = CASE WHEN %(complete)s THEN NULL ELSE error_kind END,
+    advice = CASE WHEN %(complete)s THEN NULL ELSE advice END
+FROM pages, locked WHERE c.id = %(id)s AND lease = CAST(%(lease)s AS uuid) AND lease_until > now()
+RETURNING pages.ids, seq, paused_at IS NOT NULL AS paused
 """
-
-
-Key = tuple[str, str, str]
 
 
 def _key(mention: Mention) -> Key:
     return mention.platform, mention.origin, native(mention.native_id)
 
 
-def _row(item: Found) -> tuple[Any, ...]:
+def _row(id_: int, key: Key, arrival: _Arrival) -> tuple[Any, ...]:
     """A mention as its table holds it, in the order of _COLUMNS."""
-    mention, author, rating = item.mention, item.mention.attributed_to, item.mention.rating
+    mention = arrival.item.mention
+    author, rating = mention.attributed_to, mention.rating
+    who = (native(author.native_id), author.handle, author.name, author.url, author.followers) if author else _NOBODY
     return (
-        *_key(mention),
+        id_,
+        *key,
         mention.kind,
         mention.url,
         mention.name,
@@ -179,31 +207,28 @@ def _row(item: Found) -> tuple[Any, ...]:
         mention.updated,
         mention.in_reply_to,
         native(mention.context or mention.native_id),
-        native(author.native_id) if author else None,
-        author.handle if author else None,
-        author.name if author else None,
-        author.url if author else None,
-        author.followers if author else None,
-        rating.value if rating else None,
-        rating.best if rating else None,
-        rating.worst if rating else None,
+        *who,
+        *((rating.value, rating.best, rating.worst) if rating else _UNRATED),
         mention.repost_of,
         bulk.dumps(mention.metrics) if mention.metrics else None,
         bulk.array(mention.flags) if mention.flags else "{}",
         content_hash(mention),
         mention.published if mention.deleted else None,
+        arrival.page_id,
     )
 
 
+_NOBODY = (None,) * 5
+_UNRATED = (None,) * 3
 _COLUMNS = (
-    "platform, origin, native_id, kind, url, name, content, language_hint, published, published_raw, updated, "
+    "id, platform, origin, native_id, kind, url, name, content, language_hint, published, published_raw, updated, "
     "in_reply_to, context, author_id, author_handle, author_name, author_url, followers, rating, rating_best, "
-    "rating_worst, repost_of, metrics, flags, content_hash, deleted_at"
+    "rating_worst, repost_of, metrics, flags, content_hash, deleted_at, page_id"
 )
-_MARKS = ", ".join(["%s"] * (_COLUMNS.count(",") + 3))
+_MARKS = ", ".join(["%s"] * (_COLUMNS.count(",") + 1))
 
 _PROBE = """
-SELECT native_id FROM mentions WHERE platform = :platform AND origin = :origin AND native_id = ANY(:ids)
+SELECT native_id FROM mentions WHERE platform = %s AND origin = %s AND native_id = ANY(%s)
 """
 
 _KNOWN = """
@@ -216,33 +241,35 @@ FOR UPDATE OF m
 """
 
 
-def _store(connection: Connection, page: PageIn, page_id: int, items: Sequence[Found], counts: PageCounts) -> None:
+def _store(connection: Connection, channel_id: int, items: Mapping[Key, _Arrival]) -> None:
     """Distinct items: new ones in, known ones compared."""
-    by_key = {_key(item.mention): item for item in items}
-    known_keys = _probe(connection, by_key)
+    known = _probe(connection, items)
     # a deleted post we never saw has no text left to match
     fresh = {
-        key: by_key[key]
-        for key in sorted(by_key)
-        if key not in known_keys and by_key[key].topics and not by_key[key].mention.deleted
+        key: arrival
+        for key, arrival in sorted(items.items(), key=_by_key)
+        if key not in known and arrival.item.topics and not arrival.item.mention.deleted
     }
-    new = _insert(connection, page_id, fresh)
-    counts.new += len(new)
-    counts.sightings += len(new)
-    counts.sighting_sum += sum(new.values())
-    counts.mention_sum += sum(mention_proof(id_, *key) for key, id_ in new.items())
-    bulk.copy(
-        connection,
-        "sightings (mention_id, channel_id, topics, page_id)",
-        [(id_, page.channel_id, bulk.array(by_key[key].topics), page_id) for key, id_ in new.items()],
-    )
-    bulk.copy(
-        connection,
-        "payloads (mention_id, version, body)",
-        [(id_, 1, by_key[key].payload) for key, id_ in new.items()],
-    )
-    bulk.copy(connection, "digests (mention_id, version)", [(id_, 1) for id_ in new.values()])
-    _seen_before(connection, page, page_id, {key: item for key, item in by_key.items() if key not in new}, counts)
+    new = _insert(connection, fresh)
+    sightings, payloads, queue = [], [], []
+    for key, id_ in new.items():
+        arrival = fresh[key]
+        counts = arrival.counts
+        counts.new += 1
+        counts.sightings += 1
+        counts.sighting_sum += id_
+        counts.mention_sum += mention_proof(id_, *key)
+        sightings.append((id_, channel_id, _topics(arrival.item.topics), arrival.page_id))
+        payloads.append((id_, 1, arrival.item.payload))
+        queue.append((id_, 1))
+    bulk.copy(connection, "sightings (mention_id, channel_id, topics, page_id)", sightings)
+    bulk.copy(connection, "payloads (mention_id, version, body)", payloads)
+    bulk.copy(connection, "digests (mention_id, version)", queue)
+    _seen_before(connection, channel_id, {key: arrival for key, arrival in items.items() if key not in new})
+
+
+_by_key = itemgetter(0)
+_topics = lru_cache(maxsize=1024)(bulk.array)
 
 
 def _probe(connection: Connection, keys: Iterable[Key]) -> set[Key]:
@@ -253,20 +280,19 @@ def _probe(connection: Connection, keys: Iterable[Key]) -> set[Key]:
     return {
         (platform, origin, id_)
         for (platform, origin), ids in places.items()
-        for id_ in connection.execute(text(_PROBE), {"platform": platform, "origin": origin, "ids": ids}).scalars()
+        for (id_,) in bulk.fetch(connection, _PROBE, (platform, origin, bulk.array(ids)))
     }
 
 
-def _insert(connection: Connection, page_id: int, fresh: Mapping[Key, Found]) -> dict[Key, int]:
+def _insert(connection: Connection, fresh: Mapping[Key, _Arrival]) -> dict[Key, int]:
     """Write new mentions, in key order; what somebody else stored meanwhile is left out. Returns key → id."""
     if not fresh:
         return {}
     ids = runs.ids(connection, "mentions", len(fresh))
-    rows = [(id_, *_row(item), page_id) for id_, item in zip(ids, fresh.values(), strict=True)]
-    driver = bulk.raw(connection)
+    rows = [_row(id_, key, arrival) for id_, (key, arrival) in zip(ids, fresh.items(), strict=True)]
     try:
-        with driver.transaction():  # a savepoint
-            bulk.copy(connection, f"mentions (id, {_COLUMNS}, page_id)", rows)
+        with bulk.raw(connection).transaction():  # a savepoint
+            bulk.copy(connection, f"mentions ({_COLUMNS})", rows)
         return dict(zip(fresh, ids, strict=True))
     except psycopg.errors.UniqueViolation:
         return _insert_rest(connection, rows)
@@ -275,7 +301,7 @@ def _insert(connection: Connection, page_id: int, fresh: Mapping[Key, Found]) ->
 def _insert_rest(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[Key, int]:
     """As _insert, for when two channels found the same at once."""
     new = {}
-    insert = f"INSERT INTO mentions (id, {_COLUMNS}, page_id) VALUES ({_MARKS}) ON CONFLICT DO NOTHING"  # noqa: S608
+    insert = f"INSERT INTO mentions ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING"  # noqa: S608
     with bulk.raw(connection).cursor() as cursor:
         for row in rows:
             if cursor.execute(insert, row).rowcount:
@@ -283,24 +309,24 @@ def _insert_rest(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dic
     return new
 
 
-def _seen_before(
-    connection: Connection, page: PageIn, page_id: int, items: Mapping[Key, Found], counts: PageCounts
-) -> None:
+def _seen_before(connection: Connection, channel_id: int, items: Mapping[Key, _Arrival]) -> None:
     """Items that were stored before, and items nobody asked for."""
     asked = [{"platform": key[0], "origin": key[1], "native_id": key[2]} for key in sorted(items)]
     known = {(r.platform, r.origin, r.native_id): r for r in bulk.execute(connection, _KNOWN, asked)}
-    counts.not_matching += len(asked) - len(known)
+    for key, arrival in items.items():
+        arrival.counts.not_matching += key not in known
     sightings, queue, payloads = [], [], []
     for key, old in known.items():
-        item = items[key]
+        item, counts = items[key].item, items[key].counts
         if item.topics and not item.mention.deleted:
-            sightings.append({"mention_id": old.id, "topics": list(item.topics)})
-        version = _change(connection, page_id, old, item, counts)
+            sightings.append({"mention_id": old.id, "topics": list(item.topics), "page_id": items[key].page_id})
+        version = _change(connection, items[key].page_id, old, item, counts)
         if version:
             queue.append({"mention_id": old.id, "version": version})
             if not item.mention.deleted:
                 payloads.append({"mention_id": old.id, "version": version, "body": item.payload})
-    _sight(connection, page, page_id, sightings, counts)
+    by_id = {old.id: items[key].counts for key, old in known.items()}
+    _sight(connection, channel_id, sightings, by_id)
     bulk.execute(connection, _PAYLOADS, payloads)
     bulk.execute(connection, _QUEUE, sorted(queue, key=lambda row: row["mention_id"]))
 
@@ -372,8 +398,8 @@ ON CONFLICT DO NOTHING
 
 _SIGHT = """
 INSERT INTO sightings AS s (mention_id, channel_id, topics, page_id)
-SELECT mention_id, :channel_id, topics, :page_id
-FROM json_to_recordset(CAST(:rows AS json)) AS r(mention_id bigint, topics text[])
+SELECT mention_id, :channel_id, topics, page_id
+FROM json_to_recordset(CAST(:rows AS json)) AS r(mention_id bigint, topics text[], page_id bigint)
 ORDER BY mention_id
 ON CONFLICT (mention_id, channel_id) DO UPDATE
     SET topics = ARRAY(SELECT DISTINCT unnest(s.topics || EXCLUDED.topics))
@@ -382,12 +408,14 @@ RETURNING mention_id, xmax = 0 AS fresh
 """
 
 
-def _sight(connection: Connection, page: PageIn, page_id: int, rows: list[dict[str, Any]], counts: PageCounts) -> None:
+def _sight(
+    connection: Connection, channel_id: int, rows: list[dict[str, Any]], counts: Mapping[int, PageCounts]
+) -> None:
     rows.sort(key=lambda row: row["mention_id"])
-    for seen in bulk.execute(connection, _SIGHT, rows, channel_id=page.channel_id, page_id=page_id):
+    for seen in bulk.execute(connection, _SIGHT, rows, channel_id=channel_id):
         if seen.fresh:
-            counts.sightings += 1
-            counts.sighting_sum += seen.mention_id
+            counts[seen.mention_id].sightings += 1
+            counts[seen.mention_id].sighting_sum += seen.mention_id
 
 
 def _reject(connection: Connection, page: PageIn, page_id: int, counts: PageCounts) -> None:
@@ -428,35 +456,29 @@ def _gaps(connection: Connection, page: PageIn, page_id: int, counts: PageCounts
         )
 
 
+_COUNTED = tuple(name for name in PageCounts.__dataclass_fields__ if name != "paused")
+_counted = attrgetter(*_COUNTED)
+
+
 def _count(
-    connection: Connection,
-    page: PageIn,
-    page_id: int,
-    seq: int,
-    counts: PageCounts,
-    outcome: str,
-    detail: str | None,
+    connection: Connection, pages: Sequence[PageIn], ids: Sequence[int], seq: int, counts: Sequence[PageCounts]
 ) -> None:
-    values = {name: getattr(counts, name) for name in PageCounts.__dataclass_fields__ if name != "paused"}
-    connection.execute(
-        text(
-            "INSERT INTO page_counters (id, channel_id, seq, outcome, returned, new, edited, deleted, known, "
-            "not_matching, suppressed, rejected, sightings, gaps, mention_sum, sighting_sum, reject_sum, gap_sum, bytes, ms, detail) "
-            "OVERRIDING SYSTEM VALUE VALUES (:id, :channel_id, :seq, :outcome, :returned, :new, :edited, :deleted, "
-            ":known, :not_matching, :suppressed, :rejected, :sightings, :gaps, :mention_sum, :sighting_sum, "
-            ":reject_sum, :gap_sum, :bytes, "
-            ":ms, :detail)"
-        ),
-        {
-            "id": page_id,
-            "channel_id": page.channel_id,
-            "seq": seq,
-            "outcome": outcome,
-            "bytes": page.bytes,
-            "ms": page.ms,
-            "detail": detail,
-            **values,
-        },
+    """A row of counters for each page; `seq` is the last one's number."""
+    rows = [
+        (
+            id_,
+            page.channel_id,
+            seq - len(pages) + n,
+            "page" if page.complete else "cut",
+            page.bytes,
+            page.ms,
+            "; ".join(page.warnings)[:2000] or None,
+            *_counted(count),
+        )
+        for n, (page, id_, count) in enumerate(zip(pages, ids, counts, strict=True), 1)
+    ]
+    bulk.copy(
+        connection, f"page_counters (id, channel_id, seq, outcome, bytes, ms, detail, {', '.join(_COUNTED)})", rows
     )
 
 

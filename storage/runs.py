@@ -5,8 +5,11 @@ database holds: two sides, two statements.
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
+
+from storage import bulk
 
 
 @dataclass(slots=True)
@@ -61,23 +64,18 @@ class Run:
         self.ticket_sum += ticket_id
 
 
-_FIELDS = [name for name in Run.__dataclass_fields__ if name != "id"]
-_INSERT = text(
-    f"INSERT INTO runs (id, {', '.join(_FIELDS)}) OVERRIDING SYSTEM VALUE "  # noqa: S608 names of our own fields
-    f"VALUES (:id, {', '.join(':' + name for name in _FIELDS)})"
-)
+_FIELDS = tuple(Run.__dataclass_fields__)
+_figures = attrgetter(*_FIELDS)
 
 
 def start(connection: Connection, kind: str, worker: str = "") -> Run:
     """Give this transaction its number; rows it writes carry it as run_id."""
-    sequence = text("SELECT nextval(pg_get_serial_sequence('runs', 'id'))")
-    return Run(id=connection.execute(sequence).scalar_one(), kind=kind, worker=worker)
+    return Run(id=ids(connection, "runs", 1)[0], kind=kind, worker=worker)
 
 
 def finish(connection: Connection, run: Run) -> None:
     """Write down what was meant, last."""
-    values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
-    connection.execute(_INSERT, values)
+    bulk.copy(connection, f"runs ({', '.join(_FIELDS)})", [_figures(run)])
 
 
 def ids(connection: Connection, table: str, n: int) -> list[int]:
@@ -85,5 +83,5 @@ def ids(connection: Connection, table: str, n: int) -> list[int]:
     if n <= 0:
         return []
     sequence = "ticket_number" if table == "ticket_number" else f"{table}_id_seq"
-    drawn = text("SELECT array_agg(nextval(CAST(:s AS regclass))) FROM generate_series(1, :n)")
-    return list(connection.execute(drawn, {"s": sequence, "n": n}).scalar_one())
+    drawn = "SELECT nextval(CAST(%s AS regclass)) FROM generate_series(1, %s)"
+    return [id_ for (id_,) in bulk.fetch(connection, drawn, (sequence, n))]

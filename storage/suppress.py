@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from domain.nouns import Mention
+from storage import bulk
 from storage.keys import native
 
 ERASURE = 0x6561726D65  # advisory lock: ingest and filing share it, an erasure takes it alone
@@ -64,7 +65,7 @@ def find(connection: Connection, secret: bytes, mentions: Sequence[Mention]) -> 
 
     The caller holds the ERASURE lock shared, so that an erasure is either seen here or waits for this transaction.
     """
-    if not connection.execute(text("SELECT EXISTS (SELECT 1 FROM suppressions)")).scalar():
+    if not bulk.fetch(connection, "SELECT 1 FROM suppressions LIMIT 1"):
         return [False] * len(mentions)
     keys = [keys_for(secret, mention) for mention in mentions]
     found = suppressed(connection, (hash_ for group in keys for hash_ in group))

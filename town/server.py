@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from town.accounts import ACCOUNTS
+from town import accounts  # the module: it asks every page of this folder, this one too
 from town.faults import Faults
 from town.ledger import Ledger
 from town.posts import Post
@@ -36,7 +36,7 @@ class Town:
         if unknown := set(options or {}) - set(known_options()):
             raise ValueError(f"unknown option {sorted(unknown)}")
         self.seed = seed
-        self.accounts = ACCOUNTS
+        self.accounts = accounts.ACCOUNTS
         self.rates = known_rates() | (rates or {})
         self.options = known_options() | (options or {})
         self.ledger = Ledger(ledger, record_served=record_served)

@@ -73,10 +73,11 @@ def drain(ledger: Ledger, desktop: Desktop, worker: str, stopping: Callable[[], 
     """Digest batches until nothing is due, 20 s are over, or the process is to stop."""
     done = Digested()
     until = time.monotonic() + DRAIN_SECONDS
+    _turn(ledger, desktop, worker, done, suspects=True)  # first, lest a backlog keep it waiting
     while not stopping() and time.monotonic() < until:
         # a suspect is claimed only when its turn has come: a start it did not have must not count against it
-        claims = [_turn(ledger, desktop, worker, done, suspects=which) for which in (False, True)]
-        if not any(claims):
+        fresh = _turn(ledger, desktop, worker, done, suspects=False)
+        if fresh < digests.BATCH and not _turn(ledger, desktop, worker, done, suspects=True) and not fresh:
             break
     return done
 
@@ -175,7 +176,7 @@ def _digest(
 
 def file(connection: Connection, run: runs.Run, desktop: Desktop, lease: str, decided: Sequence[Decided]) -> set[str]:
     """File a batch of decisions; returns the targets that are owed something now."""
-    held = filing.fence(connection, lease, [item.stored.id for item in decided])
+    held = filing.take(connection, lease, [item.stored.id for item in decided])
     ours = [item for item in decided if held.get(item.stored.id) == item.stored.version]
     people = _authors(connection, ours)
     later = [item for item in ours if item.stored.version > 1]
@@ -185,7 +186,6 @@ def file(connection: Connection, run: runs.Run, desktop: Desktop, lease: str, de
     deltas: Counter[tuple[str, str, str, str]] = Counter()
     filing.decide(connection, run, [_verdict_row(item, people, before, deltas) for item in ours])
     outbox.owe_many(connection, run, effects, fresh=True)
-    filing.finish(connection, [item.stored.id for item in ours])
     filing.count(connection, deltas)
     return {effect.target for effect in effects}
 
@@ -400,7 +400,7 @@ def _verdict_row(
     else:
         for topic, measure, minute in adds:
             deltas[topic, stored.mention.platform, measure, minute] += 1
-        for topic, measure, minute in bulk.loads(before.get(stored.id, "[]")):
+        for topic, measure, minute in bulk.loads(before[stored.id]) if stored.id in before else ():
             deltas[topic, stored.mention.platform, measure, minute] -= 1
     return {
         "mention_id": stored.id,

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+_ON = os.environ.get("EARMARK_FAILPOINTS") == "1"
 _hits: dict[str, int] = {}
 
 
@@ -29,7 +30,7 @@ def hit(name: str) -> None:
 
 def hit_mention(content: str) -> None:
     """A test may ask that a text with a certain word ends the process: EARMARK_FAIL="text=WORD:exit:always"."""
-    if os.environ.get("EARMARK_FAILPOINTS") != "1":
+    if not _ON:
         return
     for spec in os.environ.get("EARMARK_FAIL", "").split(","):
         point, _, rest = spec.partition(":")

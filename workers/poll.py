@@ -1,10 +1,10 @@
-"""The poll step: take a channel's lease, fetch page after page, store each whole before the next is asked for."""
+"""The poll step: take a channel's lease, fetch page after page, store each whole; those that come quickly share a transaction."""
 
 import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,6 +35,7 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 20.0
 BACKOFF_BASE = 5.0
 BACKOFF_CAP = 900.0
+HOLD_ITEMS, HOLD_BYTES, HOLD_SECONDS = 1000, 4_000_000, 0.5
 NESTED = 64  # levels of an item; no platform comes near
 
 
@@ -105,6 +106,20 @@ def _walk(
     connector: Inbound | None = None
     state = leased.state
     until = time.monotonic() + DRAIN_SECONDS
+    held = Held()
+
+    def keep() -> bool:
+        counts = held.keep(ledger, secret)
+        if leased.failures and counts and not done.pages:
+            log.info("reading again", channel=leased.name, failures=leased.failures)
+        queued = sum(count.queued for count in counts)
+        done.pages += len(counts)
+        done.returned += sum(count.returned for count in counts)
+        done.queued += queued
+        if queued:
+            stored(queued)
+        return any(count.paused for count in counts)
+
     while not context.stopping():
         started = time.monotonic()
         try:
@@ -112,41 +127,63 @@ def _walk(
             page = connector.fetch_page(state)
             found, rejected = read(connector, page, watched.topics)
         except ConnectorError as error:
+            keep()
             _failed(ledger, leased, error, started, done)
             return
         except SQLAlchemyError:
             raise
         except Exception as error:  # a fault of the connector's costs its channel a poll, and is seen there
             log.error("poll.bug", channel=leased.name, exception=trace(error))
+            keep()
             _failed(ledger, leased, _fault(error), started, done)
             return
         if context.stopping():
-            return  # a page in flight is dropped before its transaction; its owner reads it again
-        work = _page(leased, page, found, rejected, int((time.monotonic() - started) * 1000))
+            return  # what is in flight is dropped before its transaction; its owner reads it again
+        held.take(_page(leased, page, found, rejected, int((time.monotonic() - started) * 1000)), started)
+        whole = page.done or not page.complete
+        ends = whole or page.not_before or done.pages + len(held.pages) >= watched.max_pages or time.monotonic() > until
+        paused = keep() if ends or held.full() else False
+        if whole:
+            done.more = False
+        if ends or paused:
+            return  # a walk that is not whole goes on with the next ring
+        state = page.state
+
+
+@dataclass(slots=True)
+class Held:
+    """Pages that were read and share a transaction: a platform that answers quickly is not charged a commit for each.
+
+    A slow one is: nothing that was read waits for longer than HOLD_SECONDS before the next page is asked for.
+    """
+
+    pages: list[mentions.PageIn] = field(default_factory=list)
+    since: float = 0.0
+
+    def take(self, page: mentions.PageIn, started: float) -> None:
+        self.since = self.since if self.pages else started
+        self.pages.append(page)
+
+    def full(self) -> bool:
+        items = sum(len(page.found) + len(page.rejected) for page in self.pages)
+        size = sum(page.bytes for page in self.pages)
+        return items >= HOLD_ITEMS or size >= HOLD_BYTES or time.monotonic() - self.since >= HOLD_SECONDS
+
+    def keep(self, ledger: Ledger, secret: bytes) -> list[mentions.PageCounts]:
+        """Store them, in one transaction. Raises LeaseLost."""
+        pages, self.pages = self.pages, []
+        if not pages:
+            return []
         failpoints.hit("poll-before-insert")
 
-        def insert(connection: Any, work: mentions.PageIn = work) -> mentions.PageCounts:
-            counts = mentions.store_page(connection, secret, work)
+        def insert(connection: Connection) -> list[mentions.PageCounts]:
+            counts = mentions.store_pages(connection, secret, pages)
             failpoints.hit("poll-inserted")
             return counts
 
         counts = ledger.run(insert)
         failpoints.hit("poll-committed")
-        if leased.failures and not done.pages:
-            log.info("reading again", channel=leased.name, failures=leased.failures)
-        done.pages += 1
-        done.returned += counts.returned
-        done.queued += counts.queued
-        if counts.queued:
-            stored(counts.queued)
-        if page.done or not page.complete:
-            done.more = False
-            return
-        state = page.state
-        if page.not_before or done.pages >= watched.max_pages or time.monotonic() > until:
-            return  # the walk goes on with the next ring
-        if counts.paused:
-            return
+        return counts
 
 
 def read(
@@ -158,7 +195,7 @@ def read(
     for raw in page.items:
         payload = bulk.anything(raw)
         try:
-            if shape.deep(raw, NESTED):
+            if payload.count("{") + payload.count("[") > NESTED and shape.deep(raw, NESTED):
                 raise MalformedItem(f"nested deeper than {NESTED} levels")
             mention = connector.normalise(raw)
         except MalformedItem as error:

@@ -149,7 +149,7 @@ mentions = Table(
     Column("page_id", BigInteger, nullable=False),
     at_("first_seen"),
     Column("deleted_at", TS),
-    UniqueConstraint("platform", "origin", "native_id"),
+    UniqueConstraint("native_id", "platform", "origin", name="mentions_key"),
 )
 # Beside the unique key no index begins with the platform: the planner would read all of a platform to find a few ids.
 Index("mentions_author", mentions.c.author_id, mentions.c.platform)
@@ -252,7 +252,6 @@ digests = Table(  # the work queue: what is in it is pending
     Column("error", Text),
     at_("queued_at"),
 )
-Index("digests_suspect", digests.c.mention_id, postgresql_where=text("attempts >= 2"))
 
 verdicts = Table(
     "verdicts",
@@ -378,7 +377,7 @@ identities = Table(
     text_("source"),
     at_("first_seen"),
     text_("mark"),  # shared, junk, bot: nobody is linked or proposed by it
-    UniqueConstraint("kind", "platform", "origin", "native_id"),
+    UniqueConstraint("native_id", "platform", "kind", "origin", name="identities_key"),
 )
 Index("identities_handle", text("lower(handle)"), identities.c.platform)
 Index("identities_value", identities.c.native_id, identities.c.kind)
