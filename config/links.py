@@ -78,6 +78,16 @@ def check(book: Book, entries: Entries, vendors: bool) -> None:
     if book.whole:  # what stands in a file that cannot be read is not missing
         _references(book, vendors)
     reach.check(book, entries)
+    _scorer(book)
+
+
+def _scorer(book: Book) -> None:
+    from config.bench import scorer_names  # here, since bench reads the same models
+
+    settings = book.sections.get("settings")
+    node = settings.get("scorer") if settings is not None else None
+    if node is not None and isinstance(node.value, str) and node.value not in scorer_names():
+        book.complain(node, f'no scorer is named "{node.value[:60]}"', nearest(node.value, scorer_names()))
 
 
 def places(book: Book) -> dict[str, Complaint]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from config.base import Model, Names, seconds
 from config.work import Automation, BusinessHours, Casework, Macro, Route, Survey, TicketField
 from domain.nouns import Priority
+from domain.paging import Paging
 from domain.rules import Account, Intent, Judgement, Rule, ServiceLevel, SpikeRule, Topic
 
 MIN_INTERVAL = 1
@@ -186,6 +187,7 @@ class Config(Model):
     )
     desks: tuple[Target, ...] = Field(default=(), description="Who receives tickets besides our own inbox.")
     alerts: tuple[Target, ...] = Field(default=(), description="Where flags are sent.")
+    paging: Paging = Field(default_factory=Paging, description="Who is told of a flag, when, and who next.")
     settings: Settings = Field(default_factory=Settings, description="What holds for the whole deployment.")
     calendars: tuple[BusinessHours, ...] = Field(default=(), description="When teams are there, for service levels.")
     fields: tuple[TicketField, ...] = Field(default=(), description="Fields of your own on every ticket.")

@@ -29,9 +29,11 @@ CANDIDATES = tuple(_SPOKEN.split())
 _HINDI_ALONE = """
 aaj aap aapke abhi agar aisa apna apne apni baat bahut bhi diya gaya gya hai hain hua humko hoga hota hoti jab kab kabhi kaise karna karne
 karo karta karte kisi kiya koi kuch kya kyu kyun lekin liye mera mere meri mujhe nahi nahin nhi rahe raha rahi rha rhe sirf tera tere teri
-toh tum tumhara wala wale woh yaar yeh
+toh tum tumhara wala wale woh yaar yeh accha acha achha bhagwan bola bolo chahiye dekho desh dil dost ghar hamara hamare hamesha huye hone
+iske isko jaane jaan jaata jaise kaam karega karenge khush kyonki kyuki logo matlab milega paisa pyaar pyar saath sabko uska uske usko unka
+waise yaha zindagi hota hue jab tab tak apko aapko apka kaha jaha
 """
-_HINDI_TOO = "aa aur bhai hi ho hu hum hun ji ka kar ke ki ko mein par sab tha thi ye"
+_HINDI_TOO = "aa ab aur ek jo na ne se me bhai hi ho hu hum hun ji ka kar ke ki ko mein par sab tha thi ye"
 _ONLY_HINDI = frozenset(_HINDI_ALONE.split())
 _HINDI = _ONLY_HINDI.union(_HINDI_TOO.split())
 

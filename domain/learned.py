@@ -20,6 +20,7 @@ from domain.vader import Vader
 ENGLISH = frozenset(("en", "und", "hi"))
 SHOWN = 8  # words and pairs a receipt names; what the others add up to stands in one line
 DOUBT = 0.5  # by which an ironic text's evidence counts
+FAMILIAR = 0.7  # of a text's words must be known, when it is taken for a language that was not taught
 OTHERS = "(all others)"
 _NAMES = {
     HANDLE: "@…",
@@ -62,7 +63,8 @@ class Lexicon:
         own = {**self._own[ANY], **self._own.get(base, {}), **self._own.get(language, {})}
         under = self._lexicon if base == "en" else self._signs
         tokens = {form: value for word, value in own.items() for form in (glued(word) if " " in word else (word,))}
-        return Vader({**under, **tokens}, self._emoji), Phrases(own)
+        signs = {sign: f"{sign} " for sign in own if len(sign) == 1 and not sign.isalnum()}  # stands for itself
+        return Vader({**under, **tokens}, {**self._emoji, **signs}), Phrases(own)
 
 
 class EarmarkScorer:
@@ -72,16 +74,24 @@ class EarmarkScorer:
 
     def __init__(self, model: Model, lexicon: Lexicon, lexicon_hash: str) -> None:
         self.model, self._lexicon = model, lexicon
-        self.version, self.languages = model.version, model.languages
+        self.version = model.version
+        self.languages = frozenset[
+            str
+        ]()  # it sees for itself: what a detector takes for Malay may be Hindi it was taught
         self.lexicon_hash = lexicon_hash
         self._split = Splitter(model.words)
 
     def score(self, text: str, language: str = "und") -> Sentiment:
         """Label, compound (probability of positive less that of negative), probabilities, and what they rest on."""
         text = own_words(text)
-        hint, said = self.hint(text, language), self.model.read(self.pieces(text))
+        found = self.pieces(text)
+        if language not in self.model.languages and language != "und":
+            if self.model.coverage(found) < FAMILIAR:
+                return self._unscored(f"language-{language}")
+            language = "und"
+        hint, said = self.hint(text, language), self.model.read(found)
         if not hint.words and not self._knows(said):
-            return Sentiment("unscored", None, self.name, self.version, self.lexicon_hash, (), "no-scorable-words")
+            return self._unscored("no-scorable-words")
         dense = self._dense(hint)
         negative = self.model.bias[0] + said.negative + sum(part[1] for part in dense)
         positive = self.model.bias[1] + said.positive + sum(part[2] for part in dense)
@@ -99,6 +109,9 @@ class EarmarkScorer:
             chances,
             hint.compound,
         )
+
+    def _unscored(self, reason: str) -> Sentiment:
+        return Sentiment("unscored", None, self.name, self.version, self.lexicon_hash, (), reason)
 
     def pieces(self, text: str) -> list[str]:
         return pieces(text, self._split)

@@ -125,20 +125,20 @@ def packed(header: Mapping[str, Any], negative: bytes, positive: bytes, rarity: 
     sizes = {"slots": len(negative), "words": len(vocabulary)}
     head = json.dumps({**header, **sizes}, sort_keys=True, separators=(",", ":")).encode()
     body = len(head).to_bytes(4, "big") + head + negative + positive + rarity + vocabulary
-    return MAGIC + hashlib.sha256(body).digest() + zlib.compress(body, 9)
+    squeezed = zlib.compress(body, 9)
+    return MAGIC + hashlib.sha256(squeezed).digest() + squeezed
 
 
 def _opened(data: bytes) -> tuple[dict[str, Any], bytes, bytes, bytes, str]:
     if not data.startswith(MAGIC):
         raise BrokenModelError("this is not a model file")
     start = len(MAGIC) + 32
-    try:
-        unpacker = zlib.decompressobj()
-        body = unpacker.decompress(data[start:], LARGEST)
-    except zlib.error as error:
-        raise BrokenModelError(f"the model file is damaged: {error}") from None
-    if unpacker.unconsumed_tail or not unpacker.eof or hashlib.sha256(body).digest() != data[len(MAGIC) : start]:
+    if hashlib.sha256(data[start:]).digest() != data[len(MAGIC) : start]:
         raise BrokenModelError("the model file is damaged: its check sum differs")
+    unpacker = zlib.decompressobj()
+    body = unpacker.decompress(data[start:], LARGEST)
+    if unpacker.unconsumed_tail:
+        raise BrokenModelError("the model file is larger than any of ours")
     size = int.from_bytes(body[:4], "big")
     header = json.loads(body[4 : 4 + size])
     slots, at = header["slots"], 4 + size

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.learned import Lexicon
 from domain.nouns import Label, Rating, Sentiment
@@ -77,6 +77,24 @@ def feeling(scorer: Scorer, text: str, language: str, rating: Rating | None = No
     else:
         found = scorer.score(text, language)
     return rated(found, rating)
+
+
+def written(found: Sentiment) -> dict[str, Any]:
+    """The sentiment as a receipt keeps it; what a scorer does not give is left out."""
+    body: dict[str, Any] = {
+        "label": found.label,
+        "compound": found.compound,
+        "scorer": found.scorer,
+        "version": found.version,
+        "lexicon": found.lexicon,
+        "words": [list(pair) for pair in found.words],
+        "reason": found.reason,
+    }
+    if found.probabilities:
+        body["probabilities"] = list(found.probabilities)
+    if found.raw is not None:
+        body["raw"] = found.raw
+    return body
 
 
 def rated(found: Sentiment, rating: Rating | None) -> Sentiment:

@@ -8,6 +8,7 @@ outcome, on demand, since it judges many times.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from domain import sentiment as feelings
@@ -15,6 +16,7 @@ from domain.care import DEFAULT_INTENTS, DEFAULT_RULES
 from domain.conditions import Condition, Facts, conditions, feels, wants
 from domain.intent import NOTHING_HEARD, Heard, Listener
 from domain.language import Detector, language
+from domain.learning import Lesson, parts
 from domain.need import mood, weigh
 from domain.nouns import Mention, Outcome, Priority, Rating, Sentiment, Stored, Verdict
 from domain.rules import Judgement, Rule, Then
@@ -129,6 +131,8 @@ class Bench:
             for when in asked
         )
         self.versions = {"rules": judgement.version, "judge": JUDGE_VERSION}
+        if judgement.learned is not None:
+            self.versions["learned"] = judgement.learned.version
 
     def _for(self, intent: str) -> tuple[tuple[Line, tuple[Test, ...]], ...]:
         """The rules a mention of this intent may meet, in order."""
@@ -154,6 +158,16 @@ class Bench:
             return "repost", "This repeats another post, which is judged itself."
         return "", ""
 
+    def _learn(self, reading: Reading, heard: Heard) -> Callable[[float], list[tuple[str, float]]] | None:
+        learned = self.judgement.learned
+        return None if learned is None else partial(learned.shares, reading, heard)
+
+    def lesson(self, stored: Stored, scorer: Scorer, detect: Detector, ticket: bool) -> Lesson:
+        """A corrected mention as domain/learning.py takes it: the default's log-odds, whatever was learned before."""
+        facts = self.facts(stored, stored.mention, scorer, detect)
+        found = tuple(parts(Reading(stored.mention.text), facts.intent))
+        return Lesson(f"{stored.mention.platform}|{stored.mention.native_id}", found, facts.need.odds, ticket)
+
     def facts(self, stored: Stored, mention: Mention, scorer: Scorer, detect: Detector) -> Facts:
         text, rating = mention.text, mention.rating
         reading = Reading(text)
@@ -170,7 +184,7 @@ class Bench:
             frozenset(self.finder.find(reading)) if self.finder else frozenset(),
             stars,
             mention.attributed_to.followers if mention.attributed_to else None,
-            weigh(mention, reading, heard.cues, heard.spoken, mood(found, stars)),
+            weigh(mention, reading, heard.cues, heard.spoken, mood(found, stars), self._learn(reading, heard)),
             stored.standing,
             stored.age,
         )

@@ -7,8 +7,9 @@ word; here what a word means to its neighbours is worked out once per distinct t
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
+from itertools import compress
 from typing import NamedTuple
 
 from domain.vader_words import BOOST, BOOST_PAIRS, CONTEXT, IDIOM_KEYS, IDIOMS, NEGATE
@@ -43,8 +44,10 @@ class Token:
         self.negates = self.lower in NEGATE or "n't" in self.lower
         self.key = self.lower in IDIOM_KEYS
         self.turns = bool(self.boost) or self.negates or self.lower in ("no", "this", "least")
-        self.matters = self.scored or self.upper or self.key or self.lower == "but"
+        self.matters = self.upper or self.key or self.lower == "but"
 
+
+Tokens = Sequence[Token | None]
 
 _NOTHING = Token("", None)
 _SHOUTED = Token("", None)  # means nothing either, but counts as written in capitals
@@ -53,31 +56,32 @@ _EMPTY = Polarity(0.0, 0.0, 0.0, 0.0)
 _NEUTRAL = Polarity(0.0, 1.0, 0.0, 0.0)
 
 
-class _Tokens(dict[str, Token]):
-    """Raw token to its meaning; a word that means nothing shares one entry."""
+class _Tokens(dict[str, Token | None]):
+    """Raw token to its meaning; None for a word that means nothing, so that such words are passed over at the speed of C."""
 
     def __init__(self, lexicon: Mapping[str, float]) -> None:
         self.lexicon = lexicon
 
-    def __missing__(self, raw: str) -> Token:
+    def __missing__(self, raw: str) -> Token | None:
         word = raw.strip(_PUNCTUATION)
         if len(word) <= 2:
             word = raw
         token = Token(word, self.lexicon.get(word.lower()))
+        known: Token | None = token
         if token.valence is None and not (token.boost or token.negates or token.lower in CONTEXT):
-            token = _SHOUTED if token.upper else _NOTHING
+            known = _SHOUTED if token.upper else None
         if len(raw) <= 40:
             if len(self) >= _CACHED:
                 self.clear()
-            self[raw] = token
-        return token
+            self[raw] = known
+        return known
 
 
 class Vader:
     """The analyzer, over a lexicon and emoji descriptions in the formats of the stock package's two files."""
 
     def __init__(self, lexicon: Mapping[str, float], emoji: Mapping[str, str]) -> None:
-        self._tokens = _Tokens(lexicon)
+        self._meaning = _Tokens(lexicon).__getitem__
         self._emoji = {sign: text for sign, text in emoji.items() if len(sign) == 1}
         self._sign = _one_of(self._emoji)
         self._plain_ascii = not any(sign.isascii() for sign in self._emoji)
@@ -123,13 +127,16 @@ class Vader:
         if not (self._plain_ascii and text.isascii()):
             text = self._sign.sub(self._spell, text)
         text = text.strip()
-        tokens = [*map(self._tokens.__getitem__, text.split())]
+        tokens = [*map(self._meaning, text.split())]
         count = len(tokens)
-        places, loud, idioms, but = [], 0, False, -1
-        for place, token in enumerate(tokens):
+        places: list[tuple[int, Token, bool]] = []
+        loud, idioms, but, turn = 0, False, -1, -4
+        for place, token in zip(compress(range(count), tokens), filter(None, tokens), strict=False):
+            if token.scored:
+                places.append((place, token, place - turn < 4 or token.turns))
+            if token.turns:
+                turn = place
             if token.matters:
-                if token.scored:
-                    places.append(place)
                 if token.upper:
                     loud += 1
                 if token.key:
@@ -139,12 +146,13 @@ class Vader:
         if not places:
             return text, count, []
         capitals = 0 < loud < count
-        hits = []
-        for place in places:
-            token = tokens[place]
-            if token.lower == "kind" and place + 1 < count and tokens[place + 1].lower == "of":
+        hits: list[tuple[int, Token, float]] = []
+        for place, token, turned in places:
+            if token.key and token.lower == "kind" and place + 1 < count and _lower(tokens[place + 1]) == "of":
                 continue
-            hits.append((place, token, _valence(token, place, tokens, capitals, idioms)))
+            near = turned or idioms
+            value = _valence(token, place, tokens, capitals, idioms) if near else _own(token, capitals)
+            hits.append((place, token, value))
         return text, count, hits if but < 0 else _turned(hits, but)
 
     def _spell(self, match: re.Match[str]) -> str:
@@ -166,19 +174,25 @@ def _one_of(signs: Iterable[str]) -> re.Pattern[str]:
     return re.compile(f"[{low}{span}]") if low or span else re.compile(r"(?!)")
 
 
-def _valence(token: Token, at: int, tokens: list[Token], capitals: bool, idioms: bool) -> float:
+def _lower(token: Token | None) -> str:
+    return token.lower if token else ""
+
+
+def _own(token: Token, capitals: bool) -> float:
+    """A scored word's valence where no word before it says otherwise."""
+    value = token.valence or 0.0
+    if capitals and token.upper:
+        value += CAPITALS if value > 0 else -CAPITALS
+    return value
+
+
+def _valence(token: Token, at: int, tokens: Tokens, capitals: bool, idioms: bool) -> float:
     """A scored word's valence, given the three words before it (and two after, for idioms)."""
-    base = token.valence
-    assert base is not None
-    one = tokens[at - 1] if at else _NOTHING
-    two = tokens[at - 2] if at > 1 else _NOTHING
-    three = tokens[at - 3] if at > 2 else _NOTHING
-    value = base
-    if not (one.turns or two.turns or three.turns or token.turns or idioms):
-        if capitals and token.upper:
-            value += CAPITALS if value > 0 else -CAPITALS
-        return value
-    if token.lower == "no" and at + 1 < len(tokens) and tokens[at + 1].valence is not None:
+    base = value = token.valence or 0.0
+    one = (tokens[at - 1] if at else None) or _NOTHING
+    two = (tokens[at - 2] if at > 1 else None) or _NOTHING
+    three = (tokens[at - 3] if at > 2 else None) or _NOTHING
+    if token.lower == "no" and at + 1 < len(tokens) and (tokens[at + 1] or _NOTHING).valence is not None:
         value = 0.0  # negates the next word instead
     if one.lower == "no" or two.lower == "no" or (three.lower == "no" and one.lower in ("or", "nor")):
         value = base * NEGATION
@@ -218,9 +232,9 @@ def _boost(word: Token, value: float, capitals: bool) -> float:
     return amount
 
 
-def _idiom(value: float, at: int, tokens: list[Token]) -> float:
+def _idiom(value: float, at: int, tokens: Tokens) -> float:
     """Phrases that mean something else than their words, ending, lying or starting at the word."""
-    three, two, one, zero, *after = (token.lower for token in tokens[at - 3 : at + 3])
+    three, two, one, zero, *after = map(_lower, tokens[at - 3 : at + 3])
     for words in ((one, zero), (two, one, zero), (two, one), (three, two, one), (three, two)):
         if words in IDIOMS:
             value = IDIOMS[words]
