@@ -4,11 +4,14 @@ After quiet, what is stored is what can be seen, each once and in its last versi
 its stand-in (town/stands.py) and needs nothing here.
 """
 
+import gc
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from connectors.inbound import reddit
+from tests.support import wait_until
 from tests.timeline import TOLD, Day, visible
 
 pytest_plugins = ["tests.town_fixtures"]
@@ -23,3 +26,18 @@ def test_after_quiet_everything_is_there_once(name: str, seed: int, day: Callabl
     lived.quiet()
     lived.check()
     print(f"{name} {seed}: {len(visible(lived.stand))} shown, {lived.kills} kills")
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_poll_leaves_no_connection_open(name: str, day: Callable[[str, int], Day]) -> None:
+    """Whatever circles a library holds them in: the collector does not come by for a while."""
+    lived = day(name, 0)
+    lived.poll()
+    before = psutil.Process().num_fds()
+    gc.disable()
+    try:
+        for _ in range(8):
+            assert lived.poll()
+        wait_until(lambda: psutil.Process().num_fds() <= before + 2, 5, lambda: f"{psutil.Process().num_fds()} open")
+    finally:
+        gc.enable()

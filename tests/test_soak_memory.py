@@ -29,8 +29,8 @@ pytest_plugins = ["tests.town_fixtures"]
 MINUTES = float(os.environ.get("EARMARK_SOAK_MINUTES", "30"))
 WINDOWS = 24  # of equal length, the second dozen is judged
 LOOK_SECONDS = 2.0
-CLIMB = 0.06  # of its own size a process may seem to grow by, from the first judged window to the last
-SLACK = 4.0  # megabytes it may in any case: an allocator's arena or two
+CLIMB = 0.02  # of its own size a process may seem to grow by, from the first judged window to the last
+SLACK = 3.0  # megabytes it may in any case: an allocator's arena or two
 SHIPPED = ("escalations", "rules", "settings", "topics")
 PAGES = ("/inbox", "/channels", "/status", "/flags", "/customers", "/metrics", "/readyz")
 
