@@ -1,7 +1,7 @@
 """The judge a configuration asks for: scorer, language detector and rules, bound. Files are read here, so that domain reads none."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -11,10 +11,12 @@ from config.models import Config
 from domain.explain import explain
 from domain.language import CANDIDATES, Classifier, Detector, detector, language
 from domain.learned import EarmarkScorer, Lexicon
+from domain.learning import Learned, Lesson
 from domain.model import Model
 from domain.nouns import Rating, Sentiment, Stored, Verdict
 from domain.rules import Judgement
 from domain.sentiment import Scorer, VaderScorer, feeling
+from domain.triage import bench as compiled
 from domain.triage import judge
 from domain.vader import read_emoji, read_lexicon
 
@@ -37,17 +39,22 @@ class Bench:
         """{"text", "change", "outcome"}: the smallest single change that gives another outcome, found by judging again."""
         return explain(stored, self.judgement, self.scorer, self.detect)
 
+    def lesson(self, stored: Stored, ticket: bool) -> Lesson:
+        """A corrected mention as domain/learning.py takes it."""
+        return compiled(self.judgement).lesson(stored, self.scorer, self.detect, ticket)
+
     def feel(self, text: str, hint: str | None = None, rating: Rating | None = None) -> tuple[str, Sentiment]:
         """(language, sentiment) of a text, without intent and triage; `hint` is the language its source names."""
         code, _ = language(text, hint, self.detect)
         return code, feeling(self.scorer, text, code, rating)
 
 
-def bench(config: Config) -> Bench:
-    """The judge for this configuration. Costs a second: keep it as long as the configuration is in force."""
+def bench(config: Config, learned: Learned | None = None) -> Bench:
+    """The judge for this configuration, and what corrections taught. Costs a second: keep it as long as the configuration is in force."""
     spoken = config.settings.language
     classifier = _classifier() if spoken == "auto" else None
-    return Bench(config.judgement(), scorer(config), detector(classifier, spoken))
+    judgement = replace(config.judgement(), learned=learned)
+    return Bench(judgement, scorer(config), detector(classifier, spoken))
 
 
 def scorer(config: Config) -> Scorer:

@@ -175,7 +175,7 @@ DEFAULT_RULES = (
     Rule(
         "trouble-in-short",
         When(
-            intent=("cancel", "complaint", "service"), sentiment=("negative", "neutral", "unscored"), need_at_least=0.2
+            intent=("cancel", "complaint", "service"), sentiment=("negative", "neutral", "unscored"), need_at_least=0.27
         ),
         Then("ticket", "normal"),
         "Something went wrong for a customer, said in few words.",

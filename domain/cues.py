@@ -127,4 +127,4 @@ BASE_NEED, BASE_URGENCY = -2.6, -2.4
 MOOD_NEED = (1.8, -1.6)  # what a mood that is surely negative, or surely positive, adds
 MOOD_URGENCY = (1.2, -0.6)
 ADDRESSED, TO_SUPPORT = 1.2, 0.6  # somebody is addressed by a handle; the handle is a help desk's
-DOUBLE_QUESTION, BRIEF, HAS_LINK, SHOUTED = 0.8, -0.5, -0.8, 0.2
+DOUBLE_QUESTION, BRIEF, HAS_LINK, SHOUTED = 0.8, -0.3, -0.8, 0.2

@@ -7,7 +7,7 @@ logistic function. The shares are kept for the receipt. Nothing here was fitted 
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain import cues
@@ -23,11 +23,13 @@ _DIRECT = frozenset(("email", "mail", "Email", "Review", "review"))
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """`value`: a person has to act, 0..1; `urgency`: soon, 0..1; `shares`: what made the value, in log-odds, largest first."""
+    """`value`: a person has to act, 0..1; `urgency`: soon, 0..1; `shares`: what made the value, in log-odds, largest first; `odds`: their
+    sum without what was learned."""
 
     value: float
     urgency: float
     shares: tuple[tuple[str, float], ...] = ()
+    odds: float = 0.0
 
 
 NO_NEED = Need(0.0, 0.0)
@@ -54,9 +56,10 @@ def weigh(
     groups: Mapping[str, Sequence[str]],
     intents: Iterable[str],
     feels: tuple[float, float],
-    learned: Sequence[tuple[str, float]] = (),
+    learn: Callable[[float], list[tuple[str, float]]] | None = None,
 ) -> Need:
-    """`groups`: cue name → its words found; `intents`: those some word spoke for; `learned`: shares of a deployment's model."""
+    """`groups`: cue name → its words found; `intents`: those some word spoke for; `learn`: a deployment's model, which is told the
+    log-odds so far and answers with its shares."""
     shares: list[tuple[str, float]] = []
     urgency = cues.BASE_URGENCY
     for name, words in groups.items():
@@ -71,10 +74,13 @@ def weigh(
     shares.append(("mood", cues.MOOD_NEED[0] * negative + cues.MOOD_NEED[1] * positive))
     urgency += cues.MOOD_URGENCY[0] * negative + cues.MOOD_URGENCY[1] * positive
     shares += built(mention, reading)
-    shares += learned
-    odds = cues.BASE_NEED + sum(share for _, share in shares)
+    odds = base = cues.BASE_NEED + sum(share for _, share in shares)
+    if learn is not None:
+        added = learn(base)
+        shares += added
+        odds += sum(share for _, share in added)
     told = sorted(((name, round(share, 3)) for name, share in shares if share), key=lambda pair: -abs(pair[1]))
-    return Need(round(logistic(odds), 4), round(logistic(urgency), 4), tuple(told))
+    return Need(round(logistic(odds), 4), round(logistic(urgency), 4), tuple(told), round(base, 4))
 
 
 def built(mention: Mention, reading: Reading) -> list[tuple[str, float]]:

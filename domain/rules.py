@@ -1,7 +1,7 @@
 """What an operator decides, as data: topics, triage rules, service levels, spike rules. Pure; validated in config."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from domain.nouns import Label, Outcome, Priority
 
@@ -143,7 +143,12 @@ class SpikeRule:
     threshold: float = 0.5
     share: float = 0.4
     silence: float = 3.0
-    signals: tuple[Literal["risk", "vip", "reach", "third-complaint", "mood", "promise"], ...] = ("risk", "vip", "reach", "third-complaint")
+    signals: tuple[Literal["risk", "vip", "reach", "third-complaint", "mood", "promise"], ...] = (
+        "risk",
+        "vip",
+        "reach",
+        "third-complaint",
+    )
     followers: int = 100_000
     alerts: tuple[str, ...] = ()
     __pydantic_config__ = _STRICT
@@ -162,3 +167,4 @@ class Judgement:
     lexicon: dict[str, float] = field(default_factory=dict)
     teams: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name, examples: where a rule names no team
     team_confidence: float = 0.5
+    learned: Any = None  # domain.learning.Learned, which stands above this page

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from storage import audit
+from storage import audit, corrections
 from storage.ledger import one, rows
 from storage.users import User
 from storage.views import PAGE
@@ -90,13 +90,15 @@ def decide(connection: Connection, user: User, mention_id: int, version: int, ou
     ).rowcount
     if not taken:
         return False
+    corrections.add(connection, user.actor, mention_id, version, outcome=outcome)
     if outcome == "ticket":
-        _file_again(connection, mention_id)
+        file_again(connection, mention_id)
     audit.append(connection, user.actor, f"review.{outcome}", f"mention:{mention_id}", {"version": version})
     return True
 
 
-def _file_again(connection: Connection, mention_id: int) -> None:
+def file_again(connection: Connection, mention_id: int) -> None:
+    """Queue a mention as a new version: filing honours what a person decided."""
     connection.execute(
         text(
             "WITH bumped AS (UPDATE mentions SET version = version + 1 WHERE id = :id RETURNING id, version) "

@@ -14,6 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import structlog
+from sqlalchemy import Connection
+
 import config
 from config.bench import bench
 from config.secrets import SecretError
@@ -23,14 +26,17 @@ from connectors import inbound, outbound
 from connectors.contract import Context, Inbound, Outbound, Policy
 from connectors.errors import Transient
 from connectors.several import Several, expand
+from domain.learning import Learned
 from domain.query import tree
 from domain.query_tree import either
 from domain.rules import Topic
-from storage import configurations
+from storage import configurations, learning
 from storage.ledger import Ledger
 from workers import services
 from workers.digest import Desk, Desktop
 from workers.poll import Watched
+
+log = structlog.get_logger()
 
 REFRESH_SECONDS = 2.0
 
@@ -87,6 +93,8 @@ class House:
     _checked: float = 0.0
     _config: config.Config | None = None
     _desktop: Desktop | None = None
+    _taught: int = 0
+    _learned: Learned | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def config(self) -> config.Config:
@@ -101,6 +109,7 @@ class House:
     def _refresh(self) -> None:
         self._checked = time.monotonic()
         with self.ledger.begin() as connection:
+            self._learn(connection)
             if configurations.version(connection) == self._version:
                 return
             found = configurations.in_force(connection)
@@ -109,12 +118,25 @@ class House:
             self._version = found.id
             self._desktop = None
 
+    def _learn(self, connection: Connection) -> None:
+        """Take up a model that was put in force; a broken one is refused, and what is in force here stays."""
+        version = learning.version(connection)
+        if version == self._taught:
+            return
+        try:
+            self._learned = learning.in_force(connection)
+        except ValueError as error:
+            log.error("learned model refused", model=version, error=str(error))
+        else:
+            self._desktop = None
+        self._taught = version
+
     def desktop(self) -> Desktop:
         """What the digest step needs, made anew when the configuration changed."""
         current = self.config()
         with self._lock:
             if self._desktop is None:
-                self._desktop = desktop(current)
+                self._desktop = desktop(current, self._learned)
             return self._desktop
 
     def context(self) -> Context:
@@ -188,10 +210,10 @@ def policies() -> dict[str, Policy]:
     return {module.PLATFORM: module.POLICY for module in modules}
 
 
-def desktop(current: config.Config) -> Desktop:
+def desktop(current: config.Config, learned: Learned | None = None) -> Desktop:
     levels = {level.priority: level for level in (*DEFAULT_LEVELS, *current.service_levels) if not level.team}
     return Desktop(
-        judge=bench(current).judge,
+        judge=bench(current, learned).judge,
         topics=tuple(topic.name for topic in current.topics),
         levels=levels,
         desks=tuple(Desk(desk.name, desk.when.teams, desk.when.priorities) for desk in current.desks if desk.enabled),

@@ -9,6 +9,7 @@ from console.cli import (
     doctor,
     filters,
     judging,
+    learning,
     linkage,
     merging,
     people,
@@ -30,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (serve, channels, doctor, filters, judging, settings, proof, people, tokens, linkage, backup):
+for part in (serve, channels, doctor, filters, judging, settings, proof, people, tokens, linkage, backup, learning):
     app.registered_commands += part.app.registered_commands
     app.registered_groups += part.app.registered_groups
 people.known.registered_commands += merging.app.registered_commands

@@ -1,6 +1,5 @@
 """A series scored as it comes (`earmark detect`), and the receipt of a verdict (`earmark explain`)."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
@@ -67,18 +66,18 @@ def explain(
     import config
     from config.bench import bench
     from console.cli.common import ledger
-    from storage import configurations, digests, state
+    from storage import judged
 
     with ledger().read() as connection:
-        found = state.receipt(connection, mention)
-        stored = digests.load(connection, [mention]).get(mention)
-        current = configurations.in_force(connection)
-    if found is None or stored is None or current is None:
+        found = judged.judged(connection, [mention]).get(mention)
+        document = judged.document(connection, found.configuration) if found else None
+        learned = judged.model(connection, found.learned) if found else None
+    if found is None or document is None:
         fail(f"mention {mention} has no verdict", "`earmark status` shows what waits")
-    receipt = json.loads(found["body"])
-    receipt["counterfactual"] = bench(config.load_document(current.document)).explain(stored)
+    receipt = dict(found.receipt)
+    receipt["counterfactual"] = bench(config.load_document(document), learned).explain(found.stored)
     if as_json:
-        show_json({"mention": mention, "outcome": found["outcome"], "reason": found["reason"], **receipt})
+        show_json({"mention": mention, "outcome": found.outcome, "reason": found.reason, **receipt})
         return
     typer.echo(f"{found['outcome']} ({found['reason']})")
     for sentence in receipt.get("reasons", []):

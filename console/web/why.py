@@ -1,4 +1,4 @@
-"""What would have changed a verdict: judged again on demand, under the configuration in force."""
+"""What would have changed a verdict: judged again on demand, under the configuration and model it was judged with."""
 
 import threading
 from collections.abc import Iterable
@@ -7,30 +7,36 @@ from sqlalchemy import Connection
 
 import config
 from config.bench import Bench, bench
-from storage import configurations, digests
+from storage import judged
 
 MOST = 5  # mentions a page explains; each is judged many times
+BENCHES = 4  # judges kept: the configuration in force and its predecessors
 
 
 class Why:
-    """Keeps the judge of the configuration in force."""
+    """Keeps the judges of the newest configurations asked for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made: tuple[int, Bench] | None = None
+        self._made: dict[tuple[int, str], Bench] = {}
 
-    def _bench(self, connection: Connection) -> Bench | None:
+    def _bench(self, connection: Connection, found: judged.Judged) -> Bench | None:
+        key = (found.configuration, found.learned)
         with self._lock:
-            version = configurations.version(connection)
-            if self._made is None or self._made[0] != version:
-                found = configurations.in_force(connection)
-                self._made = (version, bench(config.load_document(found.document))) if found else None
-            return self._made[1] if self._made else None
+            if key not in self._made:
+                document = judged.document(connection, found.configuration)
+                if document is None:
+                    return None
+                while len(self._made) >= BENCHES:
+                    del self._made[next(iter(self._made))]
+                self._made[key] = bench(config.load_document(document), judged.model(connection, found.learned))
+            return self._made[key]
 
     def sentences(self, connection: Connection, mention_ids: Iterable[int]) -> dict[int, str]:
         """Mention id → the smallest single change that would have led to another outcome, in words."""
-        judge = self._bench(connection)
-        if judge is None:
-            return {}
-        stored = digests.load(connection, list(mention_ids)[:MOST])
-        return {id_: str(judge.explain(item)["text"]) for id_, item in stored.items() if not item.settled}
+        told = {}
+        for id_, found in judged.judged(connection, list(mention_ids)[:MOST]).items():
+            judge = self._bench(connection, found) if found.reason != "person" else None
+            if judge is not None:
+                told[id_] = str(judge.explain(found.stored)["text"])
+        return told
