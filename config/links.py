@@ -14,7 +14,7 @@ from domain.nouns import INTENTS
 _NAME = re.compile(r"[^\W_][\w.-]{0,62}")
 _NAMED = (
     "topics", "intents", "rules", "teams", "channels", "escalations",
-    "calendars", "fields", "macros", "routing", "automations", "surveys",
+    "calendars", "fields", "macros", "routing", "automations", "surveys", "contacts",
 )  # fmt: skip
 _TARGETS = ("desks", "alerts")
 _LINKS = (

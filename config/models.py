@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from config.base import Model, Names, seconds
+from config.contacts import ContactSource, Summary
 from config.work import Automation, BusinessHours, Casework, Macro, Route, Survey, TicketField
 from domain.nouns import Priority
 from domain.paging import Paging
@@ -154,6 +155,9 @@ class Settings(Model):
         description="When a secret is missing: stop refuses the configuration, skip runs without the channel or desk.",
     )
     login: Login = Field(default_factory=Login, description="How people come in.")
+    summary: Summary = Field(
+        default_factory=Summary, description="Who writes the summary of prior contacts on a ticket."
+    )
     retention: Retention = Field(
         default_factory=Retention, description="How long to keep what is only for looking things up."
     )
@@ -195,6 +199,9 @@ class Config(Model):
     routing: tuple[Route, ...] = Field(default=(), description="Which tickets go to whom, in order.")
     automations: tuple[Automation, ...] = Field(default=(), description="When this happens, do that.")
     surveys: tuple[Survey, ...] = Field(default=(), description="What customers are asked after a ticket.")
+    contacts: tuple[ContactSource, ...] = Field(
+        default=(), description="Systems that tell us of touchpoints by webhook."
+    )
     casework: Casework = Field(default_factory=Casework, description="House rules of working on tickets.")
 
     def document(self) -> dict[str, Any]:

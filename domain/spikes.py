@@ -1,295 +1,156 @@
-"""When talk spikes: a streaming detector over counts per minute, and what it says about a stored series. Pure, no look-ahead.
+"""When a series raises a flag: the detector over `domain/board.py`, with the hold that tells one event once. Pure, no look ahead.
 
-The sum of the last minutes is held against the same sum over the trailing days: how far it stands beyond their 99th percentile,
-measured by how far the top percent usually stands beyond it, times how far it stands from the mean in standard deviations.
-Talk is bursty, so that standard deviations alone raise flags daily; `benchmarks/spikes.py` measures the choice.
+A peak is held: for 24 hours only what is higher still is news, and after a flag that is an update, not a second flag. After a return to
+what is usual, half of the held peak is news again: a second crisis of the day is not hidden by the first.
 """
 
 import math
-from bisect import bisect_left, insort
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import accumulate
-from typing import Literal, NamedTuple
 
-from domain.rules import SpikeRule
+import numpy as np
+from numpy.typing import NDArray
 
-VERSION = "tail-1"
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
-HOLD = timedelta(hours=24)  # for how long `detect` answers only to what is higher still
-FOLD = 5  # minutes between two sums that are remembered
-DETAIL = timedelta(days=2)  # how far back a replay looks minute by minute
-ENOUGH = 6  # remembered sums that tell a median
-HALF = 4.3  # the raw score that is 0.5
-SHORT_HALF = 3.5  # the same while the history is short
-SEVERE = (0.75, 0.9)
+from domain.board import BIN, DAY, KEEP, MINUTE, Board, Look, fraction
+from domain.series import Floats
 
-Flag = Literal["open", "update", "close"]
-Gap = tuple[datetime, datetime | None]
+VERSION = "tails-2"
+HOLD = DAY
+HOUR = timedelta(hours=1)
+REST = timedelta(minutes=15)  # of a usual sum on the next longer scale
+FADE = 0.5
+NEVER = -(10**9)
 
 
-class Reading(NamedTuple):
-    """What one more minute showed. `excess` is the window's sum beyond the threshold, the sum at which a flag would open."""
+class Hold:
+    """The peaks of the last 24 hours of many series on each scale, by the hour, and whether a flag of them was raised."""
 
-    score: float
-    threshold: float
-    baseline: float
-    excess: float
-    flag: Flag | None
+    def __init__(self, size: int, scales: int, bin_: timedelta = BIN) -> None:
+        self.hour = max(1, HOUR // bin_)  # bins in a slot
+        self.slots = max(1, HOLD // (self.hour * bin_))
+        self.rest = max(1, REST // bin_)
+        self.slot = 0
+        self.peaks = np.zeros((size, scales, self.slots), np.float32)
+        self.faded = np.zeros((size, scales, self.slots), np.float32)  # what is left of peaks before the last rest
+        self.told = np.full((size, scales), NEVER, np.int64)  # the slot of the last flag
 
+    def move(self, to: int, quiet: NDArray[np.int64]) -> None:
+        """The clock goes on to bin `to`; `quiet`: for how many bins each series has been usual on each scale."""
+        slot = to // self.hour
+        for passed in range(max(self.slot + 1, slot - self.slots + 1), slot + 1):
+            self.peaks[:, :, passed % self.slots] = self.faded[:, :, passed % self.slots] = 0.0
+        self.slot = max(self.slot, slot)
+        over = (quiet >= self.rest) & ((self.told != NEVER) | (quiet == self.rest))
+        if over.any():
+            self.faded[over] = np.maximum(self.faded[over], FADE * self.peaks[over])
+            self.peaks[over] = 0.0
+            self.told[over] = NEVER
 
-@dataclass(slots=True)
-class History:
-    """The sums remembered: in order of age, and sorted. Bounded."""
+    def news(self, raw: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(beats what is held, belongs to an event that was told already), per series and scale; remembers the peaks."""
+        held = np.maximum(self.peaks, self.faded).max(axis=2)
+        at = self.slot % self.slots
+        self.peaks[:, :, at] = np.maximum(self.peaks[:, :, at], raw)
+        return raw.astype(np.float32) > held, self.told > self.slot - self.slots
 
-    keep: int
-    aged: deque[float] = field(default_factory=deque)
-    ranked: list[float] = field(default_factory=list)
-    total: float = 0.0
-    squares: float = 0.0
-    tail: tuple[float, float] | None = None
-
-    def add(self, value: float) -> None:
-        if len(self.aged) >= self.keep:
-            old = self.aged.popleft()
-            del self.ranked[bisect_left(self.ranked, old)]
-            self.total -= old
-            self.squares -= old * old
-        self.aged.append(value)
-        insort(self.ranked, value)
-        self.total += value
-        self.squares += value * value
-        self.tail = None
-
-    def fill(self, values: Sequence[float]) -> None:
-        """Remember many at once, instead of what was."""
-        self.aged = deque(values[-self.keep :])
-        self.ranked = sorted(self.aged)
-        self.total, self.squares, self.tail = sum(self.ranked), sum(v * v for v in self.ranked), None
-
-    def __len__(self) -> int:
-        return len(self.aged)
-
-    @property
-    def median(self) -> float:
-        return self.ranked[len(self.ranked) // 2] if self.ranked else 0.0
-
-    def tail_of(self, share: float = 0.99) -> tuple[float, float]:
-        """(the percentile, the mean excess of what lies beyond it)."""
-        if self.tail is None:
-            at = min(len(self.ranked) - 1, int(share * len(self.ranked)))
-            border, beyond = self.ranked[at], self.ranked[at + 1 :]
-            self.tail = border, sum(beyond) / len(beyond) - border if beyond else 0.0
-        return self.tail
-
-    def spread(self) -> tuple[float, float]:
-        mean = self.total / len(self.aged)
-        return mean, math.sqrt(max(0.0, self.squares / len(self.aged) - mean * mean))
+    def tell(self, which: NDArray[np.bool_]) -> None:
+        """A flag was raised for these series."""
+        self.told[which] = self.slot
 
 
-class Spikes:
-    """One series under one rule. Feed it each minute in order; it keeps a window, a history and whether a flag stands."""
-
-    def __init__(self, rule: SpikeRule, step: timedelta = MINUTE) -> None:
-        self.rule = rule
-        self.window = max(1, round(rule.window * MINUTE / step))
-        self.fold = max(1, round(FOLD * MINUTE / step))
-        day = max(1, round(DAY / step / self.fold))
-        self.history = History(max(rule.baseline * day, 400))
-        self.mature = max(day, 100)
-        self.recent: deque[tuple[int, bool]] = deque(maxlen=self.window)
-        self.sum = 0
-        self.blind = 0  # minutes in the window that do not count
-        self.seen = 0
-        self.open = False
-        self.calm = 0
-        self.peak = 0
-
-    def update(self, minute: datetime, count: int, evaluable: bool = True, whole: bool = True) -> Reading:
-        """One more minute. One that is not evaluable neither feeds the baseline nor raises a flag.
-
-        One that is not whole, since some channel could not be read, may still raise: its count is a lower bound. The minute
-        itself is not looked at; minutes come in order.
-        """
-        score, flag = self.step(count, evaluable, whole)
-        border = self.border()
-        return Reading(score, border, self.history.median, self.sum - border, flag)
-
-    def step(self, count: int, evaluable: bool = True, whole: bool = True) -> tuple[float, Flag | None]:
-        """The same without the threshold, which takes a search."""
-        self._push(count if evaluable else 0, evaluable and whole)
-        score = round(self._score(self.sum), 4) if evaluable else 0.0
-        flag = self._flag(score) if evaluable else None
-        self.seen += 1
-        if self.seen % self.fold == 0 and not self.blind:
-            self.history.add(self.sum)
-        return score, flag
-
-    def _push(self, count: int, usable: bool) -> None:
-        if len(self.recent) == self.window:
-            old, old_usable = self.recent[0]
-            self.sum -= old
-            self.blind -= not old_usable
-        self.recent.append((count, usable))
-        self.sum += count
-        self.blind += not usable
-
-    def _score(self, value: float) -> float:
-        """0 to 1; below the rule's floor nothing is unusual."""
-        history = self.history
-        if len(history) < self.mature:
-            usual = history.median if len(history) >= ENOUGH else max(history.median, self.rule.floor / 3)
-            ratio = (value + 1) / (usual + 3)
-            return ratio / (ratio + SHORT_HALF) if value > usual else 0.0
-        border, beyond = history.tail_of()
-        if value <= border:
-            return 0.0
-        mean, deviation = history.spread()
-        raw = math.sqrt((value - border) / (beyond + 1) * (value - mean) / (deviation + 1))
-        return raw / (raw + HALF)
-
-    def border(self) -> float:
-        """The sum at which a flag opens, found by halving: the score grows with the sum."""
-        low, high = 0.0, float(max(self.rule.floor, 1))
-        while self._score(high) < self.rule.threshold and high < 1e9:
-            low, high = high, high * 2
-        if low == 0.0 or high >= 1e9:
-            return high
-        for _ in range(12):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._score(middle) < self.rule.threshold else (low, middle)
-        return round(high, 2)
-
-    def forget(self) -> None:
-        """Empty the window, keeping what is usual: what comes next is judged by itself."""
-        self.recent.clear()
-        self.sum = self.blind = self.calm = 0
-        self.open = False
-
-    def _flag(self, score: float) -> Flag | None:
-        if not self.open:
-            if score >= self.rule.threshold and self.sum >= self.rule.floor:
-                self.open, self.calm, self.peak = True, 0, self.sum
-                return "open"
-            return None
-        self.calm = self.calm + 1 if score < self.rule.threshold / 2 else 0
-        if self.calm >= 2 * self.window:
-            self.open = False
-            return "close"
-        if self.sum >= 1.5 * self.peak:
-            self.peak = self.sum
-            return "update"
-        return None
+def decide(
+    look: Look, hold: Hold, threshold: float | Floats, floor: float | Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """(score, whether to raise a flag) of each series. What does not beat the hold scores 0; what belongs to an event that was told, or
+    is below the floor, half."""
+    fresh, told = hold.news(look.raw)
+    score = np.where(fresh, fraction(look.raw), 0.0)
+    low = look.x < np.asarray(floor).reshape(-1, 1)
+    strong = (score >= np.asarray(threshold).reshape(-1, 1)) & ~low & ~told
+    flags = np.asarray(strong.any(axis=1))
+    hold.tell(flags)
+    loud = np.where(strong, score, 0.0).max(axis=1)
+    return np.where(flags, loud, np.where(told | low, score / 2, score).max(axis=1)), flags
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a series stands at its last whole minute `at`: since when a flag is open, if one is, and the numbers behind it."""
+class Reader:
+    """One series read row by row from a file, whatever its step from a minute to a day.
 
-    at: datetime
-    opened: datetime | None
-    count: int
-    baseline: float
-    threshold: float
-    score: float
-    severity: int
-
-
-def replay(
-    rule: SpikeRule,
-    seen: Mapping[datetime, int],
-    now: datetime,
-    gaps: Sequence[Gap] = (),
-    armed: datetime | None = None,
-) -> Standing:
-    """Run the detector over stored counts up to the last whole minute before `now`.
-
-    Minutes in a gap are known in part: they may raise a flag and do not count as quiet. What was published before `armed`
-    is backfill: it tells what is usual and raises nothing. Only the last two days are looked at minute by minute.
+    A row that is not later than the one before is not counted and scores 0. One more than fourteen days later than the one before it is
+    believed once a second row follows it, and the series begins anew; until then it is taken for a clock that jumped. A step without a
+    row, and a value that is no count, are not evaluable: they are neither zero nor usual, and raise nothing.
     """
-    end = now.replace(second=0, microsecond=0)
-    counted = [minute for minute, count in seen.items() if count and minute < end]
-    first = min(counted, default=end - MINUTE)
-    start = max(first, end - DETAIL)
-    blind = _minutes_of(gaps, first, end)
-    spikes = Spikes(rule)
-    spikes.history.fill(_sums(seen, first, start, blind, spikes.window))
-    opened: datetime | None = None
-    score, ticks = 0.0, (end - start) // MINUTE
-    for tick in range(ticks):
-        minute = start + tick * MINUTE
-        whole = minute not in blind
-        if armed is not None and minute < armed:
-            _remember(spikes, seen.get(minute, 0), whole)
-            continue
-        if armed is not None and minute - MINUTE < armed:
-            spikes.forget()
-        score, flag = spikes.step(seen.get(minute, 0), whole=whole)
-        if flag == "open":
-            opened = minute
-        elif flag == "close":
-            opened = None
-    severity = 1 + sum(score >= border for border in SEVERE)
-    return Standing(end - MINUTE, opened, spikes.sum, spikes.history.median, spikes.border(), score, severity)
+
+    def __init__(self, threshold: float = 0.5, floor: float = 1.0) -> None:
+        self.threshold, self.floor = threshold, floor
+        self._begin()
+
+    def _begin(self) -> None:
+        self.first: tuple[datetime, float] | None = None
+        self.before: datetime | None = None
+        self.leap: datetime | None = None
+        self.bin = BIN
+        self.board: Board | None = None
+        self.hold: Hold | None = None
+
+    def row(self, at: datetime, value: float) -> tuple[float, bool]:
+        """(score, flag) of the next row."""
+        if not self._believe(at):
+            return 0.0, False
+        if self.first is None:
+            self.first, self.before = (at, value), at
+            return 0.0, False
+        assert self.before is not None
+        step, self.before = at - self.before, at
+        if self.board is None:
+            self._measure(step)
+        elif MINUTE <= step < self.bin / 2 and self.bin > BIN:  # the first rows lied about the step
+            self._begin()
+            return self.row(at, value)
+        return self._judge(at, value)
+
+    def _believe(self, at: datetime) -> bool:
+        """Whether the row's time can be true; a leap is, when two rows agree on it."""
+        if self.before is None:
+            return True
+        if at - self.before > KEEP * DAY:
+            leapt, self.leap = self.leap, at
+            if leapt is None or not leapt < at <= leapt + KEEP * DAY:
+                return False
+            self._begin()
+            return True
+        if at > self.before:
+            self.leap = None
+            return True
+        return False
+
+    def _measure(self, step: timedelta) -> None:
+        """The second row tells the step."""
+        assert self.first is not None
+        self.bin = min(max(step, BIN), DAY)
+        self.board = Board(1, self.bin, cold=math.inf)
+        self.hold = Hold(1, len(self.board.scales), self.bin)
+        self.board.add(np.array([self.first[1]]))
+
+    def _judge(self, at: datetime, value: float) -> tuple[float, bool]:
+        assert self.first is not None
+        board, hold = self.board, self.hold
+        assert board is not None
+        assert hold is not None
+        slack = self.bin / 4 if self.bin > BIN else timedelta(0)  # a day of 23 hours is a day
+        before = board.now
+        board.move(max(board.now, (at - self.first[0] + slack) // self.bin), listened=False)
+        if board.now > before:
+            hold.move(board.now, board.quiet)
+        board.add(np.array([value]))
+        score, flag = decide(board.look(), hold, self.threshold, self.floor)
+        return round(float(score[0]), 4), bool(flag[0])
 
 
-def _remember(spikes: Spikes, count: int, whole: bool) -> None:
-    """A minute that only tells what is usual."""
-    spikes.step(count, whole=whole)
-    spikes.open = False
-
-
-def _minutes_of(gaps: Sequence[Gap], first: datetime, end: datetime) -> frozenset[datetime]:
-    """The minutes between `first` and `end` that lie in a gap; a gap without an end goes on."""
-    found: set[datetime] = set()
-    for since, until in gaps:
-        minute = max(since.replace(second=0, microsecond=0), first)
-        stop = min(until or end, end)
-        while minute < stop:
-            found.add(minute)
-            minute += MINUTE
-    return frozenset(found)
-
-
-def _sums(
-    seen: Mapping[datetime, int], first: datetime, start: datetime, blind: frozenset[datetime], window: int
-) -> list[float]:
-    """The window's sum each few minutes from `first` until `start`, without those that touch a gap."""
-    minutes = [first + tick * MINUTE for tick in range(max(0, (start - first) // MINUTE))]
-    counts = [0, *accumulate(seen.get(minute, 0) for minute in minutes)]
-    dark = [0, *accumulate(minute in blind for minute in minutes)]
-    ends = range(window, len(counts), FOLD)
-    return [float(counts[end] - counts[end - window]) for end in ends if dark[end] == dark[end - window]]
-
-
-def detect(rows: Iterable[tuple[datetime, float]], rule: SpikeRule | None = None) -> Iterator[tuple[float, bool]]:
-    """(score, flag) for each row of a series with any regular step from a minute to a day, in order, as it comes.
-
-    After a peak, only what is higher still scores for a day, and after a flag it scores half: one event is told once.
-    """
-    rule = rule or SpikeRule("detect", floor=1)
-    spikes: Spikes | None = None
-    held: deque[tuple[datetime, float]] = deque()
-    before: datetime | None = None
+def detect(
+    rows: Iterable[tuple[datetime, float]], threshold: float = 0.5, floor: float = 1.0
+) -> Iterator[tuple[float, bool]]:
+    """(score, flag) for each row of a series with any regular step from a minute to a day, in order, as it comes."""
+    reader = Reader(threshold, floor)
     for at, value in rows:
-        if spikes is None and before is not None and at > before:
-            spikes = Spikes(rule, min(max(at - before, MINUTE), DAY))
-        before = at
-        if spikes is None:
-            yield 0.0, False
-            continue
-        while held and held[0][0] <= at - HOLD:
-            held.popleft()
-        usable = math.isfinite(value)
-        score, _ = spikes.step(max(0, round(value)) if usable else 0, evaluable=usable)
-        if score <= 0 or len(spikes.history) < ENOUGH or any(peak >= score for _, peak in held):
-            yield 0.0, False
-            continue
-        told = any(peak >= rule.threshold for _, peak in held)
-        while held and held[-1][1] <= score:
-            held.pop()
-        held.append((at, score))
-        yield (score / 2, False) if told else (score, score >= rule.threshold and spikes.sum >= rule.floor)
+        yield reader.row(at, value)

@@ -1,5 +1,7 @@
-"""Series: what was said per minute of publication, and when a channel could not hear it."""
+"""Series: what was said per five minutes of publication, and when a channel could not hear it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,26 +11,33 @@ from storage import suppress
 from storage.ledger import rows
 
 
-def series(connection: Connection, topic: str, measure: str, since: datetime) -> dict[datetime, int]:
-    """minute → count over all platforms of a topic, as it was said while we listened; `:before` asks for the backfill."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A row of five minutes: the bin's number, what was heard live, and what had been published before we listened."""
+
+    topic: str
+    platform: str
+    measure: str
+    bin: int
+    live: int
+    before: int
+
+
+def bins(connection: Connection, since: datetime, until: datetime, armed: datetime) -> list[Counted]:
+    """Every series' bins in a time. What was published before `armed` is backfill: it tells what is usual and is not heard."""
     found = rows(
         connection,
-        "SELECT minute, sum(n)::int AS n FROM counts WHERE topic = :topic AND measure = :measure AND minute >= :since "
-        "GROUP BY minute HAVING sum(n) <> 0 ORDER BY minute",
-        topic=topic,
-        measure=measure,
+        """SELECT topic, platform, split_part(measure, chr(58), 1) AS measure,
+            floor(extract(epoch FROM minute) / 300)::bigint AS bin,
+            coalesce(sum(n) FILTER (WHERE strpos(measure, chr(58)) = 0), 0)::int AS live,
+            coalesce(sum(n) FILTER (WHERE strpos(measure, chr(58)) > 0 AND minute < :armed), 0)::int AS before
+        FROM counts WHERE minute >= :since AND minute < :until AND split_part(measure, chr(58), 1) IN ('all', 'negative')
+        GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0""",
         since=since,
+        until=until,
+        armed=armed,
     )
-    return {row["minute"]: row["n"] for row in found}
-
-
-def usual(connection: Connection, topic: str, measure: str, since: datetime, armed: datetime) -> dict[datetime, int]:
-    """The series with what was published before `armed` (a whole minute) filled in: from there on only what we heard live."""
-    live = series(connection, topic, measure, since)
-    for minute, n in series(connection, topic, f"{measure}:before", since).items():
-        if minute < armed:
-            live[minute] = live.get(minute, 0) + n
-    return live
+    return [Counted(**row) for row in found]
 
 
 def newest(connection: Connection) -> tuple[datetime | None, int]:
@@ -54,6 +63,49 @@ def gaps(connection: Connection, since: datetime) -> list[Any]:
         "WHERE g.filled_at IS NULL AND c.enabled AND coalesce(g.until, now()) >= :since ORDER BY g.since",
         since=since,
     )
+
+
+def voices(connection: Connection, topic: str, platform: str, negative: bool, since: datetime, until: datetime) -> Any:
+    """Who spoke in a window: distinct `authors`, their `reach` in followers, the commonest `intent`, the `platforms`, `reposts`."""
+    return rows(
+        connection,
+        """WITH said AS (SELECT m.id, m.platform, m.origin, m.author_id, v.intent, v.reason, i.followers FROM mentions m
+            JOIN verdicts v ON v.mention_id = m.id AND v.version = m.version
+            LEFT JOIN identities i ON i.id = v.identity_id
+            WHERE m.published >= :since AND m.published < :until AND m.deleted_at IS NULL
+            AND (CAST(:platform AS text) = '' OR m.platform = :platform)
+            AND EXISTS (SELECT 1 FROM sightings s WHERE s.mention_id = m.id AND :topic = ANY(s.topics))
+            AND v.reason <> 'own-account' AND (NOT :negative OR v.label = 'negative'))
+        SELECT count(DISTINCT (platform, origin, author_id)) FILTER (WHERE reason <> 'repost')::int AS authors,
+            count(*) FILTER (WHERE reason = 'repost')::int AS reposts,
+            coalesce((SELECT sum(f) FROM (SELECT max(coalesce(followers, 0)) AS f FROM said GROUP BY platform, origin, author_id) q), 0)::bigint AS reach,
+            coalesce(mode() WITHIN GROUP (ORDER BY intent) FILTER (WHERE reason <> 'repost'), '') AS intent,
+            coalesce(array_agg(DISTINCT platform), '{}') AS platforms,
+            min(id) AS first_id
+        FROM said""",
+        topic=topic,
+        platform=platform,
+        negative=negative,
+        since=since,
+        until=until,
+    )[0]
+
+
+def words(connection: Connection, topic: str, since: datetime, until: datetime, limit: int) -> Sequence[str]:
+    """The texts of a time, at most so many, the newest first: for terms that grew. An erasure waits until what is made of them is committed."""
+    suppress.share(connection)
+    found = rows(
+        connection,
+        """SELECT left(m.name || ' ' || m.content, 500) AS text FROM mentions m
+        WHERE m.published >= :since AND m.published < :until AND m.deleted_at IS NULL
+        AND EXISTS (SELECT 1 FROM sightings s WHERE s.mention_id = m.id AND :topic = ANY(s.topics))
+        ORDER BY m.published DESC LIMIT :limit""",
+        topic=topic,
+        since=since,
+        until=until,
+        limit=limit,
+    )
+    return [row["text"] for row in found]
 
 
 def samples(connection: Connection, topic: str, negative: bool, since: datetime, until: datetime, n: int) -> list[Any]:

@@ -32,12 +32,15 @@ def open_flag(
     peak: float,
     evidence: Any,
     kind: str = "spike",
+    scale: int = 10,
+    closed: bool = False,
 ) -> int | None:
     """Raise a flag; None when this window has one."""
     return connection.execute(
         text(
-            "INSERT INTO escalations (rule, series, window_start, kind, severity, peak, evidence, run_id) "
-            "VALUES (:rule, :series, :window, :kind, :severity, :peak, CAST(:evidence AS jsonb), :run) "
+            "INSERT INTO escalations (rule, series, window_start, kind, severity, peak, evidence, run_id, scale, state, closed_at) "
+            "VALUES (:rule, :series, :window, :kind, :severity, :peak, CAST(:evidence AS jsonb), :run, :scale, "
+            "CASE WHEN :closed THEN 'closed' ELSE 'open' END, CASE WHEN :closed THEN now() END) "
             "ON CONFLICT (rule, series, window_start) DO NOTHING RETURNING id"
         ),
         {
@@ -49,6 +52,8 @@ def open_flag(
             "peak": peak,
             "evidence": dumps(evidence),
             "run": run.id,
+            "scale": scale,
+            "closed": closed,
         },
     ).scalar()
 
@@ -68,3 +73,48 @@ def close_flag(connection: Connection, flag_id: int) -> None:
         text("UPDATE escalations SET state = 'closed', closed_at = now(), updated_at = now() WHERE id = :id"),
         {"id": flag_id},
     )
+
+
+def standing(connection: Connection) -> list[Any]:
+    """The newest flag of each rule and series that stands or closed in the last two days, locked in key order."""
+    return rows(
+        connection,
+        "SELECT * FROM escalations WHERE id IN (SELECT DISTINCT ON (rule, series) id FROM escalations "
+        "WHERE kind IN ('spike', 'share', 'silence', 'drift') AND series NOT LIKE 'channel/%' "
+        "AND (state = 'open' OR opened_at > now() - interval '2 days') ORDER BY rule, series, window_start DESC, id DESC) "
+        "ORDER BY id FOR UPDATE",
+    )
+
+
+def join_incident(connection: Connection, flag_id: int, topic: str) -> tuple[int, bool]:
+    """(the open incident of a topic, whether it was made now); the flag belongs to it from here on."""
+    found = connection.execute(
+        text(
+            "INSERT INTO incidents (topic) VALUES (:topic) ON CONFLICT (topic) WHERE closed_at IS NULL "
+            "DO UPDATE SET topic = EXCLUDED.topic RETURNING id, (xmax = 0) AS made"
+        ),
+        {"topic": topic},
+    ).one()
+    connection.execute(text("UPDATE escalations SET incident_id = :i WHERE id = :f"), {"i": found.id, "f": flag_id})
+    return int(found.id), bool(found.made)
+
+
+def end_incidents(connection: Connection) -> None:
+    """An incident is over when none of its flags stands."""
+    connection.execute(
+        text(
+            "UPDATE incidents i SET closed_at = now() WHERE closed_at IS NULL AND NOT EXISTS "
+            "(SELECT 1 FROM escalations f WHERE f.incident_id = i.id AND f.state = 'open')"
+        )
+    )
+
+
+def alone(connection: Connection) -> bool:
+    """One process at a time watches; False: somebody does."""
+    return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": 0x6561726D77}).scalar())
+
+
+def get(connection: Connection, flag_id: int) -> Any | None:
+    """One flag as it stands."""
+    found = rows(connection, "SELECT * FROM escalations WHERE id = :id", id=flag_id)
+    return found[0] if found else None

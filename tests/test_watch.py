@@ -6,10 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, text
 
-from domain.rules import SpikeRule
+import config
+from config.models import Target
+from domain.paging import Paging, Quiet, Route
+from domain.rules import SpikeRule, Topic
+from storage import pages
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
-from workers import watch
+from workers.lookout import Lookout
+from workers.watch import tick
 
 RULE = SpikeRule("negative-spike", floor=10, threshold=0.5)
 NOW = datetime(2026, 5, 4, 12, 0, 30, tzinfo=UTC)
@@ -19,8 +24,19 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Ledger]:
     made = Ledger(database_url)
+    LOOKOUTS.clear()
     with made.begin() as connection:
-        for table in ("counts", "channels", "gaps", "page_counters", "escalations", "outbox", "runs"):
+        for table in (
+            "counts",
+            "channels",
+            "gaps",
+            "page_counters",
+            "escalations",
+            "outbox",
+            "runs",
+            "pages",
+            "incidents",
+        ):
             connection.execute(text(f"TRUNCATE {table}"))
         connection.execute(
             text("INSERT INTO channels (name, kind, platform, since) VALUES ('talk', 'feed', 'feed', :since)"),
@@ -46,11 +62,15 @@ def quiet(connection: Connection, days: int = 9) -> None:
         say(connection, NOW - timedelta(minutes=30 * half_hours), 1)
 
 
-def look(ledger: Ledger, now: datetime) -> list[str]:
-    """One look at the series; what was owed by it."""
+CONFIG = config.Config(topics=(Topic("bank"),), escalations=(RULE,), alerts=(Target(name="hook", kind="stdout"),))
+LOOKOUTS: dict[str, Lookout] = {}
+
+
+def look(ledger: Ledger, now: datetime, current: config.Config = CONFIG, who: str = "a") -> list[str]:
+    """One look at every series; what was owed by it."""
     with ledger.begin() as connection:
         before = one(connection, "SELECT count(*) FROM outbox")
-        watch.look(connection, RULE, "bank", ["hook"], now, "test", "https://console.example")
+        tick(connection, LOOKOUTS.setdefault(who, Lookout()), current, now, who)
         found = rows(connection, "SELECT kind FROM outbox ORDER BY created_at, id OFFSET :n", n=before)
         return [row["kind"] for row in found]
 
@@ -149,11 +169,85 @@ def test_two_watchers_raise_one_flag(ledger: Ledger) -> None:
         quiet(connection)
         say(connection, NOW - MINUTE, 60)
     with ledger.begin() as first:
-        watch.look(first, RULE, "bank", ["hook"], NOW, "a", "")
-        with ledger.engine.connect() as second:  # began before the first committed
-            second.execute(text("SET lock_timeout = '300ms'"))
-            with pytest.raises(Exception, match="lock timeout"):
-                watch.look(second, RULE, "bank", ["hook"], NOW, "b", "")
-    with ledger.begin() as connection:
-        watch.look(connection, RULE, "bank", ["hook"], NOW, "b", "")
+        tick(first, Lookout(), CONFIG, NOW, "a")
+        with ledger.begin() as second:  # began before the first committed: it leaves the look to the first
+            tick(second, Lookout(), CONFIG, NOW, "b")
+    assert look(ledger, NOW, who="c") == []
     assert len(flags(ledger)) == 1
+
+
+def test_a_restart_tells_nothing_again(ledger: Ledger) -> None:
+    with ledger.begin() as connection:
+        quiet(connection)
+        say(connection, NOW - MINUTE, 60)
+    assert look(ledger, NOW) == ["flag.open"]
+    assert look(ledger, NOW + 3 * MINUTE, who="restarted") == []
+    assert look(ledger, NOW + timedelta(hours=2), who="again") == ["flag.close"]
+
+
+def test_a_gap_that_fills_is_judged_without_paging(ledger: Ledger) -> None:
+    with ledger.begin() as connection:
+        quiet(connection)
+        channel = one(connection, "SELECT id FROM channels")
+        connection.execute(
+            text("INSERT INTO gaps (channel_id, page_id, since, until, reason) VALUES (:c, 0, :s, :u, 'down')"),
+            {"c": channel, "s": NOW - timedelta(hours=5), "u": NOW - timedelta(hours=3)},
+        )
+    assert look(ledger, NOW) == []
+    with ledger.begin() as connection:
+        say(connection, NOW - timedelta(hours=4), 80)
+        connection.execute(text("UPDATE gaps SET filled_at = now()"))
+    assert look(ledger, NOW + MINUTE) == []
+    with ledger.begin() as connection:
+        found = rows(connection, "SELECT state, window_start, evidence FROM escalations")
+        held = rows(connection, "SELECT action, reason FROM pages")
+    assert [(f["state"], f["evidence"]["late"]) for f in found] == [("closed", True)]
+    assert abs(found[0]["window_start"] - (NOW - timedelta(hours=4))) < timedelta(minutes=6)
+    assert [(h["action"], h["reason"]) for h in held] == [("held", "the past was read late")]
+
+
+def test_every_suppression_is_a_row_and_the_next_level_is_told(ledger: Ledger) -> None:
+    routes = (Route(alerts=("hook",), then=("boss",), after=15),)
+    boss = Target(name="boss", kind="stdout")
+    current = CONFIG.model_copy(update={"paging": Paging(routes=routes), "alerts": (*CONFIG.alerts, boss)})
+    night = CONFIG.model_copy(update={"paging": Paging(quiet=Quiet("00:00-23:59", severity=11))})
+    with ledger.begin() as connection:
+        quiet(connection)
+        say(connection, NOW - MINUTE, 60)
+    assert look(ledger, NOW, night) == []
+    with ledger.begin() as connection:
+        assert [r["reason"] for r in rows(connection, "SELECT reason FROM pages")] == ["quiet hours 00:00-23:59 UTC"]
+        connection.execute(text("TRUNCATE escalations, pages, incidents"))
+    assert look(ledger, NOW, current, "b") == ["flag.open"]
+    assert look(ledger, NOW + 14 * MINUTE, current, "b") == []
+    assert look(ledger, NOW + 16 * MINUTE, current, "b") == ["flag.open"]
+    with ledger.begin() as connection:
+        assert [r["target"] for r in rows(connection, "SELECT target FROM pages ORDER BY id")] == ["hook", "boss"]
+
+
+def test_who_acknowledged_is_not_climbed_over(ledger: Ledger) -> None:
+    routes = (Route(alerts=("hook",), then=("hook",), after=15),)
+    current = CONFIG.model_copy(update={"paging": Paging(routes=routes)})
+    with ledger.begin() as connection:
+        quiet(connection)
+        say(connection, NOW - MINUTE, 60)
+    assert look(ledger, NOW, current) == ["flag.open"]
+    with ledger.begin() as connection:
+        flag = one(connection, "SELECT id FROM escalations")
+        assert pages.acknowledge(connection, flag, "user:1") == "user:1"
+        assert pages.acknowledge(connection, flag, "user:2") == "user:1"
+    assert look(ledger, NOW + 16 * MINUTE, current) == []
+    with ledger.begin() as connection:
+        assert one(connection, "SELECT reason FROM pages ORDER BY id DESC LIMIT 1") == "acknowledged"
+
+
+def test_platforms_of_a_topic_fold_under_one_incident(ledger: Ledger) -> None:
+    rule = SpikeRule("negative-spike", platforms=True)
+    current = CONFIG.model_copy(update={"escalations": (rule,)})
+    with ledger.begin() as connection:
+        quiet(connection)
+        say(connection, NOW - MINUTE, 60)
+    assert look(ledger, NOW, current) == ["flag.open"]
+    with ledger.begin() as connection:
+        assert one(connection, "SELECT count(DISTINCT incident_id) FROM escalations") == 1
+        assert one(connection, "SELECT count(*) FROM escalations") == 2

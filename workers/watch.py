@@ -1,221 +1,189 @@
-"""The watch step: hold each series against its rule, raise, update and close flags, and owe the alerts.
+"""The watch step: see where each series stands, raise, update and close flags, fold them, and decide who is told.
 
-The detector is domain's (`domain/spikes.py`); this page feeds it the counts with their gaps and files what it says.
+The detector is domain's (`domain/live.py`), what it needs is read by `workers/lookout.py`; this page files what it says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import structlog
 from sqlalchemy import Connection
 
 import config
-from domain import spikes
+from domain import severity, spikes, terms
+from domain.board import SCALES
+from domain.live import Standing
 from domain.rules import SpikeRule
-from storage import counts, escalations, outbox, runs
+from storage import counts, escalations, runs
 from storage.ledger import Ledger
+from workers import tell, urgent
+from workers.lookout import Key, Lookout, name
 
 log = structlog.get_logger()
 
 MINUTE = timedelta(minutes=1)
 SAMPLES = 5
+TEXTS = 300  # read for the terms that grew
+_LOOKOUTS: WeakKeyDictionary[Ledger, Lookout] = WeakKeyDictionary()
 
 
-def watch(ledger: Ledger, current: config.Config, worker: str) -> set[str]:
+@dataclass(slots=True)
+class Tick:
+    """One look at everything, in one transaction."""
+
+    connection: Connection
+    current: config.Config
+    now: datetime
+    worker: str
+    run: runs.Run | None = None
+    owed: set[str] = field(default_factory=set)
+
+    def running(self) -> runs.Run:
+        self.run = self.run or runs.start(self.connection, "watch", self.worker)
+        return self.run
+
+
+def watch(ledger: Ledger, current: config.Config, worker: str, now: datetime | None = None) -> set[str]:
     """Look at every series once; returns the targets that are owed an alert."""
-    now = datetime.now(UTC)
-    targets: set[str] = set()
-    alerts = [target.name for target in current.alerts if target.enabled]
-    for rule in current.escalations:
-        for topic in current.topics:
-            if rule.topics and topic.name not in rule.topics:
-                continue
-            wanted = [name for name in alerts if not rule.alerts or name in rule.alerts]
-            targets |= ledger.run(
-                lambda c, rule=rule, name=topic.name, wanted=wanted: look(
-                    c, rule, name, wanted, now, worker, current.settings.console_url
-                )
-            )
-    return targets
+    lookout = _LOOKOUTS.setdefault(ledger, Lookout())
+    try:
+        return ledger.run(lambda c: tick(c, lookout, current, now or datetime.now(UTC), worker))
+    except BaseException:
+        _LOOKOUTS.pop(ledger, None)  # what it remembers may be of a transaction that never was
+        raise
 
 
-def look(
-    connection: Connection,
-    rule: SpikeRule,
-    topic: str,
-    alerts: Sequence[str],
-    now: datetime,
-    worker: str,
-    console_url: str,
-) -> set[str]:
-    """One series of one rule: read the counts, let the detector run over them, act on where it stands now."""
-    since = (now - timedelta(days=rule.baseline)).replace(second=0, microsecond=0)
-    armed = (counts.armed_since(connection) or now).replace(second=0, microsecond=0)
-    seen = counts.usual(connection, topic, rule.measure, since, armed)
-    gaps = counts.gaps(connection, since)
-    standing = spikes.replay(rule, seen, now, [(gap["since"], gap["until"]) for gap in gaps], armed)
-    series = f"{topic}/{rule.measure}"
-    last = escalations.latest(connection, rule.name, series)
-    is_open = last is not None and last["state"] == "open"
-    if standing.opened is None:
-        if is_open:
-            return _close(connection, last, alerts, worker, console_url, standing)
+def tick(connection: Connection, lookout: Lookout, current: config.Config, now: datetime, worker: str) -> set[str]:
+    """One look. Whoever comes second leaves it to the first."""
+    if not escalations.alone(connection):
         return set()
-    if is_open:
-        return _update(connection, rule, topic, last, alerts, worker, console_url, standing)
-    if last is not None and last["closed_at"] is not None and last["closed_at"] >= standing.opened:
-        return set()  # late items changed the past of a flag that was closed: no second one
-    return _open(connection, rule, topic, series, alerts, worker, console_url, standing, gaps)
+    at = Tick(connection, current, now, worker)
+    flags = {(row["rule"], row["series"]): row for row in escalations.standing(connection)}
+    for rule, key, standing in lookout.tick(connection, current, now):
+        _act(at, rule, key, standing, flags.get((rule.name, name(key))))
+    for rule, key, when in lookout.missed:
+        _missed(at, rule, key, when)
+    urgent.look(at)
+    tell.due(at)
+    escalations.end_incidents(connection)
+    if at.run is not None:
+        runs.finish(connection, at.run)
+    return at.owed
 
 
-def _evidence(
-    connection: Connection, rule: SpikeRule, topic: str, standing: spikes.Standing, gaps: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    until = standing.at + MINUTE
-    start = until - timedelta(minutes=rule.window)
-    found = counts.samples(connection, topic, rule.measure == "negative", start, until, SAMPLES)
+def _act(at: Tick, rule: SpikeRule, key: Key, standing: Standing, last: Any | None) -> None:
+    if last is not None and last["state"] == "open":
+        scale = SCALES.index(last["scale"]) if last["scale"] in SCALES else 0
+        calm = standing.calm[min(scale, len(standing.calm) - 1)]
+        if calm >= max(timedelta(minutes=20), MINUTE * min(2 * last["scale"], 240)):
+            _close(at, last, standing)
+        elif standing.counts[min(scale, len(standing.counts) - 1)] >= 1.5 * last["peak"]:
+            _update(at, rule, key, last, standing, standing.counts[min(scale, len(standing.counts) - 1)])
+        return
+    if not standing.flag or (last is not None and _same(last, standing)):
+        return
+    _open(at, rule, key, standing)
+
+
+def _same(last: Mapping[str, Any], standing: Standing) -> bool:
+    """Whether the last flag was of this very event: talk has not been usual since it opened."""
+    return standing.rested is None or last["window_start"] >= standing.rested
+
+
+def evidence(at: Tick, rule: SpikeRule, key: Key, standing: Standing) -> dict[str, Any]:
+    """Counts against the baseline with the threshold, who spoke and where, terms that grew, samples, gaps, versions."""
+    topic, platform, measure = key
+    until = at.now.replace(second=0, microsecond=0)
+    start = until - timedelta(minutes=standing.scale)
+    negative = measure == "negative"
+    voices = counts.voices(at.connection, topic, platform, negative, start, until + MINUTE)
+    found = counts.samples(at.connection, topic, negative, start, until + MINUTE, SAMPLES)
+    day = timedelta(days=1)
+    said = counts.words(at.connection, topic, start, until + MINUTE, TEXTS)
+    before = counts.words(at.connection, topic, start - 7 * day, start, TEXTS)
+    samples = [{"mention_id": row["id"], **{k: row[k] for k in ("platform", "url", "author", "text")}} for row in found]
     return {
         "window": {"from": start.isoformat(), "to": until.isoformat()},
         "count": standing.count,
         "baseline": standing.baseline,
-        "threshold": standing.threshold,
+        "threshold": standing.border,
         "score": standing.score,
+        "minutes": standing.scale,
         "floor": rule.floor,
+        "authors": voices["authors"],
+        "reach": voices["reach"],
+        "reposts": voices["reposts"],
+        "intent": voices["intent"],
+        "platforms": list(voices["platforms"]),
+        "first_mention": voices["first_id"],
+        "terms": terms.grew(said, before),
+        "links": sorted({s["url"] for s in samples if s["url"]}),
         "detector": spikes.VERSION,
-        "samples": [
-            {"mention_id": row["id"], **{k: row[k] for k in ("platform", "url", "author", "text")}} for row in found
-        ],
-        "gaps": [
-            {
-                "channel": gap["channel"],
-                "since": gap["since"].isoformat() if gap["since"] else None,
-                "until": gap["until"].isoformat() if gap["until"] else None,
-                "reason": gap["reason"],
-            }
-            for gap in gaps
-        ],
+        "rule_version": at.current.hash[:12],
+        "samples": samples,
+        "gaps": gaps(at.connection, at.now - day),
     }
 
 
-def _open(
-    connection: Connection,
-    rule: SpikeRule,
-    topic: str,
-    series: str,
-    alerts: Sequence[str],
-    worker: str,
-    console_url: str,
-    standing: spikes.Standing,
-    gaps: Sequence[Mapping[str, Any]],
-) -> set[str]:
-    assert standing.opened is not None
-    run = runs.start(connection, "watch", worker)
-    evidence = {**_evidence(connection, rule, topic, standing, gaps), "notices": 1}
+def gaps(connection: Connection, since: datetime) -> list[dict[str, Any]]:
+    """What was not evaluable, in words a page can show."""
+    return [
+        {
+            "channel": gap["channel"],
+            "since": gap["since"].isoformat() if gap["since"] else None,
+            "until": gap["until"].isoformat() if gap["until"] else None,
+            "reason": gap["reason"],
+            "text": f"not evaluable {gap['since']:%H:%M} to {gap['until']:%H:%M}, {gap['channel']} was down"
+            if gap["since"] and gap["until"]
+            else f"not evaluable, {gap['channel']} is down",
+        }
+        for gap in counts.gaps(connection, since)
+    ]
+
+
+def _open(at: Tick, rule: SpikeRule, key: Key, standing: Standing) -> None:
+    shown = evidence(at, rule, key, standing)
+    if shown["authors"] < rule.authors:
+        log.info("flag held", rule=rule.name, series=name(key), reason="too few authors", authors=shown["authors"])
+        return
+    level = severity.severity(standing.score, standing.scale, shown["reach"], shown["authors"])
     flag = escalations.open_flag(
-        connection, run, rule.name, series, standing.opened, standing.severity, float(standing.count), evidence
-    )
+        at.connection, at.running(), rule.name, name(key), standing.at, level, standing.count, {**shown, "notices": 1},
+        scale=standing.scale,
+    )  # fmt: skip
     if flag is None:
-        return set()
-    owed = _owe(
-        connection, run, "flag.open", flag, 1, rule.name, series, standing.severity, evidence, alerts, console_url
-    )
-    runs.finish(connection, run)
-    log.warning("flag raised", flag_id=flag, rule=rule.name, series=series, severity=standing.severity)
-    return owed
+        return
+    log.warning("flag raised", flag_id=flag, rule=rule.name, series=name(key), severity=level)
+    _, made = escalations.join_incident(at.connection, flag, key[0])
+    tell.flag(at, "flag.open", flag, rule, key[0], name(key), level, shown, 1, folded=not made and bool(key[1]))
 
 
-def _update(
-    connection: Connection,
-    rule: SpikeRule,
-    topic: str,
-    last: Mapping[str, Any],
-    alerts: Sequence[str],
-    worker: str,
-    console_url: str,
-    standing: spikes.Standing,
-) -> set[str]:
-    """A flag that stands tells again only when it grew by half."""
-    if standing.count < 1.5 * last["peak"]:
-        return set()
-    run = runs.start(connection, "watch", worker)
+def _update(at: Tick, rule: SpikeRule, key: Key, last: Mapping[str, Any], standing: Standing, count: float) -> None:
+    """A flag that stands tells again when it grew by half."""
     n = int(last["evidence"].get("notices", 1)) + 1
-    gaps = counts.gaps(connection, standing.at - timedelta(minutes=rule.window))
-    evidence = {**_evidence(connection, rule, topic, standing, gaps), "notices": n}
-    severity = max(last["severity"], standing.severity)
-    escalations.update_flag(connection, last["id"], severity, float(standing.count), evidence)
-    owed = _owe(
-        connection,
-        run,
-        "flag.update",
-        last["id"],
-        n,
-        rule.name,
-        last["series"],
-        severity,
-        evidence,
-        alerts,
-        console_url,
-    )
-    runs.finish(connection, run)
-    return owed
+    shown = {**evidence(at, rule, key, standing), "notices": n}
+    level = max(last["severity"], severity.severity(standing.score, standing.scale, shown["reach"], shown["authors"]))
+    escalations.update_flag(at.connection, last["id"], level, count, shown)
+    tell.flag(at, "flag.update", last["id"], rule, key[0], last["series"], level, shown, n)
 
 
-def _close(
-    connection: Connection,
-    last: Mapping[str, Any],
-    alerts: Sequence[str],
-    worker: str,
-    console_url: str,
-    standing: spikes.Standing,
-) -> set[str]:
-    run = runs.start(connection, "watch", worker)
-    escalations.close_flag(connection, last["id"])
+def _close(at: Tick, last: Mapping[str, Any], standing: Standing) -> None:
+    escalations.close_flag(at.connection, last["id"])
     n = int(last["evidence"].get("notices", 1)) + 1
-    evidence = {**last["evidence"], "count": standing.count}
-    owed = _owe(
-        connection,
-        run,
-        "flag.close",
-        last["id"],
-        n,
-        last["rule"],
-        last["series"],
-        last["severity"],
-        evidence,
-        alerts,
-        console_url,
-    )
-    runs.finish(connection, run)
+    rule = next((r for r in at.current.escalations if r.name == last["rule"]), SpikeRule(last["rule"]))
+    topic = last["series"].partition("/")[0]
+    shown = {**last["evidence"], "count": standing.count}
+    tell.flag(at, "flag.close", last["id"], rule, topic, last["series"], last["severity"], shown, n)
     log.info("flag closed", flag_id=last["id"], rule=last["rule"], series=last["series"])
-    return owed
 
 
-def _owe(
-    connection: Connection,
-    run: runs.Run,
-    kind: str,
-    flag: int,
-    n: int,
-    rule: str,
-    series: str,
-    severity: int,
-    evidence: Mapping[str, Any],
-    alerts: Sequence[str],
-    console_url: str,
-) -> set[str]:
-    body = {
-        "id": flag,
-        "rule": rule,
-        "series": series,
-        "severity": severity,
-        "window": evidence["window"],
-        "count": evidence["count"],
-        "baseline": evidence["baseline"],
-        "threshold": evidence["threshold"],
-        "samples": evidence["samples"],
-        "url": f"{console_url}/flags/{flag}",
-    }
-    effects = [outbox.Effect(target, kind, f"em-f{flag}-{n}-{target}", body, escalation_id=flag) for target in alerts]
-    outbox.owe_many(connection, run, effects)
-    return {effect.target for effect in effects}
+def _missed(at: Tick, rule: SpikeRule, key: Key, when: datetime) -> None:
+    """A flag of a past that was read only now: written down as over, and nobody is told."""
+    shown = {"window": {"from": when.isoformat(), "to": (when + 5 * MINUTE).isoformat()}, "late": True,
+             "detector": spikes.VERSION, "gaps": gaps(at.connection, when), "notices": 0}  # fmt: skip
+    flag = escalations.open_flag(at.connection, at.running(), rule.name, name(key), when, 1, 0.0, shown, closed=True)
+    if flag is not None:
+        tell.flag(at, "flag.open", flag, rule, key[0], name(key), 1, shown, 1, late=True)

@@ -1,1 +1,33 @@
-"""Flags beyond the ledger: incidents, pages, acknowledgements, judgements, detector snapshots."""
+"""Flags beyond the ledger: incidents, and every page that was sent, held back or kept for the digest."""
+
+from sqlalchemy import BigInteger, Column, Index, Table, Text, text
+
+from storage.tables.base import TS, at_, id_, int_, metadata, text_
+
+incidents = Table(  # the flags of one topic at one time, folded
+    "incidents",
+    metadata,
+    id_(),
+    Column("topic", Text, nullable=False),
+    at_("opened_at"),
+    Column("closed_at", TS),
+    Column("ticket_id", BigInteger),  # the parent that lists the tickets it explains
+)
+Index("incidents_open", incidents.c.topic, unique=True, postgresql_where=text("closed_at IS NULL"))
+
+pages = Table(  # one row per decision to tell somebody or not; what is held back is a row as well
+    "pages",
+    metadata,
+    id_(),
+    Column("escalation_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # flag.open, flag.update, flag.close
+    text_("target"),  # empty: nobody is named
+    Column("action", Text, nullable=False),  # sent, digest, held
+    text_("reason"),  # quiet-hours, cool-down, snoozed, low-severity, late, backfill, no-route
+    int_("level"),
+    at_(),
+    Column("next_at", TS),  # when the next level is told unless somebody acknowledges
+    Column("done_at", TS),  # the next level was told, or the digest sent
+)
+Index("pages_flag", pages.c.escalation_id, pages.c.id)
+Index("pages_due", pages.c.next_at, postgresql_where=text("done_at IS NULL"))

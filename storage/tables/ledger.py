@@ -273,6 +273,7 @@ verdicts = Table(
     at_("decided_at"),
     Column("corrected", Text),  # a person's outcome; the verdict itself stays
 )
+Index("verdicts_run", verdicts.c.run_id, postgresql_using="brin", postgresql_with={"pages_per_range": 16})  # for the watch step
 Index("verdicts_review", verdicts.c.decided_at, postgresql_where=text("outcome = 'review' AND corrected IS NULL"))
 
 receipts = Table(
@@ -317,7 +318,9 @@ runs = Table(  # one row per transaction that filed something, written from what
     sum_("link_sum"),  # of ticket ids + mention ids
     sum_("entry_sum"),  # of entry ids + ticket ids + mention ids + versions
     sum_("outbox_sum"),  # of outbox ids + ticket ids + entry ids + escalation ids
+    Column("tallied", Boolean, nullable=False, server_default=text("false")),  # counted for dashboards
 )
+Index("runs_untallied", runs.c.id, postgresql_where=text("NOT tallied AND verdicts > 0"))
 
 traces = Table(  # what an erasure or a retention purge took away, counted, so that both sides still agree
     "traces",
@@ -510,6 +513,14 @@ escalations = Table(
     at_("updated_at"),
     Column("closed_at", TS),
     Column("run_id", BigInteger, nullable=False),
+    Column("acked_at", TS),
+    text_("acked_by"),
+    Column("snoozed_until", TS),
+    Column("judgement", Text),  # useful, noise, late
+    text_("judged_by"),
+    Column("judged_at", TS),
+    Column("incident_id", BigInteger),
+    int_("scale", 10),  # minutes that were summed when it opened
     UniqueConstraint("rule", "series", "window_start"),
 )
 
