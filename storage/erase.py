@@ -250,7 +250,7 @@ def _samples(connection: Connection, marked: Marks, since: datetime | None) -> N
 
 def _mentions(connection: Connection, ids: Sequence[int], actor: str, done: Erased) -> None:
     """The posts, and all that hangs on them."""
-    for table in ("payloads", "receipts", "versions", "digests"):
+    for table in ("payloads", "receipts", "versions", "digests", "copy_bands"):
         connection.execute(text(f"DELETE FROM {table} WHERE mention_id = ANY(:ids)"), {"ids": list(ids)})  # noqa: S608 our names
     connection.execute(
         text(
@@ -291,6 +291,7 @@ def forget_posts(connection: Connection, ids: Sequence[int]) -> None:
     for statement in (
         "DELETE FROM payloads WHERE mention_id = ANY(:ids)",
         "DELETE FROM versions WHERE mention_id = ANY(:ids)",
+        "DELETE FROM copy_bands WHERE mention_id = ANY(:ids)",
         "UPDATE receipts SET body = '{}' WHERE mention_id = ANY(:ids)",
         "UPDATE digests SET error = NULL WHERE mention_id = ANY(:ids)",
         "UPDATE dead_letters SET error = NULL WHERE kind = 'digest' AND ref_id = ANY(:ids)",
