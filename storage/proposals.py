@@ -42,9 +42,9 @@ def look(
         for link in match.propose(traces, cost, progress)
         if link.confidence >= LEAST
     ]
-    made = {"match": _keep(connection, alike, "match")}
-    made["text"] = _keep(connection, _named_in_texts(connection, unlinkable), "text")
-    made["case"] = _keep(connection, _same_case(connection, unlinkable), "case")
+    made = {"match": keep(connection, alike, "match")}
+    made["text"] = keep(connection, _named_in_texts(connection, unlinkable), "text")
+    made["case"] = keep(connection, _same_case(connection, unlinkable), "case")
     made["blocks_too_wide"] = cost.too_wide
     return made
 
@@ -159,7 +159,7 @@ def _same_case(connection: Connection, unlinkable: frozenset[str]) -> list[Propo
     ]  # fmt: skip
 
 
-def _keep(connection: Connection, found: Iterable[Proposed], source: str) -> int:
+def keep(connection: Connection, found: Iterable[Proposed], source: str) -> int:
     """Store what is new: two customers are a merge, a customer and an account without one are a link, two such accounts are nothing yet."""
     made: dict[tuple[int, int | None, int | None], dict[str, Any]] = {}
     for (a, ia), (b, ib), sure, evidence in found:

@@ -23,6 +23,7 @@ OPEN = {
     "/readyz",
     "/metrics",
     "/hooks/{channel}",
+    "/hooks/interactions/{source}",
 }  # what may be public, written down twice
 
 
@@ -36,9 +37,9 @@ def served(app: FastAPI) -> list[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    for name in ("number", "mention_id", "customer_id", "flag_id", "channel_id", "user_id", "act_id"):
+    for name in ("number", "mention_id", "customer_id", "flag_id", "channel_id", "user_id", "act_id", "other_id", "merge_id", "proposal_id"):
         path = path.replace("{" + name + "}", "987654")
-    return path.replace("{name}", "nothing").replace("{token}", "nothing")
+    return path.replace("{name}", "nothing").replace("{token}", "nothing").replace("{figure}", "volume")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The same pages for programs: read-only JSON under /api/v1, described by /api/v1/openapi.json."""
+"""The same pages for programs: read-only JSON under /api/v1, described with api_customers.py in /api/v1/openapi.json."""
 
 from datetime import UTC, datetime
 
@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from console.web import api_customers
 from console.web import flags as flag_pages
 from console.web.house import house
 from console.web.inbox import Wanted
@@ -46,7 +47,8 @@ class FlagDetail(BaseModel):
 
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(request: Request) -> dict[str, object]:
-    routes = [route for route in router.routes if getattr(route, "include_in_schema", False)]
+    every = [*router.routes, *api_customers.router.routes]
+    routes = [route for route in every if getattr(route, "include_in_schema", False)]
     return get_openapi(title="Earmark", version=request.app.version, routes=routes)
 
 

@@ -11,10 +11,28 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from console.web import admin, api, bulk, channels, customers, flags, hooks, inbox, login, ops, review, stream, ticket
+from console.web import (
+    admin,
+    api,
+    api_customers,
+    bulk,
+    channels,
+    customers,
+    flags,
+    hooks,
+    hooks_contacts,
+    inbox,
+    login,
+    mention,
+    ops,
+    review,
+    stream,
+    ticket,
+)
 from console.web.armour import BodyLimit, Headers
+from console.web.bearer import problem
 from console.web.guard import SAFE, LoginNeeded, guard
 from console.web.house import House
 from console.web.live import Live
@@ -66,7 +84,7 @@ def create_app(
     )
     app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
     app.state.live = live
-    for module in (login, stream, inbox, bulk, ticket, review, customers, flags, channels, admin, hooks, ops, api):
+    for module in (login, stream, inbox, bulk, ticket, mention, review, customers, flags, channels, dashboards, admin, hooks, hooks_contacts, ops, api, api_customers):
         app.include_router(module.router)
     app.add_exception_handler(LoginNeeded, _login_needed)
     app.add_exception_handler(HTTPException, _refused)
@@ -84,7 +102,7 @@ def _api(request: Request) -> bool:
 
 def _login_needed(request: Request, _: Exception) -> Response:
     if _api(request):
-        return JSONResponse({"detail": "Log in first."}, 401)
+        return problem(401, "Who are you?", "Log in first, or send a token.", {"www-authenticate": "Bearer"})
     if request.method not in SAFE or request.url.path == "/":
         return RedirectResponse("/login", 303)
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -105,12 +123,12 @@ def _not_understood(request: Request, error: Exception) -> Response:
 def _no_database(request: Request, error: Exception) -> Response:
     """Lost, restarting, busy or too slow an answer. The log names the kind of trouble; neither shows a query's values."""
     log.warning("database_trouble", path=request.scope.get("path"), error=type(error).__name__)
-    return JSONResponse({"detail": "The database does not answer."}, 503, {"retry-after": "5"})
+    return problem(503, TITLES[503], "The database does not answer.", {"retry-after": "5"})
 
 
 def _error(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     if _api(request) or status == 413:
-        return JSONResponse({"detail": detail}, status, headers)
+        return problem(status, TITLES.get(status, "Not possible"), detail, headers)
     answer = page(request, "error.html", code=status, title=TITLES.get(status, "Not possible"), detail=detail)
     answer.headers.update(headers or {})
     return answer

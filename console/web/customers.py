@@ -1,15 +1,22 @@
 """Customers: the list, and one profile with its identities, tickets and timeline over all channels."""
 
-from fastapi import APIRouter, HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
 
+from fastapi import APIRouter, Form, HTTPException
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from config.policies import terms, unlinkable
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
 from console.web.words import typed
-from storage import views_people
+from storage import lookup, merges, proposals, views_people
 
 router = APIRouter(include_in_schema=False)
+SHOWN = 100  # proposals on the page
 
 
 @router.get("/customers")
@@ -22,10 +29,90 @@ def customers(request: Request, number: PageNumber, q: str = "") -> Response:
 
 @router.get("/customers/{customer_id}")
 def customer(request: Request, customer_id: Id) -> Response:
+    now = datetime.now(UTC)
     with house(request).ledger.read() as connection:
         found = views_people.customer(connection, customer_id)
         if found is None:
             raise HTTPException(404, "There is no such customer.")
-        timeline = views_people.timeline(connection, customer_id)
-        tickets = views_people.tickets_of(connection, customer_id)
-    return page(request, "customer.html", customer=found, timeline=timeline, tickets=tickets)
+        glance = lookup.show(connection, customer_id, now)
+        values = {
+            "timeline": views_people.timeline(connection, customer_id),
+            "tickets": views_people.tickets_of(connection, customer_id),
+            "health": glance.health if glance else None,
+            "promises": glance.promises if glance else [],
+            "contacts": glance.interactions if glance else [],
+            "merges": merges.history(connection, customer_id),
+            "proposals": proposals.waiting(connection, customer_id, 20),
+        }
+    closed = sorted({i.platform for i in found.identities if i.platform in unlinkable()})
+    return page(request, "customer.html", customer=found, closed=closed, terms=terms(), **values)
+
+
+@router.get("/proposals")
+def waiting(request: Request) -> Response:
+    with house(request).ledger.read() as connection:
+        found = proposals.waiting(connection, None, SHOWN + 1)
+    return page(request, "proposals.html", proposals=found[:SHOWN], more=len(found) > SHOWN)
+
+
+@router.post("/proposals/{proposal_id}")
+def decide(
+    request: Request, proposal_id: Id, decision: Annotated[str, Form()] = "", stated: Annotated[bool, Form()] = False
+) -> Response:
+    actor = request.state.session.user.actor
+
+    def work(connection: Connection) -> None:
+        if decision == "accept":
+            proposals.accept(connection, proposal_id, actor, unlinkable(), stated=stated)
+        elif decision == "refuse":
+            proposals.refuse(connection, proposal_id, actor)
+        else:
+            raise merges.Refused("accept or refuse")
+
+    return _done(request, work, "/proposals")
+
+
+@router.get("/customers/{customer_id}/merge")
+def preview(request: Request, customer_id: Id, other: str = "") -> Response:
+    if not other.isdecimal() or len(other) > 18:
+        raise HTTPException(422, "Name the other customer by number.")
+    with house(request).ledger.read() as connection:
+        try:
+            radius = merges.preview(connection, customer_id, int(other), unlinkable())
+        except merges.Refused as refused:
+            raise HTTPException(409, f"{str(refused).capitalize()}.") from None
+    return page(request, "merge.html", radius=radius)
+
+
+@router.post("/customers/{customer_id}/merge")
+def merge(
+    request: Request,
+    customer_id: Id,
+    loser: Annotated[int, Form(ge=1, lt=2**63)],
+    take: Annotated[list[str] | None, Form()] = None,
+    stated: Annotated[bool, Form()] = False,
+) -> Response:
+    actor = request.state.session.user.actor
+    options = {"take": frozenset(take or ()), "stated": stated, "unlinkable": unlinkable()}
+    return _done(
+        request,
+        lambda c: merges.merge(c, customer_id, loser, actor, **options),
+        f"/customers/{customer_id}",  # type: ignore[arg-type]
+    )
+
+
+@router.post("/merges/{merge_id}/undo")
+def undo(request: Request, merge_id: Id) -> Response:
+    actor = request.state.session.user.actor
+    done: list[merges.Undone] = []
+    answer = _done(request, lambda c: done.append(merges.unmerge(c, merge_id, actor)), "")
+    answer.headers["location"] = f"/customers/{done[-1].winner}"
+    return answer
+
+
+def _done(request: Request, work: Callable[[Connection], object], then: str) -> Response:
+    try:
+        house(request).ledger.run(work)
+    except merges.Refused as refused:
+        raise HTTPException(409, f"{str(refused)[:1].upper()}{str(refused)[1:]}.") from None
+    return RedirectResponse(then or "/customers", 303)

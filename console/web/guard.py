@@ -2,16 +2,19 @@
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from console.web import bearer
 from console.web.house import House, house
 from console.web.roles import PUBLIC, allowed
 from storage import users
-from storage.users import Session
+from storage.tokens import Token
+from storage.users import Session, User
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -26,6 +29,11 @@ async def guard(request: Request) -> None:
     if not roles:
         raise HTTPException(403, "This door is not in the table of roles.")
     here = house(request)
+    if (token := bearer.given(request)) and PUBLIC not in roles and request.url.path.startswith("/api/"):
+        path = request.scope["route"].path
+        request.state.token = await run_in_threadpool(bearer.admit, here, request.method, path, token)
+        request.state.session = _program(request.state.token)
+        return
     if request.method not in SAFE:
         check_origin(request, here)
     if PUBLIC in roles:
@@ -40,6 +48,11 @@ async def guard(request: Request) -> None:
         sent = request.headers.get("x-csrf-token") or str((await request.form()).get("csrf", ""))
         if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
             raise HTTPException(403, "This form was not made for your session. Load the page again.")
+
+
+def _program(token: Token) -> Session:
+    """A session as routes want one; a program has no user and no form."""
+    return Session(User(0, "", token.name, "agent"), "", datetime.max.replace(tzinfo=UTC))
 
 
 def _session(here: House, cookie: str) -> Session | None:

@@ -1,0 +1,135 @@
+"""Who is calling: from an address, number or handle to the profile, before the call is picked up. Every query is one look into an index."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from domain.customer_health import Contact, Health, judge
+from domain.identity import Identity
+from storage.ledger import one, rows
+
+SHOWN = 5
+WATCHED = 200  # newest contacts health is judged by
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A customer as a colleague needs them at once. `by`: the identities that led here. Lists hold the newest SHOWN."""
+
+    customer: dict[str, Any]
+    by: list[dict[str, Any]]
+    tickets: list[dict[str, Any]]
+    mentions: list[dict[str, Any]]
+    interactions: list[dict[str, Any]]
+    promises: list[dict[str, Any]]
+    health: Health
+
+
+def by_identity(connection: Connection, identity: Identity) -> list[int]:
+    """Customers who go by this, at most ten: a handle without a platform may be several people's."""
+    if identity.kind == "account" and not identity.platform:
+        found = rows(
+            connection,
+            "SELECT DISTINCT l.customer_id FROM (SELECT id FROM identities WHERE lower(handle) = :h LIMIT 50) i "
+            "JOIN customer_identities l ON l.identity_id = i.id ORDER BY 1 LIMIT 10",
+            h=identity.handle,
+        )
+    else:
+        found = rows(
+            connection,
+            "SELECT DISTINCT l.customer_id FROM (SELECT id FROM identities WHERE kind = :kind AND platform = :platform AND native_id = :n "
+            "AND origin = '' UNION SELECT id FROM identities WHERE :kind = 'account' AND lower(handle) = :h AND platform = :platform) i "
+            "JOIN customer_identities l ON l.identity_id = i.id ORDER BY 1 LIMIT 10",
+            kind=identity.kind,
+            platform=identity.platform,
+            n=identity.native_id,
+            h=identity.handle,
+        )
+    return [row["customer_id"] for row in found]
+
+
+def show(
+    connection: Connection, customer_id: int, now: datetime, by: list[dict[str, Any]] | None = None
+) -> Found | None:
+    """One customer at a glance; None when there is none."""
+    profile = rows(
+        connection,
+        "SELECT id, name, tier, vip, attributes, source, created_at, (SELECT count(*) FROM customer_identities l WHERE l.customer_id = c.id) "
+        "AS identities FROM customers c WHERE id = :id",
+        id=customer_id,
+    )
+    if not profile:
+        return None
+    tickets = rows(
+        connection,
+        "SELECT number, subject, status, priority, team, topic, intent, opened_at, updated_at FROM tickets WHERE customer_id = :id "
+        "AND status NOT IN ('resolved', 'closed') AND merged_into IS NULL ORDER BY updated_at DESC, id DESC LIMIT :n",
+        id=customer_id,
+        n=SHOWN,
+    )
+    promises = rows(
+        connection,
+        "SELECT p.what, p.due, p.due < now() AS passed, t.number AS ticket FROM tickets t JOIN promises p ON p.ticket_id = t.id "
+        "AND p.state = 'open' WHERE t.customer_id = :id ORDER BY p.due LIMIT :n",
+        id=customer_id,
+        n=SHOWN,
+    )
+    mentions = [dict(row) for row in rows(connection, _MENTIONS, id=customer_id, n=WATCHED)]
+    touches = [dict(row) for row in rows(connection, _TOUCHES, id=customer_id, n=WATCHED)]
+    contacts = [
+        *(
+            Contact(m["at"], m["compound"], m["label"] == "negative" or m["intent"] in ("complaint", "risk", "cancel"))
+            for m in mentions
+        ),
+        *(Contact(t["at"], t["compound"], t["label"] == "negative") for t in touches if t["direction"] == "in"),
+    ]
+    row = dict(profile[0])
+    health = judge(
+        contacts,
+        now,
+        row["tier"],
+        _number(row["attributes"].get("lifetime_value")),
+        any(t["priority"] == "urgent" for t in tickets),
+    )
+    return Found(
+        row,
+        by or [],
+        [dict(t) for t in tickets],
+        mentions[:SHOWN],
+        touches[:SHOWN],
+        [dict(p) for p in promises],
+        health,
+    )
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(str(value).replace(",", "")) if value not in (None, "") else None
+    except ValueError:
+        return None
+
+
+def places(connection: Connection) -> int:
+    """How many customers there are, as the planner believes: for benchmarks and pages that need no exact figure."""
+    return int(one(connection, "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE relname = 'customers'") or 0)
+
+
+# For each account the newest of its own index, then the newest of all: a crowd of identities costs a bounded look.
+_MENTIONS = """
+SELECT m.id, m.platform, m.url, left(m.content, 280) AS text, m.published AS at, v.label, v.compound, v.intent, t.number AS ticket
+FROM (SELECT i.platform, i.origin, i.native_id FROM customer_identities l JOIN identities i ON i.id = l.identity_id
+        WHERE l.customer_id = :id AND i.kind = 'account' AND i.native_id NOT LIKE '@%' ORDER BY i.id DESC LIMIT 200) a
+CROSS JOIN LATERAL (SELECT * FROM mentions m WHERE m.author_id = a.native_id AND m.platform = a.platform AND m.origin = a.origin
+    AND m.deleted_at IS NULL ORDER BY m.id DESC LIMIT :n) m
+LEFT JOIN LATERAL (SELECT label, compound, intent FROM verdicts v WHERE v.mention_id = m.id ORDER BY v.version DESC LIMIT 1) v ON true
+LEFT JOIN ticket_mentions x ON x.mention_id = m.id LEFT JOIN tickets t ON t.id = x.ticket_id
+ORDER BY m.published DESC, m.id DESC LIMIT :n"""
+
+_TOUCHES = """
+SELECT q.id, q.kind, q.direction, q.happened_at AS at, q.subject, left(q.body, 280) AS text, q.label, q.compound FROM (
+    (SELECT n.* FROM (SELECT identity_id FROM customer_identities WHERE customer_id = :id ORDER BY identity_id DESC LIMIT 200) l
+        CROSS JOIN LATERAL (SELECT * FROM interactions n WHERE n.identity_id = l.identity_id ORDER BY n.happened_at DESC LIMIT :n) n)
+    UNION ALL (SELECT * FROM interactions n WHERE n.customer_id = :id AND n.identity_id IS NULL ORDER BY happened_at DESC LIMIT :n)) q
+ORDER BY q.happened_at DESC, q.id DESC LIMIT :n"""
