@@ -66,6 +66,8 @@ class Filter:
     sentiment: tuple[str, ...] = ()
     intent: tuple[str, ...] = ()
     assignee: tuple[str, ...] = ()  # user ids, "me" or "none"
+    since: datetime | None = None  # opened from
+    until: datetime | None = None  # opened before
     sort: str = "due"
     page: int = 1
 
@@ -119,6 +121,10 @@ def _where(filter: Filter, me: int) -> tuple[str, dict[str, Any]]:
         if chosen := getattr(filter, name):
             parts.append(f"{column} = ANY(:{name})")
             values[name] = list(chosen)
+    for name, moment, sign in (("since", filter.since, ">="), ("until", filter.until, "<")):
+        if moment is not None:
+            parts.append(f"t.opened_at {sign} :{name}")
+            values[name] = moment
     if filter.assignee:
         ids = [int(a) for a in filter.assignee if a.isdecimal() and len(a) < 19] + (
             [me] if "me" in filter.assignee else []
@@ -165,18 +171,6 @@ def among(connection: Connection, filter: Filter, me: int, ids: Sequence[int]) -
         among=list(ids),
     )
     return [row["id"] for row in found]
-
-
-def numbers(connection: Connection, filter: Filter, me: int, limit: int) -> list[int]:
-    """The numbers of all tickets the filter holds, at most `limit`."""
-    where, values = _where(filter, me)
-    found = rows(
-        connection,
-        f"SELECT t.number FROM tickets t WHERE {where} ORDER BY t.number LIMIT :limit",  # noqa: S608 as above
-        **values,
-        limit=limit,
-    )
-    return [row["number"] for row in found]
 
 
 def numbers(connection: Connection, filter: Filter, me: int, limit: int) -> list[int]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 import config
 from config.base import seconds
-from storage import contacts, events, promises, retention, routing, sla, surveys, turns
+from storage import contacts, events, promises, retention, routing, sla, surveys, talk, turns
 from storage.ledger import Ledger
 from storage.surveys import Ask
 from workers.health import Health
@@ -23,6 +23,8 @@ def upkeep(ledger: Ledger, current: config.Config, worker: str, health: Health) 
     found = tend(ledger, current, made, worker)
     if any(found.values()):
         log.info("tickets looked after", **found)
+    while ledger.run(talk.tally):
+        pass
     owed = ask(ledger, current, worker)
     owed |= health.look(ledger, current, worker)
     kept = current.settings.retention

@@ -20,6 +20,7 @@ from console.web import (
     bulk,
     channels,
     customers,
+    dashboards,
     flags,
     hooks,
     hooks_contacts,

@@ -1,6 +1,7 @@
 """The inbox: everything it shows is in its address, so a copied address shows another person the same list."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -37,8 +38,21 @@ def filter_of(pairs: Iterable[tuple[str, str]]) -> Filter:
         q=typed(given.get("q", [""])[-1]).strip()[:200],
         sort=sort if sort in SORTS else "due",
         page=int(page) if page.isdecimal() and len(page) < 8 else 1,
+        since=moment(given.get("since", [""])[-1]),
+        until=moment(given.get("until", [""])[-1]),
         **many,
     )
+
+
+MOMENT = "%Y-%m-%dT%H:%MZ"
+
+
+def moment(value: str) -> datetime | None:
+    """A time in an address, such as 2026-11-22T08:00Z; anything else is no condition."""
+    try:
+        return datetime.strptime(value, MOMENT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 Wanted = Annotated[Filter, Depends(read_filter)]
@@ -50,6 +64,9 @@ def link(filter: Filter, **changes: object) -> str:
         {name: getattr(filter, name) for name in ("view", "q", *MANY, "sort")} | {"page": 1} | changes
     )
     pairs: list[tuple[str, str]] = []
+    for name in ("since", "until"):
+        if (at := getattr(filter, name)) is not None:
+            values.setdefault(name, at.strftime(MOMENT))
     for name, value in values.items():
         items = value if isinstance(value, tuple | list) else (value,)
         pairs += [(name, str(v)) for v in items if str(v) and (name, str(v)) not in DEFAULTS]
@@ -96,7 +113,7 @@ def show(request: Request, wanted: Filter, *, status: int = 200, error: str = ""
         sorts=SORTS,
         link=lambda **changes: link(wanted, **changes),
         address=link(wanted, page=wanted.page).partition("?")[2],
-        filtered=bool(wanted.q or any(getattr(wanted, name) for name in MANY)),
+        filtered=bool(wanted.q or wanted.since or wanted.until or any(getattr(wanted, name) for name in MANY)),
         **context,
     )
 

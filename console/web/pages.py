@@ -23,6 +23,7 @@ NAV = (
     ("review", "/review", "Review", "q"),
     ("customers", "/customers", "Customers", "c"),
     ("flags", "/flags", "Flags", "e"),
+    ("dashboards", "/dashboards", "Dashboards", "d"),
     ("channels", "/channels", "Channels", "o"),
     ("status", "/status", "Status", "s"),
     ("users", "/admin/users", "Users", "p"),

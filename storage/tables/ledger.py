@@ -273,7 +273,9 @@ verdicts = Table(
     at_("decided_at"),
     Column("corrected", Text),  # a person's outcome; the verdict itself stays
 )
-Index("verdicts_run", verdicts.c.run_id, postgresql_using="brin", postgresql_with={"pages_per_range": 16})  # for the watch step
+Index(
+    "verdicts_run", verdicts.c.run_id, postgresql_using="brin", postgresql_with={"pages_per_range": 16}
+)  # for the watch step
 Index("verdicts_review", verdicts.c.decided_at, postgresql_where=text("outcome = 'review' AND corrected IS NULL"))
 
 receipts = Table(
@@ -468,6 +470,9 @@ Index(
     unique=True,
     postgresql_where=text("open"),
     postgresql_nulls_not_distinct=True,
+)
+Index(  # where a conversation was held: a post soon after resolving reopens that ticket
+    "ticket_conversations_shut", ticket_conversations.c.conversation, postgresql_where=text("NOT open")
 )
 
 ticket_mentions = Table(

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from storage.tables.base import TS, at_, id_, metadata, text_
+from storage.tables.base import TS, at_, id_, int_, metadata, text_
 
 user_logins = Table(  # who a user is at an OpenID provider
     "user_logins",
@@ -60,3 +60,14 @@ acts = Table(  # what a person did with one click, for a day: storage/acts.py ta
     Column("undone_at", TS),
 )
 Index("acts_user", acts.c.user_id, acts.c.id, postgresql_where=text("undone_at IS NULL"))
+
+talk = Table(  # per hour of publication, for dashboards: storage/talk.py
+    "talk",
+    metadata,
+    Column("hour", TS, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("platform", Text, primary_key=True),
+    Column("label", Text, primary_key=True),  # negative, neutral, positive, unscored, repost
+    Column("intent", Text, primary_key=True),
+    int_("n"),
+)

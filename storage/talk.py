@@ -1,0 +1,196 @@
+"""What was talked about, per hour of publication: counted after the fact from what each run filed, for dashboards over months.
+
+A run is counted once, by the transaction that marks it; an edit counts the difference. Our own accounts' posts are not talk; reposts
+are counted apart. What an erasure takes away stays counted: a figure names nobody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from storage.ledger import one, rows
+
+BATCH = 200  # runs a turn; a run is a batch of mentions at most
+
+
+def tally(connection: Connection) -> int:
+    """Count some runs that are not counted yet; how many. Two workers take different ones."""
+    return int(
+        connection.execute(
+            text(
+                """WITH todo AS (
+                    SELECT id FROM runs WHERE NOT tallied AND verdicts > 0 ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
+                ), filed AS (
+                    SELECT v.mention_id, v.version, v.topic, v.label, v.intent, v.reason, 1 AS n FROM verdicts v JOIN todo ON todo.id = v.run_id
+                ), said AS (
+                    SELECT * FROM filed UNION ALL
+                    SELECT v.mention_id, v.version, v.topic, v.label, v.intent, v.reason, -1 FROM verdicts v
+                    JOIN filed f ON f.mention_id = v.mention_id AND v.version = f.version - 1
+                ), summed AS (
+                    SELECT date_trunc('hour', m.published) AS hour, s.topic, m.platform,
+                        CASE WHEN s.reason = 'repost' THEN 'repost' ELSE s.label END AS label, s.intent, sum(s.n) AS n
+                    FROM said s JOIN mentions m ON m.id = s.mention_id WHERE s.reason <> 'own-account'
+                    GROUP BY 1, 2, 3, 4, 5 HAVING sum(s.n) <> 0
+                ), told AS (
+                    INSERT INTO talk AS t (hour, topic, platform, label, intent, n)
+                    SELECT hour, topic, platform, label, intent, n FROM summed ORDER BY hour, topic, platform, label, intent
+                    ON CONFLICT (hour, topic, platform, label, intent) DO UPDATE SET n = t.n + EXCLUDED.n
+                ), done AS (UPDATE runs SET tallied = true FROM todo WHERE runs.id = todo.id RETURNING 1)
+                SELECT count(*) FROM done"""
+            ),
+            {"batch": BATCH},
+        ).scalar_one()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From `since` to before `until`, in steps of `hours`; the period before it is as long. Empty tuples: all."""
+
+    since: datetime
+    until: datetime
+    hours: int
+    topics: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> "Range":
+        return Range(self.since - (self.until - self.since), self.since, self.hours, self.topics, self.platforms)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How much was said in one step, or in one group."""
+
+    key: str
+    label: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    at: datetime
+    n: dict[str, int]  # by label
+
+
+_HELD = """t.hour >= :since AND t.hour < :until AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
+    AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms))"""
+
+
+def _values(wanted: Range) -> dict[str, object]:
+    return {
+        "since": wanted.since,
+        "until": wanted.until,
+        "topics": list(wanted.topics),
+        "platforms": list(wanted.platforms),
+    }
+
+
+def steps(connection: Connection, wanted: Range) -> list[Step]:
+    """Every step of the range, those without talk too."""
+    found = rows(
+        connection,
+        f"""SELECT b.at, coalesce(c.labels, '{{}}'::jsonb) AS n FROM generate_series(CAST(:since AS timestamptz),
+                CAST(:until AS timestamptz) - interval '1 second', make_interval(hours => :hours)) b(at)
+            LEFT JOIN (SELECT at, jsonb_object_agg(label, n) AS labels FROM (
+                SELECT date_bin(make_interval(hours => :hours), t.hour, :since) AS at, t.label, sum(t.n) AS n
+                FROM talk t WHERE {_HELD} GROUP BY 1, 2) x GROUP BY at) c ON c.at = b.at ORDER BY b.at""",  # noqa: S608 our own text
+        **_values(wanted),
+        hours=wanted.hours,
+    )
+    return [Step(row["at"], {name: int(n) for name, n in row["n"].items()}) for row in found]
+
+
+def groups(connection: Connection, wanted: Range, by: str) -> list[Cell]:
+    """By `topic`, `platform` or `intent`, and label; the most talked of first."""
+    if by not in ("topic", "platform", "intent"):
+        raise ValueError(by)
+    found = rows(
+        connection,
+        f"""SELECT {by} AS key, label, CAST(sum(n) AS int) AS n, sum(sum(n)) OVER (PARTITION BY {by}) AS whole
+        FROM talk t WHERE {_HELD} GROUP BY 1, 2 ORDER BY whole DESC, key, label""",  # noqa: S608 from the list above
+        **_values(wanted),
+    )
+    return [Cell(row["key"], row["label"], row["n"]) for row in found]
+
+
+def hours_of_week(connection: Connection, wanted: Range, zone: str = "UTC") -> dict[tuple[int, int], int]:
+    """(weekday 1..7 from Monday, hour) → mentions, on the clocks of a zone."""
+    found = rows(
+        connection,
+        f"""SELECT CAST(extract(isodow FROM t.hour AT TIME ZONE :zone) AS int) AS day,
+            CAST(extract(hour FROM t.hour AT TIME ZONE :zone) AS int) AS hour, CAST(sum(n) AS int) AS n
+        FROM talk t WHERE {_HELD} GROUP BY 1, 2""",  # noqa: S608 our own text
+        **_values(wanted),
+        zone=zone,
+    )
+    return {(row["day"], row["hour"]): row["n"] for row in found}
+
+
+def behind(connection: Connection) -> int:
+    """Runs that are not counted yet: how far a dashboard is behind."""
+    return int(one(connection, "SELECT count(*) FROM runs WHERE NOT tallied AND verdicts > 0"))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Tickets opened in the range. Seconds are of those that came so far; shares are None without any."""
+
+    opened: int
+    resolved: int
+    first_median: float | None
+    first_p90: float | None
+    resolve_median: float | None
+    resolve_p90: float | None
+    in_time: float | None
+    reopened: float | None
+
+
+def work(connection: Connection, wanted: Range) -> Work:
+    """One definition each, from the views docs/metrics.md explains; median and 90th percentile, no means."""
+    row = rows(
+        connection,
+        """WITH opened AS (SELECT * FROM metric_tickets t WHERE t.opened_at >= :since AND t.opened_at < :until
+            AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
+            AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms))),
+        timed AS (SELECT *, extract(epoch FROM answered_at - opened_at) AS first,
+            CASE WHEN status IN ('resolved', 'closed') THEN extract(epoch FROM done_at - opened_at) END AS whole FROM opened)
+        SELECT count(*) AS opened, count(whole) AS resolved,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY first) AS first_median, percentile_cont(0.9) WITHIN GROUP (ORDER BY first) AS first_p90,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY whole) AS resolve_median, percentile_cont(0.9) WITHIN GROUP (ORDER BY whole) AS resolve_p90,
+            avg(CASE WHEN breached_first IS NULL AND breached_next IS NULL AND breached_resolve IS NULL THEN 1.0 ELSE 0.0 END) AS in_time,
+            avg(CASE WHEN reopened > 0 THEN 1.0 ELSE 0.0 END) FILTER (WHERE done_at IS NOT NULL) AS reopened FROM timed""",
+        **_values(wanted),
+    )[0]
+    return Work(
+        **{
+            name: None if value is None else (int(value) if name in ("opened", "resolved") else float(value))
+            for name, value in row.items()
+        }
+    )
+
+
+def opened(connection: Connection, wanted: Range) -> list[tuple[datetime, int, int]]:
+    """(step, tickets opened, of them breached)."""
+    found = rows(
+        connection,
+        """SELECT b.at, coalesce(c.n, 0) AS n, coalesce(c.breached, 0) AS breached FROM generate_series(CAST(:since AS timestamptz),
+                CAST(:until AS timestamptz) - interval '1 second', make_interval(hours => :hours)) b(at)
+            LEFT JOIN (SELECT date_bin(make_interval(hours => :hours), opened_at, :since) AS at, count(*) AS n,
+                count(*) FILTER (WHERE breached_first IS NOT NULL OR breached_next IS NOT NULL OR breached_resolve IS NOT NULL) AS breached
+                FROM tickets t WHERE merged_into IS NULL AND opened_at >= :since AND opened_at < :until
+                AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
+                AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms)) GROUP BY 1) c ON c.at = b.at
+            ORDER BY b.at""",
+        **_values(wanted),
+        hours=wanted.hours,
+    )
+    return [(row["at"], row["n"], row["breached"]) for row in found]
+
+
+def choices(connection: Connection) -> tuple[Sequence[str], Sequence[str]]:
+    """Topics and platforms there is talk of."""
+    found = rows(connection, "SELECT DISTINCT topic, platform FROM talk")
+    return sorted({row["topic"] for row in found if row["topic"]}), sorted({row["platform"] for row in found})
