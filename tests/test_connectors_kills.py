@@ -45,5 +45,6 @@ def test_killed_in_and_after_a_commit_the_restarts_alone_make_it_whole(name: str
     assert [one.wait() for one in keeper.started[:-1]] == [-signal.SIGKILL] * len(POINTS)
     want = visible(stand)
     assert len(want) > 20
+    assert world.rows("SELECT reason, error FROM dead_letters") == []
     agree(world.ledger, want)
     assert world.ask("SELECT count(*) FROM digests") == 0

@@ -169,5 +169,6 @@ def test_the_real_processes_read_it(dropped_in: Path, make_world: Callable[..., 
     world.start()
     world.known(NAME, timeout=60)
     world.read_all(NAME, timeout=90)
+    assert world.rows("SELECT reason, error FROM dead_letters") == []
     agree(world.ledger, visible(stand))
     assert world.ask("SELECT count(*) FROM tickets") > 0
