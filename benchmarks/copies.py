@@ -53,8 +53,8 @@ def _fill(ledger: Ledger, first: int, texts: list[str]) -> None:
         with ledger.begin() as connection:
             connection.execute(
                 text(
-                    "INSERT INTO mentions (id, platform, native_id, published, content, content_hash, context, page_id) "
-                    "OVERRIDING SYSTEM VALUE VALUES (:id, 'x', :native, now(), :said, 0, '', 0)"
+                    "INSERT INTO mentions (id, platform, native_id, kind, published, content, content_hash, context, page_id) "
+                    "OVERRIDING SYSTEM VALUE VALUES (:id, 'x', :native, 'Note', now(), :said, 0, '', 0)"
                 ),
                 [{"id": id_, "native": str(id_), "said": said} for id_, said in part.items()],
             )

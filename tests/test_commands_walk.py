@@ -91,6 +91,14 @@ def a_user(s: Stage) -> list[str]:
     return [email]
 
 
+def a_flag(s: Stage) -> list[str]:
+    """A flag, made for this call."""
+    return [s.ask(
+        "INSERT INTO escalations (rule, series, window_start, run_id) "
+        f"VALUES ('r', 'walked/negative/{next(fresh)}', now(), (SELECT max(id) FROM runs)) RETURNING id"
+    )]
+
+
 def a_ticket(s: Stage) -> list[str]:
     return [s.ask("SELECT min(number) FROM tickets WHERE status NOT IN ('resolved', 'closed')")]
 
@@ -118,12 +126,23 @@ WALK: dict[str, Walk] = {
         lambda s: ["news", "--config", str(s.folder)], lambda s: ["nothing", "--config", str(s.folder)],
         lambda s: ["gone", "--config", str(s.folder)], away=False,
     ),
-    "score": Walk(lambda s: ["--config", str(s.folder)], input=POST, bad_input="{", failing=None, why="a filter: bad input is 2",
-                  wrong=lambda s: ["--config", str(s.folder)]),
-    "triage": Walk(lambda s: ["--config", str(s.folder)], input=POST, bad_input='{"id": 1}', failing=None,
-                   why="a filter: bad input is 2", wrong=lambda s: ["--config", str(s.folder)]),
+    "score": Walk(lambda s: ["--config", str(s.folder)], lambda s: ["--config", str(s.files)], input=POST, failing=None,
+                  why="a bad line is answered in its place: tests/test_filters.py"),
+    "triage": Walk(lambda s: ["--config", str(s.folder)], lambda s: ["--config", str(s.files)], input=POST, failing=None,
+                   why="a bad line is answered in its place: tests/test_filters.py"),
+    "plan": Walk(lambda s: ["--config", str(s.folder)], lambda s: ["--config", str(s.files)]),
+    "backtest": Walk(lambda s: ["--config", str(s.folder)], lambda s: ["--config", str(s.files)]),
     "detect": Walk(input=SERIES, bad_input=SERIES + "2026-01-01T00:02:00Z,many\n", wrong=lambda s: [], failing=None,
                    why="a filter: bad input is 2"),
+    "backtest": Walk(
+        lambda s: [str(s.files / "series.csv")], lambda s: [str(s.files / "series.csv"), "--budget", "often"], lambda s: ["--topic", "x"]
+    ),
+    "flags list": Walk(wrong=lambda s: ["--state", "half"]),
+    "flags show": Walk(a_flag, lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "flags ack": Walk(a_flag, lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "flags snooze": Walk(a_flag, lambda s: [*a_flag(s), "--for", "long"], lambda s: ["999999999"], away=False),
+    "flags judge": Walk(lambda s: [*a_flag(s), "useful"], lambda s: [*a_flag(s), "nice"], lambda s: ["999999999", "noise"], away=False),
+    "flags report": Walk(),
     "explain": Walk(lambda s: [s.ask("SELECT min(mention_id) FROM receipts")], lambda s: ["x"], lambda s: ["1"]),
     "customers import": Walk(
         lambda s: [str(s.files / "customers.csv")], lambda s: ["nowhere.csv"], lambda s: [str(s.files / "bad.csv")], away=False

@@ -3,16 +3,19 @@
 import typer
 
 from console.cli import (
+    backtest,
     backup,
     channels,
     demo,
     doctor,
     filters,
+    flags,
     judging,
     learning,
     linkage,
     merging,
     people,
+    plan,
     proof,
     serve,
     settings,
@@ -31,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (serve, channels, doctor, filters, judging, settings, proof, people, tokens, linkage, backup, learning):
+for part in (backtest, serve, channels, doctor, filters, judging, settings, plan, proof, people, tokens, linkage, backup, learning):
     app.registered_commands += part.app.registered_commands
     app.registered_groups += part.app.registered_groups
 people.known.registered_commands += merging.app.registered_commands
@@ -48,6 +51,7 @@ def channels_(context: typer.Context, as_json: Json = False) -> None:
 
 app.add_typer(settings.channels, name="channels")
 app.add_typer(tickets.app, name="tickets")
+app.add_typer(flags.app, name="flags")
 app.add_typer(work.agents, name="agents")
 app.add_typer(work.rules, name="automations")
 app.add_typer(work.tasks, name="tasks")

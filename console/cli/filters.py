@@ -31,6 +31,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 CHUNK = 1 << 18
 LONGEST = 8_000_000  # bytes of one line; a text is judged by its first 64 KB
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
+_BAD = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -211,6 +212,23 @@ def _kind(value: Any) -> str:
     return {dict: "an object", list: "a list", bool: "true or false", str: "a string"}.get(type(value), "a number")
 
 
+def mentions_of(source: str) -> Iterator[Stored]:
+    """The mentions of a file or of standard input, one by one. Ends with 2 at a line that is none."""
+    number = 0
+    with _opened(source) as handle:
+        for lines in _blocks(handle):
+            for line in lines:
+                number += 1
+                if not line or line.isspace():
+                    continue
+                try:
+                    data = _read(line)
+                    yield Stored(0, 1, _mention(data)[0], standing=_standing(data), age=_number(data, "age"))
+                except _BAD as error:
+                    name = "standard input" if source == "-" else source
+                    fail(f"{name}:{number}: {_refusal(number, line, error)['error']}", code=2)
+
+
 # -- lines in blocks ---------------------------------------------------------------------------------------------------------
 
 
@@ -225,8 +243,8 @@ def _filter(source: str, answer: Answer) -> None:
                 if not line or line.isspace():
                     continue
                 try:
-                    said.append(_encode(_answered(line, answer)))
-                except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+                    said.append(_encode(answer(_read(line))))
+                except _BAD as error:
                     bad += 1
                     said.append(_escaped(_refusal(number, line, error)))
             out.write(_bytes(said))
@@ -235,7 +253,7 @@ def _filter(source: str, answer: Answer) -> None:
         raise typer.Exit(1)
 
 
-def _answered(line: bytes, answer: Answer) -> dict[str, Any]:
+def _read(line: bytes) -> dict[str, Any]:
     if len(line) > LONGEST:
         raise ValueError(f"the line is longer than {LONGEST:,} bytes")
     data = _decode(line.decode())
@@ -245,7 +263,7 @@ def _answered(line: bytes, answer: Answer) -> dict[str, Any]:
         raise ValueError(f"{' and '.join(key for key in ('id', 'text') if key not in data)} missing")
     if isinstance(data["id"], dict | list):
         raise ValueError(f"id is {_kind(data['id'])}")
-    return answer(data)
+    return data
 
 
 def _bytes(said: list[str]) -> bytes:
