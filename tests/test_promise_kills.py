@@ -23,7 +23,7 @@ POINTS = ["poll-before-insert", *CHAIN, "digest-judged"]
 
 def test_killed_at_one_point_after_the_other_the_restarts_alone_make_it_whole(world: World):
     """The points of issue and design in one story: the worker is started again each time it dies."""
-    world.configure(world.reddit("talk", comments=True, page_size=25), desks=[world.zendesk()])
+    world.configure(world.reddit("talk", comments=True, page_size=25, max_pages=2), desks=[world.zendesk()])
     world.talk(60)
     world.scheduler()
     fail = ",".join(f"{point}:kill:2" if point.startswith("poll") else f"{point}:kill" for point in CHAIN)
@@ -41,7 +41,7 @@ def test_killed_at_one_point_after_the_other_the_restarts_alone_make_it_whole(wo
 @pytest.mark.soak
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_there_a_restart_alone_makes_it_whole(world: World, point: str):
-    world.configure(world.reddit("talk", comments=True, page_size=25), desks=[world.zendesk()])
+    world.configure(world.reddit("talk", comments=True, page_size=25, max_pages=2), desks=[world.zendesk()])
     world.talk(60)
     world.scheduler()
     fail = f"{point}:kill:2" if point.startswith("poll") else f"{point}:kill"
