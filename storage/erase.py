@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import audit, suppress
+from storage import audit, erase_contacts, suppress
 from storage.ledger import one, rows
 from storage.person import Person, find, find_account
 from storage.scrub import Marks, marks, scrub
@@ -37,6 +37,7 @@ class Erased:
     outbox: int = 0
     cancelled: int = 0
     rejects: int = 0
+    interactions: int = 0
     suppressed: int = 0
     remote: list[tuple[str, str]] = field(default_factory=list)
 
@@ -70,6 +71,7 @@ def _forget(connection: Connection, secret: bytes, person: Person, actor: str, n
     marked = _marks_of(connection, person.mentions, person.names())
     _rejects(connection, secret, person, done)
     _hooks(connection, person)
+    done.interactions = erase_contacts.forget(connection, secret, person, ERASED)
     _tickets(connection, person, actor, done, marked)
     _samples(connection, marked, _since(connection, person.mentions))
     _mentions(connection, person.mentions, actor, done)

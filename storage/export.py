@@ -60,3 +60,54 @@ def _one(row: Any, withhold: bool) -> dict[str, Any]:
         "outcome": row.outcome,
         "ticket": row.number,
     }
+
+
+CUSTOMER = (
+    "id",
+    "name",
+    "tier",
+    "vip",
+    "customer_number",
+    "email",
+    "phone",
+    "order",
+    "declared_handle",
+    "source",
+    "created_at",
+    "tickets",
+    "open_tickets",
+)
+
+_CUSTOMERS = """
+SELECT c.id, c.name, c.tier, c.vip, c.attributes, c.source, c.created_at,
+    (SELECT count(*) FROM tickets t WHERE t.customer_id = c.id) AS tickets,
+    (SELECT count(*) FROM tickets t WHERE t.customer_id = c.id AND t.status NOT IN ('resolved', 'closed')) AS open_tickets,
+    ARRAY(SELECT ARRAY[i.kind, i.platform, coalesce(nullif(i.handle, ''), i.native_id)] FROM customer_identities l
+        JOIN identities i ON i.id = l.identity_id WHERE l.customer_id = c.id AND NOT i.platform = ANY(:withheld) ORDER BY i.id) AS identities
+FROM customers c WHERE c.id > :after AND c.merged_into IS NULL ORDER BY c.id
+"""
+
+
+def customers(
+    connection: Connection, withheld: frozenset[str] = frozenset(), after: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Every customer in the columns an import reads, several values of one kind separated by a blank, then the attributes."""
+    stream = connection.execute(
+        text(_CUSTOMERS), {"after": after, "withheld": sorted(withheld)}, execution_options={"yield_per": CHUNK}
+    )
+    for row in stream:
+        held: dict[str, list[str]] = {"number": [], "email": [], "phone": [], "order": [], "account": []}
+        for kind, platform, value in row.identities:
+            held[kind].append(f"{platform}:{value.removeprefix('@')}" if kind == "account" else value)
+        yield {
+            "id": row.id, "name": row.name, "tier": row.tier, "vip": "yes" if row.vip else "no",
+            "customer_number": " ".join(held["number"]), "email": " ".join(held["email"]), "phone": " ".join(held["phone"]),
+            "order": " ".join(held["order"]), "declared_handle": " ".join(held["account"]), "source": row.source,
+            "created_at": row.created_at.isoformat(), "tickets": row.tickets, "open_tickets": row.open_tickets, "attributes": row.attributes,
+        }  # fmt: skip
+
+
+def attribute_names(connection: Connection) -> list[str]:
+    """The attributes customers have, for the columns of a table."""
+    statement = text("SELECT DISTINCT jsonb_object_keys(attributes) AS name FROM customers ORDER BY 1 LIMIT 500")
+    return [row.name for row in connection.execute(statement) if row.name not in CUSTOMER]

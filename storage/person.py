@@ -70,8 +70,10 @@ def find(connection: Connection, customer_id: int) -> Person | None:
     """Collect a person, the customer's row locked; None when there is no such customer.
 
     A declared handle ("@name") also stands for the account behind it, even where policy kept the two apart: erasing needs no
-    permission to link.
+    permission to link. Who was merged away is found with the one they became part of.
     """
+    root = rows(connection, _ROOT, id=customer_id)
+    customer_id = root[0]["id"] if root else customer_id
     return _collect(connection, customer_id) if _customer(connection, customer_id) else None
 
 
@@ -106,7 +108,7 @@ def _customer(connection: Connection, customer_id: int) -> bool:
 
 
 def _collect(connection: Connection, customer_id: int | None, seeds: Sequence[int] = ()) -> Person:
-    customer = rows(connection, "SELECT name FROM customers WHERE id = :id", id=customer_id)
+    customer = rows(connection, _MERGED, id=customer_id)
     identities = rows(connection, _IDENTITIES, id=customer_id, seeds=list(seeds))
     ids = [row["id"] for row in identities]
     alone = rows(
@@ -127,7 +129,7 @@ def _collect(connection: Connection, customer_id: int | None, seeds: Sequence[in
         if row["author_id"] or row["author_handle"]
     }
     return Person(
-        customers=sorted({*([customer_id] if customer_id else []), *(row["id"] for row in alone)}),
+        customers=sorted({*(row["id"] for row in customer), *(row["id"] for row in alone)}),
         identities=ids,
         mentions=[row["id"] for row in mentions],
         contacts=[(row["kind"], row["native_id"]) for row in identities if row["kind"] != "account"],
@@ -144,6 +146,18 @@ def _account(platform: str, origin: str, native_id: str, handle: str) -> tuple[s
     return platform, origin, native_id, handle or (native_id.removeprefix("@") if native_id.startswith("@") else "")
 
 
+_ROOT = """
+WITH RECURSIVE up AS (SELECT id, merged_into FROM customers WHERE id = :id
+    UNION SELECT c.id, c.merged_into FROM up JOIN customers c ON c.id = up.merged_into)
+SELECT id FROM up WHERE merged_into IS NULL
+"""
+
+_MERGED = """
+WITH RECURSIVE down AS (SELECT id, name FROM customers WHERE id = CAST(:id AS bigint)
+    UNION SELECT c.id, c.name FROM down JOIN customers c ON c.merged_into = down.id)
+SELECT id, name FROM down
+"""
+
 _IDENTITIES = """
 WITH own AS (SELECT * FROM identities WHERE id = ANY(:seeds)
     UNION SELECT i.* FROM identities i JOIN customer_identities c ON c.identity_id = i.id WHERE c.customer_id = CAST(:id AS bigint))
@@ -156,7 +170,7 @@ ORDER BY id
 _NAMED = """
 SELECT id FROM identities WHERE kind = 'account' AND platform = :platform
     AND (native_id = :named OR native_id = '@' || :wanted OR lower(handle) = :wanted)
-UNION SELECT id FROM identities WHERE :platform = '' AND kind IN ('email', 'phone', 'number') AND native_id IN (:named, lower(:named))
+UNION SELECT id FROM identities WHERE :platform = '' AND kind IN ('email', 'phone', 'number', 'order') AND native_id IN (:named, lower(:named))
 """
 
 _MENTIONS = """

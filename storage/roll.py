@@ -1,24 +1,33 @@
-"""The customer list as a CSV, brought into the ledger: every row is taken, or listed with its line and the reason.
+"""The customer list as CSV or JSON Lines, brought into the ledger: every row is taken, or listed with its line and the reason.
 
-Columns in any order: name, email, phone, customer_number, tier, vip, PLATFORM_handle; any other column becomes an attribute.
-A row is known again by its customer number, else by its e-mail address. The same file twice changes nothing.
+Columns in any order: name, email, phone, customer_number, order, tier, vip, PLATFORM_handle, declared_handle (x:ada, what the customer
+said); any other column becomes an attribute. A row is known again by its customer number, else by its e-mail address. The same file
+twice changes nothing.
 """
 
 import csv
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Connection
 
+from domain import identity
 from storage import bulk, customers, suppress
 from storage.runs import ids
 
 CHUNK = 500
-PLAIN = frozenset({"name", "email", "phone", "customer_number", "tier", "vip"})
+PLAIN = frozenset({"name", "email", "phone", "customer_number", "order", "tier", "vip", "declared_handle"})
+_BROKEN = (
+    "\u00c3\u00bc",
+    "\u00c3\u00a4",
+    "\u00c3\u00b6",
+    "\u00c3\u00a9",
+    "\u00c3\u0178",
+    "\ufffd",
+)  # UTF-8 read as Latin-1, or not at all
 YES, NO = frozenset({"1", "true", "yes", "y", "x", "vip"}), frozenset({"", "0", "false", "no", "n"})
 Identity = tuple[str, str, str]  # kind, platform, native id
 
@@ -57,13 +66,16 @@ class Brought:
     errors: list[tuple[int, str]] = field(default_factory=list)
 
 
-def read(source: Iterable[str], region: str | None = None) -> Iterator[Line | tuple[int, str]]:
-    """The lines of a CSV: each read, or (line, reason). Raises BadRow for a file that is no customer list."""
+def read(
+    source: Iterable[str], region: str | None = None, mapping: Mapping[str, str] | None = None
+) -> Iterator[Line | tuple[int, str]]:
+    """The lines of a CSV: each read, or (line, reason). `mapping`: column of the file → our name for it, empty to leave it out.
+
+    Raises BadRow for a file that is no customer list.
+    """
     reader = csv.reader(source)
-    header = [name.strip().lstrip("\ufeff").lower() for name in next(reader, [])]
-    handles = {name: name.removesuffix("_handle") for name in header if name.endswith("_handle") and name != "_handle"}
-    if not handles and not PLAIN & set(header):
-        raise BadRow(f"no known column in the first line; known: {', '.join(sorted(PLAIN))} and PLATFORM_handle")
+    header = _named([name.strip().lstrip("\ufeff") for name in next(reader, [])], mapping or {})
+    handles = _handles(header)
     if twice := {name for name in header if name and header.count(name) > 1}:
         raise BadRow(f"column given twice: {', '.join(sorted(twice))}")
     for cells in _cells(reader):
@@ -74,8 +86,55 @@ def read(source: Iterable[str], region: str | None = None) -> Iterator[Line | tu
                 raise BadRow(f"{len(cells)} fields where the first line names {len(header)}")
             values = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if name}
             yield _line(reader.line_num, values, handles, region)
-        except BadRow as error:
+        except ValueError as error:
             yield reader.line_num, str(error)
+
+
+def read_json(
+    source: Iterable[str], region: str | None = None, mapping: Mapping[str, str] | None = None
+) -> Iterator[Line | tuple[int, str]]:
+    """The same from JSON Lines: an object a line, its values texts, numbers or true and false."""
+    for number, raw in enumerate(source, 1):
+        if not raw.strip():
+            continue
+        try:
+            told = json.loads(raw)
+            if not isinstance(told, dict):
+                raise BadRow("no JSON object")
+            names = _named([str(name) for name in told], mapping or {})
+            values = {name: _text(value) for name, value in zip(names, told.values(), strict=True) if name}
+            yield _line(number, values, _handles(names), region)
+        except (ValueError, RecursionError) as error:
+            yield number, str(error)
+
+
+def _named(header: Sequence[str], mapping: Mapping[str, str]) -> list[str]:
+    """Columns by our names. Raises BadRow where the mapping names one the file does not have."""
+    low = {name.lower(): ours.lower() for name, ours in mapping.items()}
+    if unknown := sorted(set(low) - {name.lower() for name in header}):
+        raise BadRow(f"the file has no column {', '.join(unknown)}; it has {', '.join(header)}")
+    return [low.get(name.lower(), name.lower()) for name in header]
+
+
+def _handles(header: Sequence[str]) -> dict[str, str]:
+    handles = {
+        name: name.removesuffix("_handle")
+        for name in header
+        if name.endswith("_handle") and name not in ("_handle", "declared_handle")
+    }
+    if not handles and not PLAIN & set(header):
+        raise BadRow(f"no known column in the first line; known: {', '.join(sorted(PLAIN))} and PLATFORM_handle")
+    return handles
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict | list):
+        raise BadRow("a value is a list or an object; give a text")
+    return str(value).strip()
 
 
 def _cells(reader: Any) -> Iterator[list[str]]:
@@ -88,16 +147,11 @@ def _cells(reader: Any) -> Iterator[list[str]]:
 def _line(number: int, values: Mapping[str, str], handles: Mapping[str, str], region: str | None) -> Line:
     if any("\0" in value for value in values.values()):
         raise BadRow("a NUL character")
-    identities: list[Identity] = []
-    if values.get("customer_number"):
-        identities.append(("number", "", values["customer_number"]))
-    if values.get("email"):
-        identities.append(("email", "", email(values["email"])))
-    if values.get("phone"):
-        identities.append(("phone", "", phone(values["phone"], region)))
-    for column, platform in handles.items():
-        if handle := values.get(column, "").removeprefix("@").removeprefix("u/").strip().lower():
-            identities.append(("account", platform, f"@{handle}"))
+    if broken := next((value for value in values.values() if any(mark in value for mark in _BROKEN)), None):
+        raise BadRow(
+            f"{broken[:60]!r} was written in one encoding and read in another; save the file as UTF-8, or give --encoding"
+        )
+    identities = _identities(values, handles, region)
     if not any(kind in ("number", "email") for kind, _, _ in identities):
         raise BadRow("neither customer_number nor email: the row could not be known again")
     vip = values.get("vip", "").lower()
@@ -105,27 +159,25 @@ def _line(number: int, values: Mapping[str, str], handles: Mapping[str, str], re
         raise BadRow(f"vip is {values['vip']!r}; write yes or no")
     attributes = {name: value for name, value in values.items() if value and name not in PLAIN and name not in handles}
     said = vip in YES if "vip" in values else None
-    return Line(number, values.get("name", ""), values.get("tier", ""), said, tuple(identities), attributes)
+    name = " ".join(values.get("name", "").split())
+    return Line(number, name, values.get("tier", ""), said, tuple(dict.fromkeys(identities)), attributes)
 
 
-def email(raw: str) -> str:
-    """An address in the form it is compared in. Raises BadRow."""
-    try:
-        return validate_email(raw, check_deliverability=False).normalized.lower()
-    except EmailNotValidError as error:
-        raise BadRow(f"email {raw!r}: {error}") from error
-
-
-def phone(raw: str, region: str | None) -> str:
-    """A number as E.164. Raises BadRow."""
-    try:
-        number = phonenumbers.parse(raw, region)
-    except phonenumbers.NumberParseException as error:
-        hint = "" if region or raw.startswith("+") else "; write it with + and the country code, or give --region"
-        raise BadRow(f"phone {raw!r}: {error}{hint}") from error
-    if not phonenumbers.is_possible_number(number):
-        raise BadRow(f"phone {raw!r}: no such number is possible")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+def _identities(values: Mapping[str, str], handles: Mapping[str, str], region: str | None) -> list[Identity]:
+    given = [
+        ("number", "", values.get("customer_number", "")),
+        ("email", "", values.get("email", "")),
+        ("phone", "", values.get("phone", "")),
+    ]
+    given += [("order", "", order) for order in values.get("order", "").replace(";", " ").split()]
+    given += [("account", platform, values.get(column, "")) for column, platform in handles.items()]
+    for declared in values.get("declared_handle", "").replace(";", " ").split():
+        platform, colon, handle = declared.partition(":")
+        if not colon or not handle:
+            raise BadRow(f"declared_handle {declared!r}: write the platform first, such as x:ada")
+        given.append(("account", platform, handle))
+    found = [identity.normal(kind, value, platform, region) for kind, platform, value in given if value]
+    return [(one.kind, one.platform, one.native_id) for one in found]
 
 
 def bring(connection: Connection, secret: bytes, lines: Iterable[Line | tuple[int, str]]) -> Brought:
@@ -234,10 +286,10 @@ def _link(connection: Connection, links: Sequence[tuple[Identity, int, Line]]) -
     made = bulk.execute(
         connection,
         """WITH r AS (SELECT * FROM json_to_recordset(CAST(:rows AS json))
-            AS r(k text, p text, n text, handle text, name text, customer bigint)
+            AS r(k text, p text, n text, handle text, name text, mark text, customer bigint)
         ), made AS (
-            INSERT INTO identities AS i (kind, platform, native_id, handle, name, source)
-            SELECT k, p, n, handle, name, 'import' FROM r ORDER BY k, p, n
+            INSERT INTO identities AS i (kind, platform, native_id, handle, name, source, mark)
+            SELECT k, p, n, handle, name, 'import', mark FROM r ORDER BY k, p, n
             ON CONFLICT (kind, platform, origin, native_id) DO UPDATE SET source = i.source RETURNING id, kind, platform, native_id
         )
         INSERT INTO customer_identities (identity_id, customer_id, evidence, confidence, source)
@@ -251,6 +303,7 @@ def _link(connection: Connection, links: Sequence[tuple[Identity, int, Line]]) -
                 "n": key[2],
                 "handle": key[2].removeprefix("@") if key[0] == "account" else "",
                 "name": line.name,
+                "mark": identity.mark(identity.Identity(key[0], key[1], key[2], handle=key[2].removeprefix("@"))),
                 "customer": customer,
             }
             for key, customer, line in links

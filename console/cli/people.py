@@ -1,20 +1,24 @@
 """`earmark customers …` and `earmark users …`: who we know, who asked to be forgotten, who may look."""
 
+import csv
 import io
+import json
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TextIO, TypeVar
 
 import typer
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from config.policies import unlinkable
 from console.cli.common import Json, fail, say, show_json, show_table, where, working
 from console.cli.opened import opened
-from storage import audit, customers, roll
+from storage import audit, customers, export, interactions, roll
 from storage import erase as forget
 from storage import users as members
 from storage.ledger import Ledger
@@ -35,27 +39,35 @@ class _DryRun(Exception):
 
 @known.command("import")
 def import_(
-    file: Annotated[str, typer.Argument(help="A CSV file, or - for standard input.")],
+    file: Annotated[str, typer.Argument(help="A CSV or JSON Lines file, or - for a CSV on standard input.")],
     region: Annotated[str | None, typer.Option(help="Country of phone numbers without +, such as DE.")] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="THEIRS=OURS, several times; OURS empty leaves it out.")
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of the file, such as cp1252 or utf-16.")] = "utf-8-sig",
+    errors: Annotated[Path | None, typer.Option(help="Write refused lines there, with their reasons.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; store nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring in known customers. Columns: name, email, phone, customer_number, tier, vip, PLATFORM_handle; others are attributes."""
-    try:
-        source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file}: {error}", "a CSV in UTF-8 is wanted", code=2)
+    """Bring in customers: name, email, phone, customer_number, order, tier, vip, PLATFORM_handle, declared_handle; others are attributes."""
+    source = _decoded(file, encoding)
     place = where()
     result: list[roll.Brought] = []
+    told = _mapping(mapping or [])
+    reader = roll.read_json if file.endswith((".jsonl", ".ndjson")) else roll.read
 
     def work(connection: Connection) -> None:
-        lines = roll.read(io.StringIO(source, newline=""), region and region.upper())
+        lines = reader(io.StringIO(source, newline=""), region and region.upper(), told)
         with working("importing", source.count("\n")) as done:
             result[:] = [roll.bring(connection, place.secret, _counted(lines, done))]
         counts = {name: value for name, value in asdict(result[0]).items() if isinstance(value, int)}
         if dry_run:
             raise _DryRun
         audit.append(connection, ACTOR, "customers.import", "customers", {**counts, "errors": len(result[0].errors)})
+        kept = [
+            (line, reason, _cell(source, line)) for line, reason in result[0].errors if not reason.startswith("erased")
+        ]
+        interactions.aside(connection, f"import:{Path(file).name[:60]}", kept)
 
     try:
         with opened(place) as ledger:
@@ -65,9 +77,13 @@ def import_(
     except roll.BadRow as error:
         fail(f"{file}: {error}", code=2)
     done = result[0]
+    if errors and done.errors:
+        errors.write_text(
+            "".join(f"{line}\t{reason}\t{_cell(source, line)}\n" for line, reason in done.errors), encoding="utf-8"
+        )
     if as_json:
-        errors = [{"line": line, "reason": reason} for line, reason in done.errors]
-        show_json({**asdict(done), "errors": errors, "dry_run": dry_run})
+        listed = [{"line": line, "reason": reason} for line, reason in done.errors]
+        show_json({**asdict(done), "errors": listed, "dry_run": dry_run})
     else:
         for line, reason in done.errors:
             say(f"{file}:{line}: {reason}")
@@ -77,6 +93,81 @@ def import_(
             f"{done.unchanged} unchanged, {len(done.errors)} refused"
         )
     raise typer.Exit(1 if done.errors else 0)
+
+
+def _decoded(file: str, encoding: str) -> str:
+    """The file as text; ends with 2 and the line that is in another encoding."""
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")) and encoding == "utf-8-sig":
+            encoding = "utf-16"
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        fail(
+            f"{file}:{line}: this is not {encoding}",
+            "a CSV in UTF-8 is wanted; for one from Excel try --encoding cp1252",
+            code=2,
+        )
+    except (OSError, LookupError) as error:
+        fail(f"{file}: {error}", "a CSV in UTF-8 is wanted", code=2)
+
+
+def _mapping(pairs: list[str]) -> dict[str, str]:
+    found = dict(pair.partition("=")[::2] for pair in pairs)
+    if any("=" not in pair for pair in pairs):
+        fail("--map takes THEIRS=OURS, such as --map Kundennr=customer_number", code=2)
+    return found
+
+
+def _cell(source: str, line: int) -> str:
+    lines = source.split("\n")
+    return lines[line - 1].rstrip("\r") if 0 < line <= len(lines) else ""
+
+
+@known.command("export")
+def export_(
+    output: Annotated[str, typer.Option("--output", "-o", help="A file; - is standard output.")] = "-",
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of JSON Lines; attributes as columns.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every customer, in the columns an import reads. Handles of platforms whose terms keep them in are left out."""
+    if as_csv and as_json:
+        fail("--csv or --json, not both", code=2)
+    try:
+        with opened() as ledger, ledger.read() as connection, _writing(output) as out:
+            if not as_csv:
+                out.writelines(
+                    json.dumps(row, ensure_ascii=False) + "\n" for row in export.customers(connection, unlinkable())
+                )
+                return
+            names = export.attribute_names(connection)
+            writer = csv.writer(out)
+            writer.writerow([*export.CUSTOMER, *names])
+            for row in export.customers(connection, unlinkable()):
+                values = [row[name] for name in export.CUSTOMER] + [row["attributes"].get(name, "") for name in names]
+                writer.writerow([_harmless(value) for value in values])
+    except OSError as error:
+        fail(f"{output}: {error.strerror}", code=2)
+
+
+def _harmless(value: Any) -> Any:
+    """A cell no spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection); numbers stay as they are."""
+    text = str(value)
+    return (
+        f"'{text}"
+        if text[:1] in ("=", "@", "\t", "\r") or (text[:1] in "+-" and not text[1:2].isdigit() and text)
+        else value
+    )
+
+
+@contextmanager
+def _writing(output: str) -> Iterator[TextIO]:
+    if output == "-":
+        yield sys.stdout
+        return
+    with Path(output).open("w", encoding="utf-8", newline="") as handle:
+        yield handle
 
 
 def _counted(lines: Iterable[T], done: Callable[[int], None]) -> Iterator[T]:
