@@ -210,7 +210,7 @@ def test_machines_and_ourselves_are_ignored_with_that_reason(town: Town) -> None
     class Mute:
         name, version, lexicon_hash, languages = "mute", "1", "", frozenset[str]()
 
-        def score(self, text: str) -> Any:
+        def score(self, text: str, language: str = "und") -> Any:
             from domain.nouns import Sentiment
 
             return Sentiment("negative", -0.5, "mute", "1", "")
