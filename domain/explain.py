@@ -6,12 +6,13 @@ met, each word that counted is taken out. The cheapest that really changes the o
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from domain import sentiment as feelings
 from domain.conditions import Condition, Facts
 from domain.language import Detector
-from domain.nouns import Outcome, Stored, Verdict
+from domain.nouns import Outcome, Standing, Stored, Verdict
 from domain.rules import Judgement
 from domain.sentiment import Scorer
 from domain.triage import Line, bench, judge
@@ -66,8 +67,14 @@ def _candidates(
     facts = compiled.facts(stored, stored.mention, scorer, detect)
     for word in dict.fromkeys((*facts.intent.words, *sorted(facts.words))):
         yield Candidate(0.2, f"“{word}” were absent", {"without_word": word})
+    for words in facts.intent.cues.values():
+        for word in words:
+            yield Candidate(0.22, f"“{word}” were absent", {"without_word": word})
     for word, _ in sorted(facts.sentiment.words, key=lambda pair: -abs(pair[1]))[:8]:
         yield Candidate(0.25, f"“{word}” were absent", {"without_word": word})
+    for limit in sorted({limit for line in compiled.lines for limit in line.rule.when.limits}):
+        yield _number("need", limit, f"at least {limit:g}", facts.need.value)
+        yield _number("need", max(0.0, limit - STEP), f"below {limit:g}", facts.need.value)
     for line in compiled.lines:
         failed = [condition for condition in line.conditions if not condition.holds(facts)]
         if f"rule:{line.rule.name}" == verdict.reason:
@@ -95,8 +102,26 @@ def _broken(line: Line, facts: Facts) -> Iterator[Candidate]:
                 yield _compound(wanted + STEP, f"above {wanted:g}", facts)
             case "compound_at_least":
                 yield _compound(wanted - STEP, f"below {wanted:g}", facts)
+            case "need_at_least":
+                yield _number("need", wanted - STEP, f"below {wanted:g}", facts.need.value)
+            case "need_at_most":
+                yield _number("need", wanted + STEP, f"above {wanted:g}", facts.need.value)
+            case "urgency_at_least":
+                yield _number("urgency", wanted - STEP, f"below {wanted:g}", facts.need.urgency)
+            case "confidence_at_least":
+                yield _number("confidence", wanted - STEP, f"below {wanted:g}", facts.intent.confidence)
+            case "rating_at_least":
+                yield from _stars(math.ceil(wanted) - 1)
             case "followers_at_least":
                 yield Candidate(0.4, f"followers were below {wanted}", {"followers": wanted - 1})
+            case "followers_at_most":
+                yield Candidate(0.4, f"followers were above {wanted}", {"followers": wanted + 1})
+            case "age_at_most":
+                yield Candidate(0.5, f"it were older than {wanted:g} hours", {"age": wanted + STEP})
+            case "age_at_least":
+                yield Candidate(0.5, f"it were younger than {wanted:g} hours", {"age": wanted - STEP})
+            case "customer" | "tier" | "open_tickets_at_least" | "tickets_at_least":
+                yield from _standing(condition, facts, holds=False)
             case "language":
                 yield Candidate(0.7, f"the language were not {facts.language}", {"language": "und"})
             case "platform":
@@ -121,8 +146,26 @@ def _met(condition: Condition, facts: Facts) -> Iterator[Candidate]:
             yield _compound(wanted, f"at most {wanted:g}", facts)
         case "compound_at_least":
             yield _compound(wanted, f"at least {wanted:g}", facts)
+        case "need_at_least":
+            yield _number("need", wanted, f"at least {wanted:g}", facts.need.value)
+        case "need_at_most":
+            yield _number("need", wanted, f"at most {wanted:g}", facts.need.value)
+        case "urgency_at_least":
+            yield _number("urgency", wanted, f"at least {wanted:g}", facts.need.urgency)
+        case "confidence_at_least":
+            yield _number("confidence", wanted, f"at least {wanted:g}", facts.intent.confidence)
+        case "rating_at_least":
+            yield from _stars(math.ceil(wanted))
         case "followers_at_least":
             yield Candidate(0.4, f"followers were at least {wanted}", {"followers": wanted})
+        case "followers_at_most":
+            yield Candidate(0.4, f"followers were at most {wanted}", {"followers": wanted})
+        case "age_at_most":
+            yield Candidate(0.5, f"it were at most {wanted:g} hours old", {"age": wanted})
+        case "age_at_least":
+            yield Candidate(0.5, f"it were at least {wanted:g} hours old", {"age": wanted})
+        case "customer" | "tier" | "open_tickets_at_least" | "tickets_at_least":
+            yield from _standing(condition, facts, holds=True)
         case "words":
             for word in wanted:
                 yield Candidate(0.5, f"it said “{word}”", {"with_word": word})
@@ -150,6 +193,34 @@ def _compound(value: float, words: str, facts: Facts) -> Candidate:
     size = 0.3 + abs(value - (now or 0.0)) / 4 + (0.2 if now is None else 0.0)
     seen = "" if now is None else f" (it is {now:g})"
     return Candidate(size, f"the compound were {words}{seen}", {"compound": round(value, 4)})
+
+
+def _number(field: str, value: float, words: str, now: float) -> Candidate:
+    """need, urgency or confidence at the nearest value that makes the difference."""
+    return Candidate(0.5 + abs(value - now) / 4, f"{field} were {words} (it is {now:g})", {field: round(value, 4)})
+
+
+def _standing(condition: Condition, facts: Facts, *, holds: bool) -> Iterator[Candidate]:
+    """Another standing of the author, in the one respect the condition asks about."""
+    now, wanted = facts.standing or Standing(), condition.wanted
+    match condition.field:
+        case "customer":
+            kinds = wanted if holds else tuple(kind for kind in ("unknown", "known") if kind not in wanted)
+            for kind in kinds:
+                said = replace(now, known=kind != "unknown", vip=kind == "vip")
+                yield Candidate(
+                    0.5, f"the author were {'a ' if kind == 'vip' else ''}{kind}", {"standing": asdict(said)}
+                )
+        case "tier":
+            for tier in wanted if holds else ("",):
+                text = f"the customer's tier were {tier}" if tier else "the customer had no tier"
+                yield Candidate(0.5, text, {"standing": asdict(replace(now, known=True, tier=tier))})
+        case "open_tickets_at_least" | "tickets_at_least":
+            field = "open" if condition.field.startswith("open") else "tickets"
+            count = wanted if holds else wanted - 1
+            said = replace(now, known=True, open=count) if field == "open" else replace(now, known=True, tickets=count)
+            words = f"the customer had {count} {'open tickets' if field == 'open' else 'tickets in 30 days'}"
+            yield Candidate(0.5, words, {"standing": asdict(said)})
 
 
 def _stars(stars: int) -> Iterator[Candidate]:

@@ -80,6 +80,11 @@ class When:
     age_at_least: float | None = None
     __pydantic_config__ = _STRICT
 
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The values of need this rule draws a line at."""
+        return tuple(limit for limit in (self.need_at_least, self.need_at_most) if limit is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Then:

@@ -18,7 +18,7 @@ from domain.intent import NOTHING_HEARD, Heard, Listener
 from domain.language import Detector, language
 from domain.learning import Lesson, parts
 from domain.need import mood, weigh
-from domain.nouns import Mention, Outcome, Priority, Rating, Sentiment, Stored, Verdict
+from domain.nouns import Mention, Outcome, Priority, Rating, Sentiment, Standing, Stored, Verdict
 from domain.rules import Judgement, Rule, Then
 from domain.sentiment import Scorer
 from domain.teams import Routed, Router
@@ -226,7 +226,17 @@ def supposed_facts(facts: Facts, suppose: Supposition) -> Facts:
         return replace(facts, topics=(*facts.topics, suppose["topic"]))
     if "without_topics" in suppose:
         return replace(facts, topics=tuple(topic for topic in facts.topics if topic not in suppose["without_topics"]))
-    plain = {name: suppose[name] for name in ("language", "platform", "followers") if name in suppose}
+    if "need" in suppose or "urgency" in suppose:
+        supposed = {
+            "value": suppose.get("need", facts.need.value),
+            "urgency": suppose.get("urgency", facts.need.urgency),
+        }
+        return replace(facts, need=replace(facts.need, **supposed))
+    if "confidence" in suppose:
+        return replace(facts, intent=replace(facts.intent, confidence=suppose["confidence"]))
+    if "standing" in suppose:
+        return replace(facts, standing=Standing(**suppose["standing"]))
+    plain = {name: suppose[name] for name in ("language", "platform", "followers", "age") if name in suppose}
     return replace(facts, **plain) if plain else facts
 
 

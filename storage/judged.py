@@ -10,6 +10,7 @@ from domain.learning import Learned, read
 from domain.nouns import Standing, Stored
 from storage import digests
 from storage.ledger import rows
+from storage.views_ticket import LATEST, POST, Post
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,14 @@ def model(connection: Connection, version: str) -> Learned | None:
     asked = text("SELECT body FROM models WHERE hash = :hash ORDER BY id DESC LIMIT 1")
     body = connection.execute(asked, {"hash": version}).scalar() if version else None
     return None if body is None else read(body)
+
+
+def post(connection: Connection, mention_id: int) -> Post | None:
+    """The mention as people read it, with its ticket's number where it has one."""
+    found = rows(
+        connection,
+        f"SELECT {POST}, t.number AS ticket, coalesce(v.corrected, v.outcome) AS outcome, v.reason FROM mentions m {LATEST} "  # noqa: S608
+        "LEFT JOIN ticket_mentions tm ON tm.mention_id = m.id LEFT JOIN tickets t ON t.id = tm.ticket_id WHERE m.id = :id LIMIT 1",
+        id=mention_id,
+    )
+    return Post(**found[0]) if found else None

@@ -33,6 +33,7 @@ SAID = {
     "noted": "Note added.",
     "ticket": "Queued: the ticket opens in a moment.",
     "ignore": "Ignored, with your name in the audit.",
+    "corrected": "Noted, with your name. The next `earmark learn` learns from it.",
     "late": "Somebody was quicker, or the post has changed: this one was decided already.",
     "polling": "Asked for a poll. It starts within a second or two.",
     "paused": "Paused. Nothing is read until you resume; the time in between is caught up or listed as a gap.",
