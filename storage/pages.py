@@ -114,3 +114,13 @@ def report(connection: Connection) -> list[Any]:
             array_agg((evidence->>'score')::float) FILTER (WHERE judgement = 'noise' AND evidence ? 'score') AS bad
         FROM escalations GROUP BY rule ORDER BY rule LIMIT 500""",
     )
+
+
+def events(connection: Connection, series: str) -> list[Any]:
+    """The times of a series' flags that people judged useful or late."""
+    return rows(
+        connection,
+        "SELECT window_start AS since, coalesce(closed_at, updated_at) AS until FROM escalations "
+        "WHERE series = :series AND judgement IN ('useful', 'late') ORDER BY window_start LIMIT 10000",
+        series=series,
+    )
