@@ -102,7 +102,10 @@ def poisoned(history: History, limits: Limits = LIMITS) -> bool:
 
 
 def back_off(failures: int, roll: float, base: timedelta, cap: timedelta) -> timedelta:
-    """Full jitter: anywhere up to a bound that doubles (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)."""
+    """How long to leave something alone: the share `roll` of a bound that doubles. 0..1 is full jitter, a half to 1 never zero.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
     return min(cap, base * float(2 ** min(failures, 20))) * roll
 
 
@@ -116,7 +119,7 @@ def breaker(health: Health, failures: int, roll: float, limits: Limits = LIMITS)
     if failures < limits.breaker:
         return failures, None
     half = 0.5 + roll / 2  # never zero: an open breaker is open for a while
-    return failures, min(limits.open_cap, limits.open_base * float(2 ** min(failures - limits.breaker, 20))) * half
+    return failures, back_off(failures - limits.breaker, half, limits.open_base, limits.open_cap)
 
 
 def _spent(ours: bool, history: History, limits: Limits) -> bool:

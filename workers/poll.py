@@ -24,6 +24,7 @@ from connectors.errors import (
     Transient,
 )
 from domain.query import matching
+from domain.retry import back_off
 from domain.rules import Topic
 from storage import audit, bulk, channels, hooks, mentions
 from storage.ledger import Ledger
@@ -33,8 +34,7 @@ from workers.logs import trace
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
-BACKOFF_BASE = 5.0
-BACKOFF_CAP = 900.0
+BACKOFF_BASE, BACKOFF_CAP = timedelta(seconds=5), timedelta(minutes=15)
 HOLD_ITEMS, HOLD_BYTES, HOLD_SECONDS = 1000, 4_000_000, 0.5
 NESTED = 64  # levels of an item; no platform comes near
 
@@ -263,9 +263,8 @@ def _failed(ledger: Ledger, leased: channels.Leased, error: ConnectorError, star
     elif isinstance(error, CursorInvalid):
         not_before = None
     else:
-        pause = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(leased.failures, 10))
-        jitter = random.uniform(0.5, 1.0)  # noqa: S311 spreads retries, no secret
-        not_before = datetime.now(UTC) + timedelta(seconds=pause * jitter)
+        roll = random.uniform(0.5, 1.0)  # noqa: S311 spreads retries, no secret
+        not_before = datetime.now(UTC) + back_off(leased.failures, roll, BACKOFF_BASE, BACKOFF_CAP)
     if not leased.failures:  # the first says it; its row in the ledger counts the others
         log.warning("poll failed", channel=leased.name, kind=error.kind, error=str(error), status=error.status)
 
