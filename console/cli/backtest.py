@@ -18,7 +18,7 @@ FLOOR = 1.0
 Series = Annotated[str, typer.Option("--series", metavar="NAME", help="Alerts: TOPIC/negative.")]
 Threshold = Annotated[float, typer.Option("--threshold", min=0.01, max=0.99, hidden=True)]
 Budget = Annotated[str, typer.Option("--budget", metavar="3/day", help="Alerts: its threshold.")]
-Judged = Annotated[str, typer.Option("--judged", metavar="CSV", help="Alerts: start,end."))]
+Judged = Annotated[str, typer.Option("--judged", metavar="CSV", help="Alerts: start,end.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Alerts: pictures.")]
 
 
