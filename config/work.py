@@ -196,11 +196,11 @@ class Casework(Model):
         default="30m",
         description="An owner chosen by routing who does nothing for this long loses the ticket to the next.",
     )
-    same_case: Length = Field(
-        default="3d",
-        description="A post of the same customer, topic and intent joins a ticket that was active within this time.",
+    same_case: Length | None = Field(
+        default=None,
+        description="A post of the same customer, topic and intent joins a ticket that was active within this time, such as 3d; "
+        "left out: only the platform's conversation joins posts.",
     )
-    same_case_enabled: bool = Field(default=True, description="false: only the platform's conversation joins posts.")
     warn: float = Field(
         default=0.8, gt=0, lt=1, description="Share of a service level's time after which a warning is given."
     )

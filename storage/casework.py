@@ -386,13 +386,17 @@ def _reopen(connection: Connection, ticket_id: int) -> None:
         """SELECT t.number FROM ticket_conversations mine JOIN ticket_conversations theirs
             ON theirs.conversation = mine.conversation AND theirs.customer_id IS NOT DISTINCT FROM mine.customer_id
             AND theirs.open AND theirs.ticket_id <> mine.ticket_id
-        JOIN tickets t ON t.id = theirs.ticket_id WHERE mine.ticket_id = :id AND NOT mine.yields LIMIT 1""",
+        JOIN tickets t ON t.id = theirs.ticket_id WHERE mine.ticket_id = :id AND NOT mine.yields
+            AND mine.conversation NOT LIKE 'case:%' LIMIT 1""",
         id=ticket_id,
     )
     if other:
         raise Refused(f"The conversation goes on in ticket #{other}; this one stays finished.")
     connection.execute(
-        text("UPDATE ticket_conversations SET open = true WHERE ticket_id = :id AND NOT yields"), {"id": ticket_id}
+        text(
+            "UPDATE ticket_conversations SET open = true WHERE ticket_id = :id AND NOT yields AND conversation NOT LIKE 'case:%'"
+        ),
+        {"id": ticket_id},
     )
 
 

@@ -4,11 +4,12 @@ Locks are taken in the same order by every worker: digests, identities, customer
 workers want at once is settled by a unique index: the loser of an insert waits, then reads what the winner wrote.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from storage import bulk
 from storage.ledger import rows
@@ -113,9 +114,7 @@ def make_customers(
     result = {r.identity_id: r.customer_id for r in won}
     lost = [identity for identity in named if identity not in result]
     made = [
-        (drawn[identity], named[identity], "author")
-        for identity in fresh
-        if result.get(identity) == drawn[identity]
+        (drawn[identity], named[identity], "author") for identity in fresh if result.get(identity) == drawn[identity]
     ]
     bulk.copy(connection, "customers (id, name, source)", made)
     if lost:
@@ -126,15 +125,49 @@ def make_customers(
 Conversation = tuple[str, int | None]  # conversation key, customer id
 
 
-def open_tickets(connection: Connection, wanted: Sequence[Conversation]) -> tuple[dict[Conversation, int], set[int]]:
-    """(conversation, customer) → ticket id, and the ids drawn for tickets that are to be made now.
+def open_tickets(
+    connection: Connection,
+    wanted: Sequence[Conversation],
+    cases: Mapping[Conversation, str] | None = None,
+    window: float = 0,
+    reopen: float = 0,
+) -> tuple[dict[Conversation, int], set[int], set[int]]:
+    """(conversation, customer) → ticket id, the ids drawn for tickets that are to be made now, and those that are to be reopened.
 
-    The unique index on open links decides who makes the ticket; a link that is there is locked against closing.
+    The unique index on open links decides who makes the ticket; a link that is there is locked against closing. A conversation without
+    an open ticket goes on in one that was resolved less than `reopen` seconds ago, or joins the customer's open ticket about the same
+    thing (`cases`: conversation → key) that was active within `window` seconds; that key is an open link like any other.
     """
     keys = sorted(set(wanted), key=lambda key: (key[0], key[1] or 0))
     result = _find_open(connection, keys)
     missing = [key for key in keys if key not in result]
-    drawn = ids(connection, "tickets", len(missing))
+    reopened: set[int] = set()
+    if missing and reopen:
+        back = _reopen(connection, missing, reopen)
+        result.update(back)
+        reopened = set(back.values())
+        missing = [key for key in missing if key not in result]
+    known = _find_cases(connection, missing, cases, window) if missing and cases and window else {}
+    joins = {key: known[cases[key], key[1]] for key in missing if cases and (cases.get(key, ""), key[1]) in known}
+    result, new = _make_links(connection, result, missing, cases if window else None, joins)
+    return result, new, reopened
+
+
+def _make_links(
+    connection: Connection,
+    result: dict[Conversation, int],
+    missing: Sequence[Conversation],
+    cases: Mapping[Conversation, str] | None,
+    joins: Mapping[Conversation, int],
+) -> tuple[dict[Conversation, int], set[int]]:
+    """Links for conversations nobody holds: to the ticket they join, or to one to be made per case or conversation."""
+    fresh = [key for key in missing if key not in joins]
+    shared = {key: (cases or {}).get(key, "") for key in fresh}
+    groups = list(dict.fromkeys((shared[key], key[1]) if shared[key] else key for key in fresh))
+    drawn = dict(zip(groups, ids(connection, "tickets", len(groups)), strict=True))
+    owner = {key: joins.get(key) or drawn[(shared[key], key[1]) if shared[key] else key] for key in missing}
+    links = {**owner, **{(case, key[1]): owner[key] for key, case in shared.items() if case}}
+    order = sorted(links, key=lambda key: (key[0], key[1] or 0))
     made = bulk.execute(
         connection,
         """INSERT INTO ticket_conversations (ticket_id, customer_id, conversation)
@@ -142,18 +175,20 @@ def open_tickets(connection: Connection, wanted: Sequence[Conversation]) -> tupl
             AS r(ticket_id bigint, customer_id bigint, conversation text, n int)
         ORDER BY n ON CONFLICT DO NOTHING RETURNING ticket_id, customer_id, conversation""",
         [
-            {"ticket_id": ticket, "customer_id": key[1], "conversation": key[0], "n": n}
-            for n, (key, ticket) in enumerate(zip(missing, drawn, strict=True))
+            {"ticket_id": links[key], "customer_id": key[1], "conversation": key[0], "n": n}
+            for n, key in enumerate(order)
         ],
     )
-    new = {(r.conversation, r.customer_id): r.ticket_id for r in made}
-    result.update(new)
-    lost = [key for key in missing if key not in new]
+    won = {(r.conversation, r.customer_id): r.ticket_id for r in made}
+    lost = [key for key in order if key not in won]
+    if lost and (joins or any(shared.values())):
+        raise Moved  # somebody was first with the case or one of its conversations: read again, then it is theirs
+    result.update({key: ticket for key, ticket in won.items() if key in owner})
     if lost:
         result.update(_find_open(connection, lost))
         if any(key not in result for key in lost):
             raise Moved
-    return result, set(new.values())
+    return result, {ticket for key, ticket in won.items() if key in shared}
 
 
 def _find_open(connection: Connection, keys: Sequence[Conversation]) -> dict[Conversation, int]:
@@ -163,6 +198,62 @@ def _find_open(connection: Connection, keys: Sequence[Conversation]) -> dict[Con
         (bulk.unique(key[0] for key in keys), bulk.unique(key[1] for key in keys if key[1] is not None)),
     )
     return {(conversation, customer): ticket for conversation, customer, ticket in found}
+
+
+def _reopen(connection: Connection, keys: Sequence[Conversation], seconds: float) -> dict[Conversation, int]:
+    """Conversations whose ticket was resolved a short while ago, with that ticket, which takes its conversations back."""
+    found = bulk.execute(
+        connection,
+        """SELECT DISTINCT ON (c.conversation, c.customer_id) c.conversation, c.customer_id, c.ticket_id
+        FROM json_to_recordset(CAST(:rows AS json)) AS r(conversation text, customer_id bigint)
+        JOIN ticket_conversations c ON NOT c.open AND NOT c.yields AND c.conversation = r.conversation
+            AND c.customer_id IS NOT DISTINCT FROM r.customer_id
+        JOIN tickets t ON t.id = c.ticket_id AND t.status = 'resolved' AND t.merged_into IS NULL
+            AND t.resolved_at > now() - make_interval(secs => :seconds)
+        ORDER BY c.conversation, c.customer_id, t.resolved_at DESC""",
+        [{"conversation": key[0], "customer_id": key[1]} for key in keys],
+        seconds=seconds,
+    )
+    if not found:
+        return {}
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                text(
+                    "UPDATE ticket_conversations c SET open = true FROM (SELECT ticket_id, conversation FROM ticket_conversations "
+                    "WHERE ticket_id = ANY(:ids) AND NOT open AND NOT yields AND conversation NOT LIKE 'case:%' "
+                    "ORDER BY conversation, customer_id FOR UPDATE) o WHERE c.ticket_id = o.ticket_id "
+                    "AND c.conversation = o.conversation AND NOT EXISTS (SELECT 1 FROM ticket_conversations x WHERE x.open "
+                    "AND x.conversation = c.conversation AND x.customer_id IS NOT DISTINCT FROM c.customer_id)"
+                ),
+                {"ids": bulk.unique(r.ticket_id for r in found)},
+            )
+    except IntegrityError:
+        raise Moved from None  # somebody opened one of them at this moment
+    return {(r.conversation, r.customer_id): r.ticket_id for r in found}
+
+
+def _find_cases(
+    connection: Connection, missing: Sequence[Conversation], cases: Mapping[Conversation, str], window: float
+) -> dict[Conversation, int]:
+    """(case, customer) → the open ticket about it. One that has been quiet for longer than the window gives the case up."""
+    wanted = bulk.unique((cases[key], key[1]) for key in missing if key in cases)
+    found = bulk.execute(
+        connection,
+        """SELECT c.conversation, c.customer_id, c.ticket_id, t.updated_at > now() - make_interval(secs => :window) AS active
+        FROM json_to_recordset(CAST(:rows AS json)) AS r(conversation text, customer_id bigint)
+        JOIN ticket_conversations c ON c.open AND c.conversation = r.conversation AND c.customer_id = r.customer_id
+        JOIN tickets t ON t.id = c.ticket_id ORDER BY c.conversation, c.customer_id FOR UPDATE OF c""",
+        [{"conversation": case, "customer_id": customer} for case, customer in wanted],
+        window=window,
+    )
+    bulk.execute(
+        connection,
+        "UPDATE ticket_conversations c SET open = false FROM json_to_recordset(CAST(:rows AS json)) "
+        "AS r(ticket_id bigint, conversation text) WHERE c.ticket_id = r.ticket_id AND c.conversation = r.conversation",
+        [{"ticket_id": r.ticket_id, "conversation": r.conversation} for r in found if not r.active],
+    )
+    return {(r.conversation, r.customer_id): r.ticket_id for r in found if r.active}
 
 
 def tickets(connection: Connection, run: Run, made: Sequence[Mapping[str, Any]]) -> dict[int, int]:
@@ -186,16 +277,22 @@ def tickets(connection: Connection, run: Run, made: Sequence[Mapping[str, Any]])
     return numbers
 
 
-def appended(connection: Connection, ticket_ids: Sequence[int]) -> dict[int, Any]:
-    """Tickets that get one more entry: touched, woken from pending. Returns id → (number, targets)."""
+def appended(
+    connection: Connection, ticket_ids: Sequence[int], reopened: Iterable[int] = (), grave: Iterable[int] = ()
+) -> dict[int, Any]:
+    """Tickets that get one more entry: touched, woken from pending. Returns id → (number, targets, was, status).
+
+    `reopened`: resolved ones the customer wrote on again. `grave`: ones that got something a muted ticket is woken by.
+    """
     found = connection.execute(
         text(
-            "UPDATE tickets t SET updated_at = now(), version = version + 1, "
-            "status = CASE WHEN status IN ('pending', 'hold') THEN 'open' ELSE status END "
-            "FROM (SELECT id FROM tickets WHERE id = ANY(:ids) ORDER BY id FOR UPDATE) o WHERE o.id = t.id "
-            "RETURNING t.id, t.number, t.targets"
+            "UPDATE tickets t SET updated_at = now(), version = version + 1, status = CASE WHEN t.status IN ('pending', 'hold') "
+            "OR t.status = 'resolved' AND t.id = ANY(:reopened) OR t.status = 'muted' AND t.id = ANY(:grave) THEN 'open' ELSE t.status END, "
+            "resolved_at = CASE WHEN t.status = 'resolved' AND t.id = ANY(:reopened) THEN NULL ELSE t.resolved_at END "
+            "FROM (SELECT id, status FROM tickets WHERE id = ANY(:ids) ORDER BY id FOR UPDATE) o WHERE o.id = t.id "
+            "RETURNING t.id, t.number, t.targets, o.status AS was, t.status"
         ),
-        {"ids": bulk.unique(ticket_ids)},
+        {"ids": bulk.unique(ticket_ids), "reopened": bulk.unique(reopened), "grave": bulk.unique(grave)},
     )
     return {row.id: row for row in found}
 

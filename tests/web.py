@@ -138,7 +138,7 @@ def ticket(ledger: Ledger, mention_id: int, subject: str, conversation: str, aut
         identity = filing.identities(connection, [person])[("reddit", "", author)]
         known = filing.customers_of(connection, [identity])
         customer = known.get(identity) or filing.make_customers(connection, {identity: author}, {})[identity]
-        opened, _ = filing.open_tickets(connection, [(conversation, customer)])
+        opened, *_ = filing.open_tickets(connection, [(conversation, customer)])
         id_ = opened[(conversation, customer)]
         row = {
             "id": id_, "customer_id": customer, "subject": subject, "priority": "normal", "team": "cards",

@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Connection
 
 import config
+from config.base import seconds
 from config.bench import bench
 from config.secrets import SecretError
 from config.secrets import secret as read_secret
@@ -219,6 +220,8 @@ def desktop(current: config.Config, learned: Learned | None = None) -> Desktop:
         desks=tuple(Desk(desk.name, desk.when.teams, desk.when.priorities) for desk in current.desks if desk.enabled),
         linkable=frozenset(platform for platform, policy in policies().items() if policy.link),
         console_url=current.settings.console_url.rstrip("/"),
+        same_case=seconds(current.casework.same_case) if current.casework.same_case else 0,
+        reopen=seconds(current.casework.reopen),
     )
 
 

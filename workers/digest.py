@@ -14,9 +14,13 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
+from domain.copies import sketch
+from domain.lifecycle import GRAVE
 from domain.nouns import Stored, Verdict
 from domain.rules import ServiceLevel
-from storage import bulk, customers, digests, filing, outbox, runs
+from storage import bulk, copies, customers, digests, filing, outbox, runs
+from storage.entries import write as write_entries
+from storage.keys import native
 from storage.ledger import Ledger, again
 from workers import failpoints
 from workers.logs import trace
@@ -25,6 +29,7 @@ log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
 RETRY_SECONDS = 5.0
+COPIES_SECONDS = 30 * 86_400.0  # an author's copy joins the ticket of the first while that is open and was active within
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,10 @@ class Desktop:
     desks: tuple[Desk, ...] = ()
     linkable: frozenset[str] = frozenset()  # platforms whose policy lets accounts be matched with other identifiers
     console_url: str = ""
+    same_case: float = (
+        0  # seconds a ticket stays open to the same customer's posts about the same thing; 0: only conversations join
+    )
+    reopen: float = 0  # seconds after resolving in which a post reopens the ticket
 
 
 @dataclass(slots=True)
@@ -256,7 +265,16 @@ def _file_tickets(
     keys = {
         item.stored.id: (item.stored.mention.conversation, owners.get(people.get(item.stored.id, -1))) for item in items
     }
-    where, made = filing.open_tickets(connection, list(keys.values()))
+    cases = (
+        {key: case for item in items if (case := _case(item, (key := keys[item.stored.id])[1]))}
+        if desktop.same_case
+        else {}
+    )
+    told = copies.again(connection, _told(items, keys))
+    cases = {keys[id_]: one.key for id_, one in told.items()} | cases
+    where, made, reopened = filing.open_tickets(
+        connection, list(keys.values()), cases, desktop.same_case or COPIES_SECONDS, desktop.reopen
+    )
     first: dict[int, Decided] = {}
     for item in items:
         first.setdefault(where[keys[item.stored.id]], item)
@@ -266,9 +284,17 @@ def _file_tickets(
         [_ticket_row(id_, first[id_], keys[first[id_].stored.id][1], desktop) for id_ in sorted(made)],
     )
     touched = [where[key] for key in keys.values() if where[key] not in made] + list(linked.values())
-    known = filing.appended(connection, touched) if touched else {}
+    grave = [where[keys[item.stored.id]] for item in items if item.verdict.priority in GRAVE]
+    known = filing.appended(connection, touched, reopened, grave) if touched else {}
     filing.link(connection, run, [(where[keys[item.stored.id]], item.stored.id) for item in items])
 
+    richer = {
+        where[keys[item.stored.id]]: subject(item.stored)
+        for item in items
+        if (one := told.get(item.stored.id)) and one.richer and where[keys[item.stored.id]] not in made
+    }
+    if richer:
+        copies.headlines(connection, richer)
     todo = [(item, where[keys[item.stored.id]], "mention") for item in items]
     todo += [(item, linked[item.stored.id], "deleted" if item.stored.mention.deleted else "edit") for item in again_]
     entries = filing.enter(
@@ -279,6 +305,7 @@ def _file_tickets(
             for item, ticket, kind in todo
         ],
     )
+    _say_woken(connection, run, known)
     effects = []
     for (item, ticket, kind), entry in zip(todo, entries, strict=True):
         if ticket in made:
@@ -293,6 +320,34 @@ def _file_tickets(
         for target in targets:
             effects.append(_effect(desktop, target, number, ticket, entry, item, kind, opens, keys))
     return effects
+
+
+def _told(items: Sequence[Decided], keys: dict[int, filing.Conversation]) -> list[copies.Told]:
+    """What may be a copy of something its author said before; a text without a known author, or too short, is none."""
+    found = []
+    for item in items:
+        mention = item.stored.mention
+        author = mention.attributed_to
+        if author is not None and keys[item.stored.id][1] is not None and (made := sketch(mention.text)):
+            found.append(copies.Told(item.stored.id, mention.platform, native(author.native_id), made))
+    return found
+
+
+def _case(item: Decided, customer: int | None) -> str:
+    """What a post is about, for joining the customer's open ticket about the same; empty where that cannot be said."""
+    if customer is None or not item.stored.topics or item.verdict.intent in ("", "other"):
+        return ""
+    return f"case:{item.stored.topics[0]}:{item.verdict.intent}"
+
+
+def _say_woken(connection: Connection, run: runs.Run, known: dict[int, Any]) -> None:
+    """A ticket that was resolved or muted and is open again says so."""
+    woken = [row for row in known.values() if row.was in ("resolved", "muted") and row.status == "open"]
+    write_entries(connection, run, [
+        {"ticket_id": row.id, "kind": "status", "body": f"status {row.was} → open: the customer wrote again",
+         "detail": {"status": [row.was, "open"], "event": "reopened"}}
+        for row in woken
+    ])  # fmt: skip
 
 
 def _targets(desktop: Desktop, verdict: Verdict) -> list[str]:

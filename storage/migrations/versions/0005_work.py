@@ -22,6 +22,7 @@ CREATE INDEX tickets_snoozed ON tickets (snoozed_until) WHERE snoozed_until IS N
 CREATE INDEX tickets_assignee ON tickets (assignee_id) WHERE status NOT IN ('resolved', 'closed');
 UPDATE tickets SET sla_at = now() WHERE status NOT IN ('resolved', 'closed');
 ALTER TABLE ticket_conversations ADD COLUMN yields BOOLEAN DEFAULT false NOT NULL;
+CREATE INDEX ticket_conversations_shut ON ticket_conversations (conversation) WHERE NOT open;
 ALTER TABLE entries ADD COLUMN detail JSONB;
 """
 
