@@ -87,12 +87,14 @@ class Site:
         self.services = services.start(self.home)
 
     def configure(self, language: str) -> None:
-        """The shipped configuration, with the town's channels and the language."""
+        """The shipped configuration, with the town's channels and the language; where one is named, scored by VADER."""
         self.files.mkdir(exist_ok=True)
         for source in SHIPPED.glob("*.yaml"):
             shutil.copy(source, self.files)
         settings = yaml.safe_load((SHIPPED / "settings.yaml").read_text())
         settings["settings"] |= {"language": language, "allow_hosts": ["127.0.0.1"]}
+        if language != "auto":
+            settings["settings"]["scorer"] = "vader"
         (self.files / "settings.yaml").write_text(yaml.safe_dump(settings))
         common = {"every": self.every}
         reddit = {
@@ -162,11 +164,11 @@ class Site:
     def filed(self) -> int:
         return int(self.number("SELECT sum(verdicts) FROM runs"))
 
-    def language(self) -> str:
+    def setting(self, name: str) -> str:
         """Of the configuration in force."""
         with self.ledger.begin() as connection:
             found = configurations.in_force(connection)
-        return str(found.document["settings"]["language"]) if found else ""
+        return str(found.document["settings"].get(name, "as shipped")) if found else ""
 
     def bill(self) -> Bill:
         postmaster = next(one["pid"] for one in services.status(self.home) if one["name"] == "postgres")
