@@ -27,6 +27,9 @@ class Flag:
     opened_at: datetime
     updated_at: datetime
     closed_at: datetime | None
+    acked_by: str
+    judgement: str | None
+    scale: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Series:
     holes: list[Hole]
 
 
-FLAG = "id, rule, series, kind, state, severity, peak, window_start, evidence, opened_at, updated_at, closed_at"
+FLAG = "id, rule, series, kind, state, severity, peak, window_start, evidence, opened_at, updated_at, closed_at, acked_by, judgement, scale"
 
 
 def flags(connection: Connection, state: str = "", page: int = 1) -> FlagPage:

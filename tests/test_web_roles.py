@@ -23,7 +23,10 @@ OPEN = {
     "/readyz",
     "/metrics",
     "/hooks/{channel}",
+    "/survey/{token}",
     "/hooks/interactions/{source}",
+    "/hooks/alerts/{target}",
+    "/flags/act/{token}",
 }  # what may be public, written down twice
 
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console.web import (
+    acks,
     admin,
     api,
     api_customers,
@@ -30,6 +31,7 @@ from console.web import (
     ops,
     review,
     stream,
+    survey,
     ticket,
 )
 from console.web.armour import BodyLimit, Headers
@@ -85,7 +87,27 @@ def create_app(
     )
     app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
     app.state.live = live
-    for module in (login, stream, inbox, bulk, ticket, mention, review, customers, flags, channels, dashboards, admin, hooks, hooks_contacts, ops, api, api_customers):
+    for module in (
+        acks,
+        login,
+        stream,
+        inbox,
+        bulk,
+        ticket,
+        mention,
+        review,
+        customers,
+        flags,
+        channels,
+        dashboards,
+        admin,
+        hooks,
+        hooks_contacts,
+        ops,
+        api,
+        api_customers,
+        survey,
+    ):
         app.include_router(module.router)
     app.add_exception_handler(LoginNeeded, _login_needed)
     app.add_exception_handler(HTTPException, _refused)

@@ -34,6 +34,11 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/flags"): LOOK,
     ("GET", "/flags/{flag_id}"): LOOK,
     ("GET", "/flags/{flag_id}/series.csv"): LOOK,
+    ("POST", "/flags/{flag_id}/act"): WORK,
+    ("GET", "/flags/act/{token}"): ANYBODY,  # who holds a signed link: console/web/acks.py
+    ("POST", "/flags/act/{token}"): ANYBODY,
+    ("POST", "/api/v1/flags/{flag_id}/act"): WORK,
+    ("POST", "/hooks/alerts/{target}"): ANYBODY,  # who signed with the alert's secret: console/web/acks.py
     ("GET", "/channels"): LOOK,
     ("POST", "/channels/{channel_id}/poll"): LEAD,
     ("POST", "/channels/{channel_id}/pause"): LEAD,
@@ -81,6 +86,8 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/api/v1/status"): WATCH,
     ("GET", "/hooks/{channel}"): ANYBODY,  # who signed with the channel's secret: console/web/hooks.py
     ("POST", "/hooks/{channel}"): ANYBODY,
+    ("GET", "/survey/{token}"): ANYBODY,  # who was asked has the link: console/web/survey.py
+    ("POST", "/survey/{token}"): ANYBODY,
     ("GET", "/healthz"): ANYBODY,
     ("GET", "/readyz"): ANYBODY,
     ("GET", "/metrics"): ANYBODY,  # and then only from loopback or with the token: console/web/ops.py

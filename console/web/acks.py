@@ -1,0 +1,171 @@
+"""Acknowledging and judging a flag: by a click, by a signed link, by Slack's button and by PagerDuty's webhook.
+
+A link is opened by mail scanners and chat previews: looking at it changes nothing, the button on its page does.
+"""
+
+import hmac
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs
+
+import structlog
+from fastapi import APIRouter, Form, HTTPException
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from config.secrets import SecretError, secret
+from console.web.house import House, house
+from console.web.pages import Id
+from domain import signatures
+from storage import configurations, pages
+
+router = APIRouter(include_in_schema=False)
+log = structlog.get_logger()
+Act = Literal["ack", "snooze", "useful", "noise", "late"]
+VALID = 7 * 86_400  # seconds a link may be used
+WORDS = {
+    "ack": "Acknowledge",
+    "snooze": "Snooze for two hours",
+    "useful": "Useful",
+    "noise": "Noise",
+    "late": "Too late",
+}
+
+
+class ActForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    act: Act
+
+
+@router.post("/flags/{flag_id}/act")
+def act(request: Request, flag_id: Id, form: Annotated[ActForm, Form()]) -> Response:
+    """A click on the flag's page."""
+    actor = f"user:{request.state.session.user.id}"
+    _do(house(request), flag_id, form.act, actor)
+    return RedirectResponse(f"/flags/{flag_id}?said={form.act}", 303)
+
+
+@router.post("/api/v1/flags/{flag_id}/act", summary="Acknowledge, snooze or judge a flag")
+def act_api(request: Request, flag_id: Id, act: Act) -> dict[str, Any]:
+    session = request.state.session
+    who = f"user:{session.user.id}" if session.user.id else f"token:{session.user.name}"
+    return {"flag": flag_id, "act": act, "by": _do(house(request), flag_id, act, who)}
+
+
+@router.get("/flags/act/{token}")
+def ask(request: Request, token: str) -> Response:
+    """The page behind a signed link: one button, which does it."""
+    flag_id, what = _read(house(request), token)
+    said = f"{WORDS[what]}: flag {flag_id}"
+    return HTMLResponse(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{said}</title><main><h1>{said}</h1>'
+        f'<form method="post" action="/flags/act/{token}"><button>{WORDS[what]}</button></form></main></html>'
+    )
+
+
+@router.post("/flags/act/{token}")
+def by_link(request: Request, token: str) -> Response:
+    flag_id, what = _read(house(request), token)
+    _do(house(request), flag_id, what, "link")
+    return HTMLResponse(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Done</title><p>Done: {WORDS[what]}, flag {flag_id}.</p></html>'
+    )
+
+
+def link(key: bytes, base_url: str, flag_id: int, what: Act, now: float) -> str:
+    """An address that lets whoever holds it do this one thing, for a week."""
+    text = f"{flag_id}.{what}.{int(now) + VALID}"
+    return f"{base_url}/flags/act/{text}.{_sign(key, text)}"
+
+
+def _sign(key: bytes, text: str) -> str:
+    return hmac.new(key, f"flag-act|{text}".encode(), sha256).hexdigest()[:40]
+
+
+def _read(here: House, token: str) -> tuple[int, Act]:
+    text, _, given = token.rpartition(".")
+    parts = text.split(".")
+    if (
+        not hmac.compare_digest(given.encode(), _sign(here.secret, text).encode())
+        or len(parts) != 3
+        or parts[1] not in WORDS
+    ):
+        raise HTTPException(404, "This link was not made here.")
+    if int(parts[2]) < time.time():
+        raise HTTPException(404, "This link is older than a week. Open the flag in the console.")
+    return int(parts[0]), parts[1]  # type: ignore[return-value]
+
+
+def _do(here: House, flag_id: int, what: Act, actor: str) -> str:
+    """Do it; returns who has it. 404 for a flag that is not there."""
+
+    def work(connection: Any) -> str | None:
+        if what == "ack":
+            return pages.acknowledge(connection, flag_id, actor)
+        if what == "snooze":
+            done = pages.snooze(connection, flag_id, datetime.now(UTC) + timedelta(hours=2), actor)
+        else:
+            done = pages.judge(connection, flag_id, what, actor)
+        return actor if done else None
+
+    who = here.ledger.run(work, patience=5)
+    if who is None:
+        raise HTTPException(404, "There is no such flag.")
+    return who
+
+
+@router.post("/hooks/alerts/{target}")
+async def told(request: Request, target: str) -> Response:
+    """What people did at Slack or PagerDuty. 401 for what is not signed; an answer within their three or five seconds."""
+    body = await request.body()
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return await run_in_threadpool(_told, house(request), target, headers, body)
+
+
+def _told(here: House, target: str, headers: dict[str, str], body: bytes) -> Response:
+    with here.ledger.read() as connection:
+        found = configurations.in_force(connection)
+    listed = found.document.get("alerts", []) if found else []
+    settings = next(
+        (one for one in listed if one.get("name") == target and one.get("kind") in ("slack", "pagerduty")), None
+    )
+    if settings is None or not settings.get("signing_env"):
+        raise HTTPException(404, "There is no such alert, or it takes no answers.")
+    try:
+        key = secret(settings["signing_env"])
+        signatures.verify(settings["kind"], key, headers, body, time.time())
+    except (signatures.BadSignature, SecretError) as refused:
+        log.warning("alert_answer_refused", target=target, reason=str(refused))
+        raise HTTPException(401, str(refused)) from None
+    for flag_id, who in _slack(body) if settings["kind"] == "slack" else _pagerduty(body):
+        here.ledger.run(lambda c, f=flag_id, w=who: pages.acknowledge(c, f, f"{target}:{w}"), patience=2)
+    return JSONResponse({"text": "Acknowledged."} if settings["kind"] == "slack" else {"ok": True})
+
+
+def _slack(body: bytes) -> list[tuple[int, str]]:
+    """https://docs.slack.dev/reference/interaction-payloads/block_actions-payload"""
+    try:
+        payload = json.loads(parse_qs(body.decode())["payload"][0])
+        user = str(payload["user"]["id"])[:40]
+        return [(int(a["value"]), user) for a in payload["actions"] if a.get("action_id") == "ack"]
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        raise HTTPException(400, "This is no interaction.") from None
+
+
+def _pagerduty(body: bytes) -> list[tuple[int, str]]:
+    """https://developer.pagerduty.com/docs/webhooks-overview#incidentacknowledged: the incident's key is the alert's dedup_key."""
+    try:
+        event = json.loads(body)["event"]
+        if event["event_type"] != "incident.acknowledged":
+            return []
+        key = str(event["data"].get("incident_key") or "")
+        agent = str((event.get("agent") or {}).get("id", "somebody"))[:40]
+        return [(int(key.removeprefix("earmark:")), agent)] if key.startswith("earmark:") else []
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise HTTPException(400, "This is no event.") from None
