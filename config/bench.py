@@ -39,6 +39,11 @@ class Bench:
         """{"text", "change", "outcome"}: the smallest single change that gives another outcome, found by judging again."""
         return explain(stored, self.judgement, self.scorer, self.detect)
 
+    @property
+    def asks_standing(self) -> bool:
+        """Whether a rule asks what the author is to us."""
+        return compiled(self.judgement).asks_standing
+
     def lesson(self, stored: Stored, ticket: bool) -> Lesson:
         """A corrected mention as domain/learning.py takes it."""
         return compiled(self.judgement).lesson(stored, self.scorer, self.detect, ticket)

@@ -173,14 +173,6 @@ DEFAULT_RULES = (
     ),
     Rule("trouble", When(need_at_least=0.5), Then("ticket", "normal"), "Something went wrong for a customer."),
     Rule(
-        "trouble-in-short",
-        When(
-            intent=("cancel", "complaint", "service"), sentiment=("negative", "neutral", "unscored"), need_at_least=0.27
-        ),
-        Then("ticket", "normal"),
-        "Something went wrong for a customer, said in few words.",
-    ),
-    Rule(
         "trouble-in-kind-words",
         When(intent=("cancel", "complaint", "service"), sentiment=("positive",)),
         Then("review"),

@@ -128,3 +128,5 @@ MOOD_NEED = (1.8, -1.6)  # what a mood that is surely negative, or surely positi
 MOOD_URGENCY = (1.2, -0.6)
 ADDRESSED, TO_SUPPORT = 1.2, 0.6  # somebody is addressed by a handle; the handle is a help desk's
 DOUBLE_QUESTION, BRIEF, HAS_LINK, SHOUTED = 0.8, -0.3, -0.8, 0.2
+SHORT, TO_THE_POINT = 7, 1.2  # words; a short text with a listed phrase has no room for more signs
+PLAIN = frozenset(("cancel", "complaint", "service"))

@@ -15,7 +15,7 @@ from domain.language import Detector
 from domain.nouns import Outcome, Standing, Stored, Verdict
 from domain.rules import Judgement
 from domain.sentiment import Scorer
-from domain.triage import Line, bench, judge
+from domain.triage import Line, bench, decide, judge, supposed_facts
 
 STEP = 0.0001  # VADER rounds to four places
 _NOT = {
@@ -48,23 +48,34 @@ def explain(
 ) -> dict[str, Any]:
     """{"text": a sentence, "change": what `judge` takes as `suppose`, "outcome"}; change is None where no single one will do."""
     verdict = verdict or judge(stored, judgement, scorer, detect)
-    for candidate in sorted(_candidates(stored, judgement, scorer, detect, verdict), key=lambda each: each.size):
-        outcome = judge(stored, judgement, scorer, detect, candidate.change).outcome
+    known = bench(judgement).facts(stored, stored.mention, scorer, detect)
+    tried: set[str] = set()
+    for candidate in sorted(_candidates(stored, judgement, verdict, known), key=lambda each: each.size):
+        if candidate.text in tried:
+            continue
+        tried.add(candidate.text)
+        outcome = _outcome(stored, judgement, scorer, detect, candidate.change, known)
         if outcome != verdict.outcome:
             return {"text": f"If {candidate.text}, {_THEN[outcome]}.", "change": candidate.change, "outcome": outcome}
     return {"text": "No single change would have changed this.", "change": None, "outcome": None}
 
 
-def _candidates(
-    stored: Stored, judgement: Judgement, scorer: Scorer, detect: Detector, verdict: Verdict
-) -> Iterator[Candidate]:
+def _outcome(
+    stored: Stored, judgement: Judgement, scorer: Scorer, detect: Detector, change: dict[str, Any], known: Facts
+) -> Outcome:
+    """What would be decided: the text is read again only where the change is to the text."""
+    if change.keys() & {"not", "without_word", "with_word", "stars"}:
+        return judge(stored, judgement, scorer, detect, change).outcome
+    return decide(stored, bench(judgement), supposed_facts(known, change), change).outcome
+
+
+def _candidates(stored: Stored, judgement: Judgement, verdict: Verdict, facts: Facts) -> Iterator[Candidate]:
     if verdict.reason == "deleted":
         return
     if verdict.reason in _NOT:
         yield Candidate(0.1, _NOT[verdict.reason], {"not": verdict.reason})
         return
     compiled = bench(judgement)
-    facts = compiled.facts(stored, stored.mention, scorer, detect)
     for word in dict.fromkeys((*facts.intent.words, *sorted(facts.words))):
         yield Candidate(0.2, f"“{word}” were absent", {"without_word": word})
     for words in facts.intent.cues.values():

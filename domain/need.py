@@ -67,13 +67,15 @@ def weigh(
         size = _SIZES[min(len(words), cues.MANY)]
         shares.append((name, cue.need * size))
         urgency += cue.urgency * size
-    for intent in intents:
+    for intent in (spoken := tuple(intents)):
         shares.append((f"words of {intent}", cues.INTENT_NEED.get(intent, 0.0)))
         urgency += cues.INTENT_URGENCY.get(intent, 0.0)
     negative, positive = feels
     shares.append(("mood", cues.MOOD_NEED[0] * negative + cues.MOOD_NEED[1] * positive))
     urgency += cues.MOOD_URGENCY[0] * negative + cues.MOOD_URGENCY[1] * positive
     shares += built(mention, reading)
+    if len(reading.words) <= cues.SHORT and not cues.PLAIN.isdisjoint(spoken):
+        shares.append(("says it in few words", cues.TO_THE_POINT))
     odds = base = cues.BASE_NEED + sum(share for _, share in shares)
     if learn is not None:
         added = learn(base)

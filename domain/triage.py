@@ -63,6 +63,11 @@ def judge(
     facts = bench.facts(stored, mention, scorer, detect)
     if suppose is not None:
         facts = supposed_facts(facts, suppose)
+    return decide(stored, bench, facts, suppose)
+
+
+def decide(stored: Stored, bench: "Bench", facts: Facts, suppose: Supposition | None = None) -> Verdict:
+    """The verdict of the rules on facts that are known."""
     without = suppose.get("without_rule") if suppose else None
     for line, tests in bench.for_intent.get(facts.intent.name, bench.for_any):
         for holds in tests:

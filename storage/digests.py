@@ -91,7 +91,7 @@ def bury(connection: Connection, run: Run, lease: str, mention_id: int, reason: 
 # Each table is asked by its own key: a join lets the planner, who knows nothing of a young table, read it whole for every batch.
 _LOAD = """
 SELECT id, version, platform, native_id, published, origin, kind, name, content, url, language_hint, updated, in_reply_to,
-    context, repost_of, flags, author_id, author_handle, author_name, author_url, followers, rating, rating_best, rating_worst
+    context, repost_of, flags, author_id, author_handle, author_name, author_url, followers, rating, rating_best, rating_worst, first_seen
 FROM mentions WHERE id = ANY(%s)
 """
 _SEEN = """
@@ -115,7 +115,12 @@ def load(connection: Connection, ids: Sequence[int]) -> dict[int, Stored]:
             topics[id_], since[id_] = tuple(found), began
     loaded = {
         row[0]: Stored(
-            row[0], row[1], _mention(row), topics.get(row[0], ()), row[0] in since and row[4] < since[row[0]]
+            row[0],
+            row[1],
+            _mention(row),
+            topics.get(row[0], ()),
+            row[0] in since and row[4] < since[row[0]],
+            age=max(0.0, round((row[-1] - row[4]).total_seconds() / 3600, 2)),
         )
         for row in driver.execute(_LOAD, wanted).fetchall()
     }
@@ -135,7 +140,7 @@ def _settled(connection: Connection, ids: Sequence[int]) -> list[int]:
 def _mention(row: Sequence[Any]) -> Mention:
     """A row of _LOAD as the noun that travels."""
     (_, _, platform, native_id, published, origin, kind, name, content, url, language, updated, reply, context, repost,
-     flags, author_id, handle, called, home, followers, rating, best, worst) = row  # fmt: skip
+     flags, author_id, handle, called, home, followers, rating, best, worst, _) = row  # fmt: skip
     return Mention(
         platform=platform,
         native_id=native_id,

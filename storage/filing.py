@@ -257,17 +257,17 @@ def _find_cases(
 
 
 def tickets(connection: Connection, run: Run, made: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-    """Write new tickets (rows of id, customer_id, subject, priority, team, intent, topic, platform, label, targets, minutes
+    """Write new tickets (rows of id, customer_id, subject, priority, team, intent, topic, platform, label, targets, tags, minutes
     to first answer and resolution). Returns ticket id → number."""
     numbers = dict(zip((row["id"] for row in made), ids(connection, "ticket_number", len(made)), strict=True))
     bulk.execute(
         connection,
         """INSERT INTO tickets (id, number, customer_id, subject, priority, team, intent, topic, platform, label, targets,
-            first_due, resolve_due, run_id) OVERRIDING SYSTEM VALUE
+            tags, first_due, resolve_due, run_id) OVERRIDING SYSTEM VALUE
         SELECT id, number, customer_id, subject, priority, team, intent, topic, platform, label, targets,
-            now() + make_interval(mins => first), now() + make_interval(mins => resolve), :run
+            coalesce(tags, '{}'), now() + make_interval(mins => first), now() + make_interval(mins => resolve), :run
         FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, number bigint, customer_id bigint, subject text,
-            priority text, team text, intent text, topic text, platform text, label text, targets text[], first int,
+            priority text, team text, intent text, topic text, platform text, label text, targets text[], tags text[], first int,
             resolve int) ORDER BY id""",
         [{**row, "number": numbers[row["id"]]} for row in made],
         run=run.id,

@@ -213,8 +213,10 @@ def policies() -> dict[str, Policy]:
 
 def desktop(current: config.Config, learned: Learned | None = None) -> Desktop:
     levels = {level.priority: level for level in (*DEFAULT_LEVELS, *current.service_levels) if not level.team}
+    judges = bench(current, learned)
     return Desktop(
-        judge=bench(current, learned).judge,
+        judge=judges.judge,
+        asks_standing=judges.asks_standing,
         topics=tuple(topic.name for topic in current.topics),
         levels=levels,
         desks=tuple(Desk(desk.name, desk.when.teams, desk.when.priorities) for desk in current.desks if desk.enabled),

@@ -18,7 +18,7 @@ from domain.copies import sketch
 from domain.lifecycle import GRAVE
 from domain.nouns import Stored, Verdict
 from domain.rules import ServiceLevel
-from storage import bulk, copies, customers, digests, filing, outbox, runs
+from storage import bulk, copies, customers, digests, filing, outbox, runs, standing
 from storage.entries import write as write_entries
 from storage.keys import native
 from storage.ledger import Ledger, again
@@ -29,7 +29,9 @@ log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
 RETRY_SECONDS = 5.0
-COPIES_SECONDS = 30 * 86_400.0  # an author's copy joins the ticket of the first while that is open and was active within
+COPIES_SECONDS = (
+    30 * 86_400.0
+)  # an author's copy joins the ticket of the first while that is open and was active within
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Desktop:
     desks: tuple[Desk, ...] = ()
     linkable: frozenset[str] = frozenset()  # platforms whose policy lets accounts be matched with other identifiers
     console_url: str = ""
+    asks_standing: bool = False  # whether a rule wants to know who the author is to us
     same_case: float = (
         0  # seconds a ticket stays open to the same customer's posts about the same thing; 0: only conversations join
     )
@@ -159,6 +162,8 @@ def _digest(
     started = time.monotonic()
     with ledger.begin() as connection:
         loaded = digests.load(connection, mention_ids)
+        if desktop.asks_standing:
+            loaded = standing.known(connection, loaded)
     order = {name: n for n, name in enumerate(desktop.topics)}
     decided = []
     for stored in loaded.values():
@@ -374,8 +379,9 @@ def _ticket_row(id_: int, item: Decided, customer: int | None, desktop: Desktop)
         "platform": item.stored.mention.platform,
         "label": verdict.sentiment.label,
         "targets": _targets(desktop, verdict),
-        "first": level.first,
-        "resolve": level.resolve,
+        "first": verdict.first or level.first,
+        "resolve": verdict.resolve or level.resolve,
+        "tags": list(verdict.tags),
     }
 
 

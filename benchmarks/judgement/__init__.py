@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGES = ("sentiment", "speed")
+PAGES = ("sentiment", "tickets", "speed")
 
 
 @dataclass(frozen=True)
