@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -75,3 +76,27 @@ def test_two_channels_store_the_same_posts_at_once(ledger: Ledger) -> None:
         assert one(connection, "SELECT topics[2] FROM sightings LIMIT 1") == 'a "topic", with {signs}\\'
         assert one(connection, "SELECT content FROM mentions WHERE native_id = '8'") == 'No. 8\t\\N "quoted"\n'
         assert not reconcile.reconcile(connection).findings
+
+
+def test_pages_that_share_a_transaction_keep_counters_of_their_own(ledger: Ledger) -> None:
+    """What shifted from one page to the next while we read is new in the first and known in the second."""
+    leased = _channel(ledger, ["three"])["three"]
+    odd = replace(_page(leased, range(105, 106)).found[0], payload='{"a": "\x1e\x1d\x1f"}')  # what parts our blocks
+    last = replace(_page(leased, range(103, 105)), found=[*_page(leased, range(103, 105)).found, odd], complete=False)
+    pages = [_page(leased, range(100, 104)), last]
+    counts = ledger.run(lambda c: mentions.store_pages(c, SECRET, pages))
+    assert [(c.returned, c.new, c.known, c.sightings) for c in counts] == [(4, 4, 0, 4), (3, 2, 1, 2)]
+    with ledger.read() as connection:
+        assert reconcile.reconcile(connection).findings == []
+        assert (
+            one(
+                connection,
+                "SELECT string_agg(seq || outcome, ' ' ORDER BY id) FROM page_counters WHERE channel_id = :id",
+                id=leased.id,
+            )
+            == "1page 2cut"
+        )
+        assert (
+            one(connection, "SELECT body FROM payloads WHERE mention_id = (SELECT max(id) FROM mentions)")
+            == odd.payload
+        )
