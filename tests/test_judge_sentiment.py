@@ -267,5 +267,5 @@ def test_the_shipped_model_is_small_and_says_where_it_comes_from() -> None:
     from importlib.resources import files
 
     assert len((files("config") / "shipped" / "sentiment.model").read_bytes()) <= 5_000_000
-    assert set(model().about["files"]) == {"umsab_train.csv", "semeval.csv"}
+    assert set(model().about["files"]) == {"umsab_train.csv", "semeval.csv", "vader_tweets.csv"}
     assert model().languages == {"ar", "de", "en", "es", "fr", "hi", "it", "pt"}
