@@ -92,6 +92,65 @@ def similar_tickets(connection: Connection, ticket_id: int, limit: int = 20) -> 
     return [(int(row[0]), int(row[1]), str(row[2])) for row in found.fetchall()]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A mention that is to be filed: who says what."""
+
+    id: int
+    platform: str
+    author: str
+    made: Sketch
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The key under which an author's copies share a ticket, and whether this one says more than those before it."""
+
+    key: str
+    richer: bool
+
+
+def again(connection: Connection, told: Sequence[Told]) -> dict[int, Again]:
+    """Mention id → its key, for mentions about to be filed: that of the first copy by the same author, else its own. Keeps their bands.
+
+    The key is an open link of the ticket like a conversation, so that a unique index decides when two copies are filed at once.
+    """
+    if not told:
+        return {}
+    known: dict[tuple[str, str], list[Sketch]] = {}
+    asked = sorted({(one.platform, one.author, band) for one in told for band in one.made.bands})
+    driver = bulk.raw(connection)
+    rows = driver.execute(_BY_AUTHOR, tuple([row[n] for row in asked] for n in range(3))).fetchall()
+    for _, platform, author, name, content in rows:
+        if made := sketch(f"{name}\n{content}" if name and content else name or content):
+            known.setdefault((platform, author), []).append(made)
+    found = {}
+    for one in sorted(told, key=lambda one: one.id):
+        before = known.setdefault((one.platform, one.author), [])
+        same = [other for other in before if alike(one.made.normal, other.normal)]
+        longest = max((len(other.normal) for other in same), default=len(one.made.normal))
+        found[one.id] = Again(f"case:copy:{(same[0] if same else one.made).exact:x}", len(one.made.normal) > longest)
+        before.append(one.made)
+    add(connection, {one.id: one.made for one in told})
+    return found
+
+
+def headlines(connection: Connection, subjects: Mapping[int, str]) -> None:
+    """A richer copy becomes the headline of its ticket: ticket id → subject."""
+    wanted = sorted(subjects.items())
+    bulk.raw(connection).execute(
+        "UPDATE tickets t SET subject = r.subject FROM unnest(%s::bigint[], %s::text[]) AS r(id, subject) WHERE t.id = r.id",
+        ([id_ for id_, _ in wanted], [subject for _, subject in wanted]),
+    )
+
+
+_BY_AUTHOR = """
+SELECT DISTINCT m.id, m.platform, m.author_id, m.name, m.content
+FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS asked(platform, author, band)
+CROSS JOIN LATERAL (SELECT mention_id FROM copy_bands b WHERE b.band = asked.band ORDER BY mention_id DESC LIMIT 50) b
+JOIN mentions m ON m.id = b.mention_id AND m.platform = asked.platform AND m.author_id = asked.author
+ORDER BY m.id
+"""
 _SHARING = """
 SELECT mention_id, bool_or(n = 2 * %(half)s) FROM unnest(%(bands)s::bigint[]) AS asked(band) CROSS JOIN LATERAL (
     SELECT mention_id, count(*) OVER () AS n FROM (

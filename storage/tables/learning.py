@@ -38,4 +38,4 @@ copy_bands = Table(  # what a text is found by among its copies; the mention's o
     Column("band", BigInteger, primary_key=True, autoincrement=False),
     Column("mention_id", BigInteger, primary_key=True, autoincrement=False),
 )
-Index("copy_bands_mention", copy_bands.c.mention_id)
+Index("copy_bands_mention", copy_bands.c.mention_id, postgresql_using="brin")  # ids grow with the table

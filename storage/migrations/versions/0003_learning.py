@@ -39,7 +39,7 @@ CREATE TABLE copy_bands (
     PRIMARY KEY (band, mention_id)
 );
 
-CREATE INDEX copy_bands_mention ON copy_bands (mention_id);
+CREATE INDEX copy_bands_mention ON copy_bands USING brin (mention_id);
 """
 
 

@@ -1,0 +1,100 @@
+"""An author's copies are one ticket, whoever digests them; another author's near-copy keeps its own and is shown as similar."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from domain.nouns import Stored, Verdict
+from storage import copies, digests
+from storage.ledger import Ledger, one, rows
+from storage.reconcile import reconcile
+from tests.ledgers import add_channel, desktop, drain, judge, person, post, store, targets
+from workers import digest
+
+SAID = "help me please, I have been waiting three weeks for my refund and nobody answers, case {}"
+
+
+@pytest.fixture(scope="module")
+def ledger(database_url: str) -> Iterator[Ledger]:
+    made = Ledger(database_url, name="test", pool=6)
+    add_channel(made, "x-one")
+    targets(made)
+    yield made
+    with made.read() as connection:
+        assert reconcile(connection).good, reconcile(connection).findings
+    made.close()
+
+
+def ticket_of(ledger: Ledger, *natives: str) -> list[int]:
+    sql = "SELECT l.ticket_id FROM ticket_mentions l JOIN mentions m ON m.id = l.mention_id WHERE m.native_id = :native"
+    with ledger.read() as connection:
+        return [one(connection, sql, native=native) for native in natives]
+
+
+def test_an_authors_copy_joins_the_ticket_and_a_richer_one_becomes_its_headline(ledger: Ledger) -> None:
+    said = SAID.format("a")
+    store(ledger, "x-one", [post("x", "a1", said, person(1))])
+    drain(ledger)
+    richer = said + " and now they closed it"
+    store(ledger, "x-one", [post("x", "a2", f"{said}!!!", person(1)), post("x", "a3", "help " + said, person(2))])
+    store(
+        ledger,
+        "x-one",
+        [
+            post("x", "a4", richer, person(1)),
+            post("x", "a5", "help me with a thing that is new to all of you", person(1)),
+        ],
+    )
+    drain(ledger)
+    first, second, other, third, new = ticket_of(ledger, "a1", "a2", "a3", "a4", "a5")
+    assert first == second == third
+    assert len({first, other, new}) == 3
+    with ledger.read() as connection:
+        assert one(connection, "SELECT subject FROM tickets WHERE id = :id", id=first) == richer
+        kinds = rows(connection, "SELECT kind FROM entries WHERE ticket_id = :id ORDER BY id", id=first)
+        assert [row["kind"] for row in kinds] == ["mention"] * 3
+        assert [id_ for id_, _, _ in copies.similar_tickets(connection, first)] == [other]
+        assert [id_ for id_, _, _ in copies.similar_tickets(connection, other)] == [first]
+        assert copies.similar_tickets(connection, new) == []
+
+
+def test_a_copy_after_the_ticket_was_closed_opens_a_new_one(ledger: Ledger) -> None:
+    store(ledger, "x-one", [post("x", "b1", SAID.format("b"), person(3))])
+    drain(ledger)
+    (first,) = ticket_of(ledger, "b1")
+    with ledger.begin() as connection:
+        rows(
+            connection,
+            "UPDATE ticket_conversations SET open = false WHERE ticket_id = :id RETURNING ticket_id",
+            id=first,
+        )
+        rows(connection, "UPDATE tickets SET status = 'closed' WHERE id = :id RETURNING id", id=first)
+    store(ledger, "x-one", [post("x", "b2", SAID.format("b"), person(3))])
+    drain(ledger)
+    assert ticket_of(ledger, "b2") != [first]
+
+
+def test_two_copies_digested_at_the_same_moment_are_one_ticket(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "BATCH", 1)
+    for round_ in range(6):
+        said = SAID.format(f"round{round_}")
+        names = [f"c{round_}-{n}" for n in range(2)]
+        store(ledger, "x-one", [post("x", name, said, person(10 + round_)) for name in names])
+        both = threading.Barrier(2, timeout=20)
+
+        def wait(stored: Stored, both: threading.Barrier = both) -> Verdict:
+            both.wait()
+            return judge(stored)
+
+        desk = replace(desktop(), judge=wait)
+        workers = [
+            threading.Thread(target=digest.drain, args=(ledger, desk, f"w{n}", lambda: False), daemon=True)
+            for n in range(2)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(40)
+        assert len({*ticket_of(ledger, *names)}) == 1, round_
