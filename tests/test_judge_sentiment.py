@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from config.bench import Bench, bench, model, scorer_names
+from config.complaints import Complaints
 from config.load import load, load_document
 from domain.model import BrokenModelError, Model, packed
 from domain.nouns import Rating, Sentiment
@@ -153,7 +154,7 @@ def test_vader_stays_available() -> None:
     assert dict(found.words) == {"charged twice": -2.5, "outage": -2.0}
     assert plain_vader().feel("the train leaves at nine")[1].label == "unscored"
     assert scorer_names()[:2] == ("earmark", "vader")
-    with pytest.raises(ValueError, match="no scorer is named"):
+    with pytest.raises(Complaints, match="no scorer is named"):
         bench(load_document({"settings": {"scorer": "vadder"}}))
 
 
