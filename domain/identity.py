@@ -11,17 +11,24 @@ from typing import Literal
 
 Kind = Literal["account", "email", "phone", "number", "order"]
 KINDS: tuple[Kind, ...] = ("account", "email", "phone", "number", "order")
-SHARED = 5  # customers who gave the same address or number: from there on it says nothing about who somebody is
 LONGEST = 200
 
 # Mailboxes of a role, not of a person (RFC 2142, and what shops see); nobody is linked or proposed by them.
 ROLES = frozenset(
-    "abuse admin billing contact hostmaster info kontakt mail marketing news newsletter no-reply noreply office postmaster sales "
-    "service shop support team test webmaster".split()  # noqa: SIM905
+    ["abuse", "admin", "billing", "contact", "hostmaster", "info", "kontakt", "mail", "marketing", "news", "newsletter", "no-reply", "noreply", "office", "postmaster", "sales", "service", "shop", "support", "team", "test", "webmaster"]
 )
-_PLACEHOLDER_HOSTS = ("mailinator.com", "guerrillamail.com", "10minutemail.com", "invalid.com", "nomail.com", "none.com")
+_PLACEHOLDER_HOSTS = (
+    "mailinator.com",
+    "guerrillamail.com",
+    "10minutemail.com",
+    "invalid.com",
+    "nomail.com",
+    "none.com",
+)
 _REPEATED = re.compile(r"(\d)\1{6,}$|1234567")
-_BOT = re.compile(r"(^|[_.-])(bot|rss|feed|auto(post|mod)\w*)$|^bot[_.-]|(news|weather|spam|chat|auto)bot$", re.IGNORECASE)
+_BOT = re.compile(
+    r"(^|[_.-])(bot|rss|feed|auto(post|mod)\w*)$|^bot[_.-]|(news|weather|spam|chat|auto)bot$", re.IGNORECASE
+)
 _NUMBER = re.compile(r"[^\w./#-]", re.UNICODE)
 
 
@@ -116,7 +123,14 @@ def mark(identity: Identity) -> str:
             return "junk"
     if identity.kind == "phone" and _REPEATED.search(identity.native_id):
         return "junk"
-    if identity.kind in ("number", "order") and identity.native_id.strip("0.-").upper() in ("", "N/A", "NA", "NONE", "NULL", "TEST"):
+    if identity.kind in ("number", "order") and identity.native_id.strip("0.-").upper() in (
+        "",
+        "N/A",
+        "NA",
+        "NONE",
+        "NULL",
+        "TEST",
+    ):
         return "junk"
     if identity.kind == "account" and _BOT.search(identity.handle or identity.native_id.lstrip("@")):
         return "bot"

@@ -70,10 +70,10 @@ WITH asked AS MATERIALIZED (
         WHERE kind = 'account' AND platform = a.p AND origin = a.o AND native_id = a.n OFFSET 0) i
     UNION ALL
     SELECT a.*, i.id, 2, 'exact e-mail address' FROM asked a, LATERAL (SELECT id FROM identities
-        WHERE kind = 'email' AND platform = '' AND origin = '' AND native_id = lower(a.n) OFFSET 0) i WHERE a.n LIKE '%@%'
+        WHERE kind = 'email' AND platform = '' AND origin = '' AND native_id = lower(a.n) AND mark = '' OFFSET 0) i WHERE a.n LIKE '%@%'
     UNION ALL
     SELECT a.*, i.id, 3, 'declared handle' FROM asked a, LATERAL (SELECT id FROM identities
-        WHERE kind = 'account' AND platform = a.p AND origin IN ('', a.o) AND native_id = '@' || a.h OFFSET 0) i
+        WHERE kind = 'account' AND platform = a.p AND origin IN ('', a.o) AND native_id = '@' || a.h AND mark = '' OFFSET 0) i
     WHERE a.h <> ''
 )
 SELECT h.p, h.o, h.n, c.customer_id, h.evidence FROM hits h JOIN customer_identities c ON c.identity_id = h.id
@@ -93,7 +93,7 @@ def show(connection: Connection, customer_id: int) -> dict[str, Any] | None:
         connection,
         "SELECT i.id, i.kind, i.platform, i.origin, i.native_id, i.handle, i.name, c.evidence, c.confidence, c.source, c.linked_at "
         "FROM customer_identities c JOIN identities i ON i.id = c.identity_id WHERE c.customer_id = :id "
-        "ORDER BY i.kind, i.platform, i.id",
+        "ORDER BY i.kind, i.platform, i.id LIMIT 1000",
         id=customer_id,
     )
     tickets = rows(

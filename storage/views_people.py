@@ -60,8 +60,12 @@ class Customer:
     attributes: dict[str, Any]
     source: str
     created_at: datetime
-    identities: list[Identity]
+    identities: list[Identity]  # the first IDENTITIES of identity_count
+    identity_count: int = 0
+    merged_into: int | None = None
 
+
+IDENTITIES = 200  # shown of one customer: a shared kiosk may have thousands
 
 SEARCH = """(c.name ILIKE :like OR EXISTS (SELECT 1 FROM customer_identities ci JOIN identities i ON i.id = ci.identity_id
     WHERE ci.customer_id = c.id AND (i.handle ILIKE :like OR i.native_id ILIKE :like OR i.name ILIKE :like)))"""
@@ -94,7 +98,8 @@ def customers(connection: Connection, q: str = "", page: int = 1) -> CustomerPag
 def customer(connection: Connection, customer_id: int) -> Customer | None:
     found = rows(
         connection,
-        "SELECT id, name, tier, vip, attributes, source, created_at FROM customers WHERE id = :id",
+        "SELECT id, name, tier, vip, attributes, source, created_at, merged_into, (SELECT count(*) FROM customer_identities l "
+        "WHERE l.customer_id = c.id) AS identity_count FROM customers c WHERE id = :id",
         id=customer_id,
     )
     if not found:
@@ -104,8 +109,9 @@ def customer(connection: Connection, customer_id: int) -> Customer | None:
         """SELECT i.id, i.kind, i.platform, i.native_id, i.handle, i.name, i.url, i.followers, ci.evidence, ci.confidence,
             ci.source, ci.verified, ci.linked_at
         FROM customer_identities ci JOIN identities i ON i.id = ci.identity_id
-        WHERE ci.customer_id = :id ORDER BY ci.linked_at, i.id""",
+        WHERE ci.customer_id = :id ORDER BY ci.linked_at, i.id LIMIT :limit""",
         id=customer_id,
+        limit=IDENTITIES,
     )
     return Customer(**found[0], identities=[Identity(**row) for row in identities])
 

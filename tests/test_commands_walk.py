@@ -93,10 +93,12 @@ def a_user(s: Stage) -> list[str]:
 
 def a_flag(s: Stage) -> list[str]:
     """A flag, made for this call."""
-    return [s.ask(
-        "INSERT INTO escalations (rule, series, window_start, run_id) "
-        f"VALUES ('r', 'walked/negative/{next(fresh)}', now(), (SELECT max(id) FROM runs)) RETURNING id"
-    )]
+    return [
+        s.ask(
+            "INSERT INTO escalations (rule, series, window_start, run_id) "
+            f"VALUES ('r', 'walked/negative/{next(fresh)}', now(), (SELECT max(id) FROM runs)) RETURNING id"
+        )
+    ]
 
 
 def a_ticket(s: Stage) -> list[str]:
@@ -104,6 +106,41 @@ def a_ticket(s: Stage) -> list[str]:
 
 
 NO_TICKET: Args = lambda s: ["999999999"]  # noqa: E731
+
+
+def two(s: Stage) -> list[str]:
+    """Two new customers."""
+    return [s.ask("INSERT INTO customers (name, source) VALUES ('Walker', 'test') RETURNING id") for _ in range(2)]
+
+
+def merged(s: Stage) -> list[str]:
+    pair = two(s)
+    runner.invoke(app, ["customers", "merge", *pair], env=s.full)
+    return [s.ask("SELECT max(id) FROM merges")]
+
+
+def held(s: Stage, *names: str) -> list[str]:
+    """A customer with an address for each name: the customer, and the id of the last."""
+    customer = two(s)[0]
+    for name in names:
+        id_ = s.ask(
+            f"INSERT INTO identities (kind, native_id) VALUES ('email', '{name}{next(fresh)}@example.org') RETURNING id"
+        )
+        s.ask(
+            "INSERT INTO customer_identities (identity_id, customer_id, evidence, confidence, source) "
+            f"VALUES ({id_}, {customer}, 'made', 1, 'person') RETURNING 1"
+        )
+    return [customer, id_]
+
+
+def proposed(s: Stage) -> list[str]:
+    a, b = two(s)
+    return [s.ask(f"INSERT INTO proposals (customer_id, other_id, confidence) VALUES ({a}, {b}, 0.9) RETURNING id")]
+
+
+def a_token(s: Stage) -> list[str]:
+    runner.invoke(app, ["tokens", "add", "walk", "--scope", "lookup:read"], env=s.full)
+    return [s.ask("SELECT max(id) FROM api_tokens")]
 
 
 WALK: dict[str, Walk] = {
@@ -134,19 +171,44 @@ WALK: dict[str, Walk] = {
     "backtest": Walk(lambda s: ["--config", str(s.folder)], lambda s: ["--config", str(s.files)]),
     "detect": Walk(input=SERIES, bad_input=SERIES + "2026-01-01T00:02:00Z,many\n", wrong=lambda s: [], failing=None,
                    why="a filter: bad input is 2"),
-    "backtest": Walk(
-        lambda s: [str(s.files / "series.csv")], lambda s: [str(s.files / "series.csv"), "--budget", "often"], lambda s: ["--topic", "x"]
-    ),
     "flags list": Walk(wrong=lambda s: ["--state", "half"]),
     "flags show": Walk(a_flag, lambda s: ["x"], lambda s: ["999999999"], away=False),
     "flags ack": Walk(a_flag, lambda s: ["x"], lambda s: ["999999999"], away=False),
     "flags snooze": Walk(a_flag, lambda s: [*a_flag(s), "--for", "long"], lambda s: ["999999999"], away=False),
     "flags judge": Walk(lambda s: [*a_flag(s), "useful"], lambda s: [*a_flag(s), "nice"], lambda s: ["999999999", "noise"], away=False),
     "flags report": Walk(),
+    "correct": Walk(
+        lambda s: [s.ask("SELECT min(mention_id) FROM receipts"), "--intent", "service"],
+        lambda s: ["1", "--outcome", "perhaps"], lambda s: ["1", "--outcome", "ticket"],
+    ),
+    "learn": Walk(),
+    "learn list": Walk(),
+    "learn restore": Walk(lambda s: ["0"], lambda s: ["x"], lambda s: ["0"]),
     "explain": Walk(lambda s: [s.ask("SELECT min(mention_id) FROM receipts")], lambda s: ["x"], lambda s: ["1"]),
     "customers import": Walk(
         lambda s: [str(s.files / "customers.csv")], lambda s: ["nowhere.csv"], lambda s: [str(s.files / "bad.csv")], away=False
     ),
+    "customers export": Walk(wrong=lambda s: ["-o", "/nowhere/at/all"]),
+    "customers merge": Walk(
+        lambda s: [*two(s), "--stated"], lambda s: ["x", "1"], lambda s: ["999999998", "999999999"], away=False
+    ),
+    "customers unmerge": Walk(merged, lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "customers split": Walk(lambda s: held(s, "s-a", "s-b"), lambda s: ["x", "1"], lambda s: ["999999999", "1"], away=False),
+    "customers propose": Walk(),
+    "customers proposals": Walk(wrong=lambda s: ["--limit", "0"]),
+    "customers accept": Walk(proposed, lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "customers refuse": Walk(proposed, lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "customers link": Walk(
+        lambda s: [two(s)[0], f"link{next(fresh)}@example.org", "--kind", "email"], lambda s: ["x", "y"],
+        lambda s: ["999999999", "a@example.org", "--kind", "email"], away=False,
+    ),
+    "customers unlink": Walk(lambda s: held(s, "u-a", "u-b")[1:], lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "tokens add": Walk(lambda s: ["crm", "--scope", "lookup:read"], lambda s: ["crm", "--scope", "everything"],
+                       lambda s: ["crm", "--scope", "lookup:read"]),
+    "tokens list": Walk(),
+    "tokens revoke": Walk(a_token, lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "match": Walk(input='{"id": "a", "name": "Ann Lee", "email": "a@b.org"}\n{"id": "b", "name": "Ann Lee", "email": "a@b.org"}\n',
+                  bad_input='{"name": "nobody"}', failing=None, why="a filter: bad input is 2", wrong=lambda s: []),
     "customers list": Walk(wrong=lambda s: ["--limit", "0"]),
     "customers show": Walk(
         lambda s: [s.ask("SELECT min(id) FROM customers")], lambda s: ["x"], lambda s: ["999999999"], away=False
@@ -167,6 +229,7 @@ WALK: dict[str, Walk] = {
     "dead drop": Walk(letter, lambda s: ["x:1"], lambda s: ["letter:999999"], away=False),
     "export mentions": Walk(wrong=lambda s: ["-o", "/nowhere/at/all"]),
     "restored": Walk(lambda s: ["--yes"], lambda s: ["--ahead", "0"], lambda s: ["--yes"], on="quiet"),
+    "report": Walk(lambda s: ["--pictures", str(s.files / "pictures")], lambda s: ["--since", "never"]),
     "tickets list": Walk(wrong=lambda s: ["--view", "none"]),
     "tickets show": Walk(a_ticket, lambda s: ["x"], NO_TICKET, away=False),
     "tickets next": Walk(lambda s: ["--as", *a_user(s)], lambda s: [], lambda s: ["--as", "a@example.org"]),

@@ -49,7 +49,7 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; store nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring in customers: name, email, phone, customer_number, order, tier, vip, PLATFORM_handle, declared_handle; others are attributes."""
+    """Bring in customers: name, email, phone, customer_number, order, tier, vip, PLATFORM_handle."""
     source = _decoded(file, encoding)
     place = where()
     result: list[roll.Brought] = []

@@ -13,6 +13,7 @@ from config.policies import unlinkable
 from console.web import bearer
 from console.web.house import house
 from console.web.pages import Id
+from console.web.summary import Summary, of_ticket
 from domain.identity import BadIdentity, normal
 from storage import attribution, interactions, lookup, merges, proposals, timeline
 from storage.idempotency import Answer
@@ -166,6 +167,14 @@ async def give(request: Request, customer_id: Id, wanted: IdentityGiven) -> JSON
         return Answer(201, {"identity": id_, "customer": customer_id})
 
     return await _do(request, work)
+
+
+@router.get("/tickets/{number}/summary", summary="What the customer said before, with where")
+def summarised(request: Request, number: Id) -> Summary:
+    found = of_ticket(house(request), number)
+    if found is None:
+        raise HTTPException(404, "There is no such ticket.")
+    return found
 
 
 @router.get("/proposals", summary="Who may be one person, the most certain first")

@@ -4,6 +4,7 @@ SCOPES: dict[tuple[str, str], str] = {
     ("GET", "/api/v1/openapi.json"): "lookup:read",
     ("GET", "/api/v1/tickets"): "tickets:read",
     ("GET", "/api/v1/tickets/{number}"): "tickets:read",
+    ("GET", "/api/v1/tickets/{number}/summary"): "tickets:read",
     ("GET", "/api/v1/review"): "tickets:read",
     ("GET", "/api/v1/flags"): "flags:read",
     ("GET", "/api/v1/flags/{flag_id}"): "flags:read",
