@@ -164,6 +164,11 @@ def _tickets(connection: Connection, person: Person, actor: str, done: Erased, m
     )
     for statement in (
         "DELETE FROM desk_links WHERE ticket_id = ANY(:tickets)",
+        "DELETE FROM promises WHERE ticket_id = ANY(:tickets)",
+        "DELETE FROM surveys WHERE ticket_id = ANY(:tickets)",
+        "DELETE FROM tasks WHERE ticket_id = ANY(:tickets)",
+        "DELETE FROM ticket_links WHERE a = ANY(:tickets) OR b = ANY(:tickets)",
+        "UPDATE automation_runs SET matched = '{}', actions = '[]' WHERE subject = 'ticket' AND subject_id = ANY(:tickets)",
         "DELETE FROM ticket_conversations c WHERE c.ticket_id = ANY(:tickets) OR c.ticket_id = ANY(:kept) AND NOT EXISTS ("
         "SELECT 1 FROM ticket_mentions l JOIN mentions m ON m.id = l.mention_id WHERE l.ticket_id = c.ticket_id "
         "AND c.conversation = m.platform || '|' || m.origin || '|' || m.context)",
@@ -270,6 +275,8 @@ def _profile(connection: Connection, person: Person) -> None:
     for statement in (
         "DELETE FROM customer_identities WHERE identity_id = ANY(:identities) OR customer_id = ANY(:customers)",
         "DELETE FROM identities WHERE id = ANY(:identities)",
+        "DELETE FROM tasks WHERE customer_id = ANY(:customers)",
+        "UPDATE automation_runs SET matched = '{}', actions = '[]' WHERE subject = 'customer' AND subject_id = ANY(:customers)",
         "DELETE FROM customers WHERE id = ANY(:customers)",
     ):
         connection.execute(text(statement), {"identities": person.identities, "customers": person.customers})

@@ -285,3 +285,16 @@ def test_every_ticket_has_one_link_in_its_row(client: httpx2.Client, number: int
     page = client.get("/inbox?view=all&sort=newest").text
     for row in page.split("<tr")[2:]:
         assert row.split("</tr>")[0].count("<a ") == 1
+
+
+def test_promises_and_tags_are_kept_from_the_page(client: httpx2.Client, ledger: Ledger, number: int) -> None:
+    path = f"/tickets/{number}"
+    assert client.post(f"{path}/promises", data={"what": "Refund of 12 euros", "hours": "72"}).status_code == 303
+    assert "Refund of 12 euros" in client.get(path).text
+    id_ = web.value(ledger, "SELECT max(id) FROM promises")
+    assert client.post(f"{path}/promises", data={"settle": str(id_), "state": "kept"}).status_code == 303
+    assert web.value(ledger, "SELECT state FROM promises WHERE id = :id", id=id_) == "kept"
+    assert client.post(f"{path}/promises", data={"settle": str(id_), "state": "broken"}).status_code == 422
+    assert client.post(f"{path}/tags", data={"tags": "Refund, vip"}).status_code == 303
+    assert client.post(f"{path}/tags", data={"tags": "refund"}).status_code == 303
+    assert web.value(ledger, "SELECT tags FROM tickets WHERE number = :n", n=number) == ["refund"]

@@ -20,7 +20,9 @@ from connectors.outbound._words import headline, plain
 from domain.nouns import Notice
 
 LABEL = "Notification services (Apprise)"
-KINDS = ("ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close")
+KINDS = (
+    "ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event",
+)  # fmt: skip
 GUARANTEE = (
     "at least once with the effect's key as the message's last line; a repeat happens only when the service's answer was lost or it "
     "said no after accepting"

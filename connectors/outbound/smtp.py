@@ -28,7 +28,9 @@ from connectors.outbound._words import headline, plain
 from domain.nouns import Notice
 
 LABEL = "E-mail (SMTP)"
-KINDS = ("ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close")
+KINDS = (
+    "ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event", "survey.ask",
+)  # fmt: skip
 GUARANTEE = (
     "at least once with a Message-ID made of the effect's key, the same on every repeat; a repeat happens only when the server's "
     "answer to the whole mail was lost"
@@ -84,8 +86,10 @@ class Desk:
             {
                 "message_id": message_id(notice.key, self._domain),
                 "references": first if first != message_id(notice.key, self._domain) else None,
+                **({"to": [notice.body["to"]]} if notice.kind == "survey.ask" else {}),  # the customer, and nobody else
                 "subject": headline(notice).replace("=?", "= ?"),  # see _message
-                "text": cut(plain(notice), TEXT_LIMIT, "[cut: the whole text is in Earmark]") + f"\n\nref {notice.key}",
+                "text": cut(_words(notice), TEXT_LIMIT, "[cut: the whole text is in Earmark]")
+                + f"\n\nref {notice.key}",
             }
         )
 
@@ -93,13 +97,13 @@ class Desk:
         wanted = json.loads(request)
         message = _checked(self._message(wanted))
         with self._open() as line:
-            refused = self._envelope(line)
+            refused = self._envelope(line, self._to(wanted))
             code, said = line.whole(message)
             if not 200 <= code < 600 or 300 <= code < 400:
                 raise Transient(f"{self.settings.host} answered the mail with something else than SMTP", status=None)
             if code >= 400:
                 raise self._no(code, said, "the mail", Refused)
-        detail = f"{len(refused)} of {len(self.settings.to)} addresses refused ({refused[0]})" if refused else ""
+        detail = f"{len(refused)} of {len(self._to(wanted))} addresses refused ({refused[0]})" if refused else ""
         return Delivered(remote_id=str(wanted["message_id"]), detail=detail)
 
     def find(self, notice: Notice, request: str, remote: str | None) -> Delivered | None:
@@ -115,7 +119,7 @@ class Desk:
         """
         message = EmailMessage(policy=SMTP)
         message["From"] = self.settings.sender
-        message["To"] = ", ".join(self.settings.to)
+        message["To"] = ", ".join(self._to(wanted))
         message["Subject"] = wanted["subject"]
         message["Date"] = format_datetime(self._context.now())
         message["Message-ID"] = wanted["message_id"]
@@ -162,18 +166,30 @@ class Desk:
                 f"{Path(str(self.settings.ca_file)).name} holds no certificates.", advice="ca_file names a PEM file."
             ) from error
 
-    def _envelope(self, line: Line) -> list[int]:
+    def _to(self, wanted: dict[str, Any]) -> tuple[str, ...]:
+        """Who receives it: the configured addresses, or the one customer a question is for, if it is an address at all."""
+        if not wanted.get("to"):
+            return self.settings.to
+        for address in wanted["to"]:
+            if not _PLAIN.fullmatch(str(address)):
+                raise Refused("The customer's address is none a mail can be sent to.")
+        return tuple(str(address) for address in wanted["to"])
+
+    def _envelope(self, line: Line, to: tuple[str, ...]) -> list[int]:
         """Sender and recipients are the configuration's: a refusal of them is no mail's fault. Returns the codes of refusals."""
+        final = (
+            ConfigError if tuple(to) == self.settings.to else Refused
+        )  # a customer's address is no fault of the desk
         code, said = line.mail(self.settings.sender)
         if code != 250:
             raise self._no(code, said, "the sender", ConfigError)
-        answers = [line.rcpt(address) for address in self.settings.to]
+        answers = [line.rcpt(address) for address in to]
         for code, said in answers:
             if 400 <= code < 500:  # all or none: what is sent to some now would reach them twice later
-                raise self._no(code, said, "an address", ConfigError)
+                raise self._no(code, said, "an address", final)
         refused = [(code, said) for code, said in answers if code not in (250, 251)]
         if len(refused) == len(answers):
-            raise self._no(*refused[0], "every address", ConfigError)
+            raise self._no(*refused[0], "every address", final)
         return [code for code, _ in refused]
 
     def _no(
@@ -199,8 +215,14 @@ def _checked(message: EmailMessage) -> bytes:
     return whole
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9][A-Za-z0-9.-]*")
 _ADDRESS = re.compile(r"[^\s@\"'<>:;,(]+@[^\s@\"'<>:;,)]+")
 _FLAG_KEY = re.compile(r"em-f(\d+)-\d+-(.+)", re.DOTALL)
+
+
+def _words(notice: Notice) -> str:
+    """What it says. A question to a customer is our own text and stands unquoted."""
+    return str(notice.body.get("text") or "") if notice.kind == "survey.ask" else plain(notice)
 
 
 def message_id(key: str, domain: str) -> str:

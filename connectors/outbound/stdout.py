@@ -16,7 +16,9 @@ from connectors.outbound._text import canonical
 from domain.nouns import Notice
 
 LABEL = "Standard output"
-KINDS = ("ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close")
+KINDS = (
+    "ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event", "survey.ask",
+)  # fmt: skip
 GUARANTEE = "at least once with the effect's key in each line; a crash between printing and our note of it prints the line again"
 
 

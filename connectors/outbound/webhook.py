@@ -19,7 +19,9 @@ from connectors.outbound._wire import Wire
 from domain.nouns import Notice
 
 LABEL = "Signed webhook"
-KINDS = ("ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close")
+KINDS = (
+    "ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event",
+)  # fmt: skip
 GUARANTEE = (
     "at least once with the effect's key as webhook-id, the same on every repeat: remember the ids you have seen"
 )

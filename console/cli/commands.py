@@ -3,7 +3,6 @@
 import typer
 
 from console.cli import (
-    backtest,
     backup,
     channels,
     demo,
@@ -17,6 +16,7 @@ from console.cli import (
     people,
     plan,
     proof,
+    report,
     serve,
     settings,
     tickets,
@@ -34,7 +34,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (backtest, serve, channels, doctor, filters, judging, settings, plan, proof, people, tokens, linkage, backup, learning):
+for part in (
+    serve,
+    channels,
+    doctor,
+    filters,
+    judging,
+    settings,
+    plan,
+    proof,
+    people,
+    tokens,
+    linkage,
+    backup,
+    learning,
+    report,
+):
     app.registered_commands += part.app.registered_commands
     app.registered_groups += part.app.registered_groups
 people.known.registered_commands += merging.app.registered_commands

@@ -1,5 +1,6 @@
 """The ticket page: what was said and done, why it was opened, who it is about; and the two forms that work on it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException
@@ -12,7 +13,7 @@ from console.web.house import house
 from console.web.pages import Id, page
 from console.web.words import typed
 from domain.lifecycle import STATUSES
-from storage import casework, users, views, views_people, views_ticket
+from storage import casework, promises, users, views, views_people, views_ticket
 from storage.casework import Change, Refused
 
 router = APIRouter(include_in_schema=False)
@@ -32,6 +33,21 @@ class NoteForm(BaseModel):
     model_config = {"extra": "forbid"}
     csrf: str = ""
     body: str = ""
+
+
+class PromiseForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    what: str = ""
+    hours: Annotated[int, Field(ge=1, le=24 * 366)] = 24
+    settle: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    state: str = ""
+
+
+class TagForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    tags: str = ""
 
 
 @router.get("/tickets/{number}")
@@ -69,6 +85,45 @@ def note(request: Request, number: Id, form: Annotated[NoteForm, Form()]) -> Res
     return RedirectResponse(f"/tickets/{number}?said=noted#entry-{entry}", 303)
 
 
+@router.post("/tickets/{number}/promises")
+def promise(request: Request, number: Id, form: Annotated[PromiseForm, Form()]) -> Response:
+    """Write a promise down, or say how one ended."""
+    user, what = request.state.session.user, typed(form.what)
+
+    def work(connection: Connection) -> None:
+        if form.settle:
+            promises.settle(connection, user, form.settle, form.state)
+        else:
+            promises.make(connection, user, number, what, datetime.now(UTC) + timedelta(hours=form.hours))
+
+    try:
+        house(request).ledger.run(work, patience=5)
+    except Refused as refused:
+        return _show(request, number, status=422, error=str(refused))
+    except LookupError:
+        raise HTTPException(404, "There is no such ticket or promise.") from None
+    return RedirectResponse(f"/tickets/{number}?said=saved", 303)
+
+
+@router.post("/tickets/{number}/tags")
+def tags(request: Request, number: Id, form: Annotated[TagForm, Form()]) -> Response:
+    """The tags as they are to be, parted by commas."""
+    user = request.state.session.user
+    wanted = [name for name in (part.strip() for part in typed(form.tags)[:2000].split(",")) if name]
+
+    def work(connection: Connection) -> bool:
+        known = casework.locked(connection, number).tags
+        return casework.tag(connection, user, number, wanted, [name for name in known if name not in wanted])
+
+    try:
+        house(request).ledger.run(work, patience=5)
+    except Refused as refused:
+        return _show(request, number, status=422, error=str(refused))
+    except LookupError:
+        raise HTTPException(404, "There is no such ticket.") from None
+    return RedirectResponse(f"/tickets/{number}?said=saved", 303)
+
+
 def load(connection: Connection, number: int) -> dict[str, Any]:
     """Everything the page shows, in one snapshot."""
     found = views_ticket.ticket(connection, number)
@@ -83,6 +138,10 @@ def load(connection: Connection, number: int) -> dict[str, Any]:
         "reasons": [r for r in views_ticket.reasons(connection, mentions) if r.outcome == "ticket"],
         "deliveries": views_ticket.deliveries(connection, found.id),
         "customer": customer,
+        "promises": promises.of_customer(connection, customer.id)
+        if customer
+        else promises.of_ticket(connection, found.id),
+        "related": views_ticket.related(connection, found.id),
         "timeline": views_people.timeline(connection, customer.id, 6) if customer else [],
         "others": [t for t in views_people.tickets_of(connection, customer.id, 6) if t.number != number]
         if customer

@@ -12,6 +12,15 @@ ENTRY = {
     "system": "System",
     "deleted": "Deleted",
     "edit": "Edited",
+    "skip": "Skipped",
+    "handoff": "Handed over",
+    "promise": "Promise",
+    "merge": "Merged",
+    "split": "Split",
+    "link": "Linked",
+    "survey": "Survey",
+    "automation": "Automation",
+    "contact": "Contact",
 }
 CHANNEL_STATES = {  # word -> (what it says, tone)
     "reading": ("Reading", "good"),
