@@ -27,7 +27,7 @@ def test_standings_come_from_the_ledger(database_url: str) -> None:
             text(
                 "WITH c AS (INSERT INTO customers (name, tier, vip) VALUES ('Ann', 'gold', true) RETURNING id), "
                 "i AS (INSERT INTO identities (kind, platform, native_id) VALUES ('account', 'x', 'ann') RETURNING id) "
-                "INSERT INTO customer_identities (identity_id, customer_id, evidence) SELECT i.id, c.id, 'test' FROM i, c"
+                "INSERT INTO customer_identities (identity_id, customer_id, evidence, confidence, source) SELECT i.id, c.id, 'test', 1, 'person' FROM i, c"
             )
         )
         connection.execute(
