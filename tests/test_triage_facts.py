@@ -32,7 +32,7 @@ def test_standings_come_from_the_ledger(database_url: str) -> None:
         )
         connection.execute(
             text(
-                "INSERT INTO tickets (number, customer_id, subject, status, opened_at) SELECT n, c.id, 's', "
+                "INSERT INTO tickets (number, customer_id, run_id, subject, status, opened_at) SELECT n, c.id, 1, 's', "
                 "CASE n WHEN 901 THEN 'open' ELSE 'closed' END, now() - make_interval(days => CASE n WHEN 903 THEN 40 ELSE 1 END) "
                 "FROM customers c, generate_series(901, 903) n WHERE c.name = 'Ann'"
             )
