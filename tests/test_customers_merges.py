@@ -179,7 +179,7 @@ def test_what_cannot_be_merged_is_refused_with_a_reason(ledger: Ledger) -> None:
         (ann, 10**9, "no customer"),
     ]:
         with pytest.raises(merges.Refused, match=why):
-            ledger.run(lambda c, w=winner, l=loser: merges.merge(c, w, l, "user:1"))
+            ledger.run(lambda c, a=winner, b=loser: merges.merge(c, a, b, "user:1"))
     second = ledger.run(lambda c: merges.merge(c, third, ann, "user:1"))
     with pytest.raises(merges.Refused, match="take that back first"):
         ledger.run(lambda c: merges.unmerge(c, first, "user:1"))
