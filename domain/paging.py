@@ -11,7 +11,7 @@ _STRICT = {"extra": "forbid"}  # read by pydantic when config validates these sh
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class PageRoute:
     """Which flags go where: the first route that fits decides. `hours` is `08:00-18:00` in `timezone`, over midnight too; empty: always.
 
     `then` are told when nobody acknowledged `after` so many minutes.
@@ -45,7 +45,7 @@ class Paging:
     """With restraint. `cool_down`: minutes in which a rule and series page once, unless what comes is more severe; `digest_below`:
     severities that wait for the digest at `digest_at` (quiet hours' time zone)."""
 
-    routes: tuple[Route, ...] = ()
+    routes: tuple[PageRoute, ...] = ()
     quiet: Quiet = Quiet()
     cool_down: int = 60
     digest_below: int = 1
@@ -125,7 +125,7 @@ def _held(paging: Paging, flag: Raised, now: datetime) -> str:
     return ""
 
 
-def _fits(route: Route, flag: Raised, now: datetime, any_hour: bool = False) -> bool:
+def _fits(route: PageRoute, flag: Raised, now: datetime, any_hour: bool = False) -> bool:
     return (
         (not route.topics or flag.topic in route.topics)
         and (not route.kinds or flag.kind in route.kinds)

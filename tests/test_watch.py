@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 import config
 from config.models import Target
-from domain.paging import Paging, Quiet, Route
+from domain.paging import Paging, Quiet, PageRoute
 from domain.rules import SpikeRule, Topic
 from storage import pages
 from storage.ledger import Ledger, one, rows
@@ -207,7 +207,7 @@ def test_a_gap_that_fills_is_judged_without_paging(ledger: Ledger) -> None:
 
 
 def test_every_suppression_is_a_row_and_the_next_level_is_told(ledger: Ledger) -> None:
-    routes = (Route(alerts=("hook",), then=("boss",), after=15),)
+    routes = (PageRoute(alerts=("hook",), then=("boss",), after=15),)
     boss = Target(name="boss", kind="stdout")
     current = CONFIG.model_copy(update={"paging": Paging(routes=routes), "alerts": (*CONFIG.alerts, boss)})
     night = CONFIG.model_copy(update={"paging": Paging(quiet=Quiet("00:00-23:59", severity=11))})
@@ -226,7 +226,7 @@ def test_every_suppression_is_a_row_and_the_next_level_is_told(ledger: Ledger) -
 
 
 def test_who_acknowledged_is_not_climbed_over(ledger: Ledger) -> None:
-    routes = (Route(alerts=("hook",), then=("hook",), after=15),)
+    routes = (PageRoute(alerts=("hook",), then=("hook",), after=15),)
     current = CONFIG.model_copy(update={"paging": Paging(routes=routes)})
     with ledger.begin() as connection:
         quiet(connection)

@@ -13,9 +13,9 @@ import structlog
 from sqlalchemy import Connection
 
 import config
-from domain import severity, spikes, terms
+from domain import kinds, severity, spikes, terms
 from domain.board import SCALES
-from domain.live import Standing
+from domain.live import Heard, Standing, bin_of
 from domain.rules import SpikeRule
 from storage import counts, escalations, runs
 from storage.ledger import Ledger
@@ -66,12 +66,66 @@ def tick(connection: Connection, lookout: Lookout, current: config.Config, now: 
         _act(at, rule, key, standing, flags.get((rule.name, name(key))))
     for rule, key, when in lookout.missed:
         _missed(at, rule, key, when)
+    _others(at, lookout, flags)
     urgent.look(at)
     tell.due(at)
     escalations.end_incidents(connection)
     if at.run is not None:
         runs.finish(connection, at.run)
     return at.owed
+
+
+def _others(at: Tick, lookout: Lookout, flags: Mapping[tuple[str, str], Any]) -> None:
+    """Share, silence and drift: one flag while it lasts, a day each at most."""
+    empty = Heard({}, {})
+    for rule in at.current.escalations:
+        if rule.kind in ("spike", "mention"):
+            continue
+        for topic in at.current.topics:
+            if rule.topics and topic.name not in rule.topics:
+                continue
+            everything = lookout.known.get((topic.name, "", "all"), empty)
+            negative = lookout.known.get((topic.name, "", "negative"), empty)
+            _other(at, rule, topic.name, _sign(rule, everything, negative, bin_of(at.now)), flags)
+
+
+def _sign(rule: SpikeRule, everything: Heard, negative: Heard, now: int) -> kinds.Sign | None:
+    if rule.kind == "share":
+        return kinds.share(negative.live, everything.live, now, rule.share, rule.floor)
+    if rule.kind == "silence":
+        return kinds.silence(everything.live, everything.dark, now, rule.silence)
+    return kinds.drift(negative.live, everything.live, now, rule.floor)
+
+
+def _other(
+    at: Tick, rule: SpikeRule, topic: str, sign: kinds.Sign | None, flags: Mapping[tuple[str, str], Any]
+) -> None:
+    series = f"{topic}/{rule.kind}"
+    last = flags.get((rule.name, series))
+    if last is not None and last["state"] == "open":
+        if sign is None:
+            escalations.close_flag(at.connection, last["id"])
+            n = int(last["evidence"].get("notices", 1)) + 1
+            tell.flag(at, "flag.close", last["id"], rule, topic, series, last["severity"], last["evidence"], n)
+        return
+    if sign is None or (last is not None and at.now < last["opened_at"] + timedelta(days=1)):
+        return
+    until = at.now.replace(second=0, microsecond=0)
+    found = counts.samples(at.connection, topic, rule.kind != "silence", until - timedelta(hours=2), until, SAMPLES)
+    shown = {
+        "window": {"from": (until - timedelta(hours=2)).isoformat(), "to": until.isoformat()},
+        "text": sign.text, "count": sign.count, "baseline": round(sign.baseline, 2), "threshold": round(sign.threshold, 2),
+        "score": round(sign.score, 4), "detector": spikes.VERSION, "rule_version": at.current.hash[:12], "notices": 1,
+        "samples": [{"mention_id": r["id"], **{k: r[k] for k in ("platform", "url", "author", "text")}} for r in found],
+        "gaps": gaps(at.connection, at.now - timedelta(days=1)),
+    }  # fmt: skip
+    level = severity.severity(sign.score, 360, 0, int(sign.count))
+    flag = escalations.open_flag(
+        at.connection, at.running(), rule.name, series, until, level, sign.count, shown, kind=rule.kind
+    )
+    if flag is not None:
+        escalations.join_incident(at.connection, flag, topic)
+        tell.flag(at, "flag.open", flag, rule, topic, series, level, shown, 1)
 
 
 def _act(at: Tick, rule: SpikeRule, key: Key, standing: Standing, last: Any | None) -> None:

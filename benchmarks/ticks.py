@@ -1,0 +1,45 @@
+"""Ten thousand series: a minute tick on one core, a start from what is stored, and the memory of each.
+
+usage: python -m benchmarks.ticks [--series 10000] [--ticks 10]
+"""
+
+import argparse
+import time
+from datetime import UTC, datetime, timedelta
+from statistics import median
+
+import numpy as np
+
+from domain.live import Heard, Live, Watched, bin_of
+
+NOW = datetime(2026, 8, 1, tzinfo=UTC)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--series", type=int, default=10_000)
+    options.add_argument("--ticks", type=int, default=10)
+    args = options.parse_args()
+    dice = np.random.default_rng(1)
+    end = bin_of(NOW)
+    heard = []
+    for n in range(args.series):  # one in a hundred is busy, the others say something now and then
+        bins = dice.choice(14 * 288, size=4000 if n % 100 == 0 else 60, replace=False)
+        said = {int(end - 1 - b): float(v) for b, v in zip(bins, dice.poisson(3, len(bins)) + 1, strict=True)}
+        heard.append(Heard(said, said))
+    live = Live([Watched("r", f"s{n}", 0.5, 10.0) for n in range(args.series)])
+    start = time.process_time()
+    live.begin(heard, NOW)
+    print(f"start from what is stored: {time.process_time() - start:.2f} s for {args.series} series")
+    spent = []
+    for minute in range(args.ticks):
+        start = time.process_time()
+        live.tick(heard, NOW + minute * timedelta(minutes=1))
+        spent.append(time.process_time() - start)
+    print(f"a minute tick: median {median(spent):.2f} s, most {max(spent):.2f} s")
+    sizes = sorted(past.nbytes for past in live.board.pasts)
+    print(f"bins of a series: median {sizes[len(sizes) // 2]} bytes, most {sizes[-1]}")
+
+
+if __name__ == "__main__":
+    main()

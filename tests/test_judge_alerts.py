@@ -1,0 +1,118 @@
+"""Who is told and who is not, what a single mention says, what a share and a silence are, and a threshold within a budget."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from domain import alerting, kinds
+from domain.paging import Page, Paging, Quiet, Raised, PageRoute, climb, decide
+from domain.terms import grew
+from domain.urgency import Filed, signals
+
+NOON = datetime(2026, 8, 3, 12, tzinfo=UTC)
+NIGHT = datetime(2026, 8, 3, 2, tzinfo=UTC)
+FLAG = Raised("bank", "spike", 5)
+QUIET = Paging(quiet=Quiet("22:00-07:00", severity=9))
+
+
+@pytest.mark.parametrize(
+    ("paging", "flag", "now", "action", "reason"),
+    [
+        (Paging(), FLAG, NOON, "sent", ""),
+        (QUIET, FLAG, NIGHT, "held", "quiet hours"),
+        (QUIET, FLAG, NOON, "sent", ""),
+        (QUIET, Raised("bank", "mention", 8, signal="risk"), NIGHT, "sent", ""),
+        (QUIET, Raised("bank", "spike", 9), NIGHT, "sent", ""),
+        (Paging(), Raised("bank", "spike", 5, last_sent=NOON - timedelta(minutes=59), last_severity=5), NOON, "held", "cool-down"),
+        (Paging(), Raised("bank", "spike", 6, last_sent=NOON - timedelta(minutes=59), last_severity=5), NOON, "sent", ""),
+        (Paging(), Raised("bank", "spike", 5, last_sent=NOON - timedelta(minutes=60), last_severity=5), NOON, "sent", ""),
+        (Paging(digest_below=6), FLAG, NOON, "digest", "severity 5"),
+        (Paging(), Raised("bank", "spike", 5, snoozed_until=NOON + timedelta(hours=1)), NOON, "held", "snoozed"),
+        (Paging(), Raised("bank", "spike", 5, late=True), NOON, "held", "the past"),
+        (Paging(routes=(PageRoute(("a",), topics=("shop",)),)), FLAG, NOON, "held", "no route"),
+    ],
+)  # fmt: skip
+def test_every_flag_is_told_or_held_for_a_reason(
+    paging: Paging, flag: Raised, now: datetime, action: str, reason: str
+) -> None:
+    (page,) = decide(paging, flag, ["chat"], now)
+    assert (page.action, page.reason.startswith(reason)) == (action, True)
+
+
+def test_routes_by_severity_topic_and_time_and_the_next_level() -> None:
+    routes = (
+        PageRoute(("boss",), severity=8),
+        PageRoute(("day",), hours="08:00-18:00"),
+        PageRoute(("night",), then=("boss",), after=10),
+    )
+    paging = Paging(routes=routes)
+    assert [p.target for p in decide(paging, Raised("bank", "spike", 9), [], NOON)] == ["boss"]
+    assert [p.target for p in decide(paging, FLAG, [], NOON)] == ["day"]
+    assert decide(paging, FLAG, [], NIGHT) == [Page("night", "sent", "", 0, NIGHT + timedelta(minutes=10))]
+    only = Paging(routes=routes[2:])
+    assert [p.target for p in climb(only, FLAG, NIGHT)] == ["boss"]
+    assert climb(only, Raised("bank", "spike", 5, acknowledged=True), NIGHT)[0].action == "held"
+
+
+def filed(**more: object) -> Filed:
+    plain = {"mention_id": 1, "topic": "bank", "platform": "x", "url": None, "author": "", "text": "", "published": NOON, "intent": "service",
+             "label": "negative", "followers": 10, "vip": False, "complaints": 1, "pleased": 0, "promise": False, "backfill": False}  # fmt: skip
+    return Filed(**{**plain, **more})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        ({}, []), ({"intent": "risk", "label": "neutral"}, ["risk"]), ({"vip": True}, ["vip"]), ({"vip": True, "label": "positive"}, []),
+        ({"followers": 200_000}, ["reach"]), ({"complaints": 3}, ["third-complaint"]), ({"complaints": 4}, []),
+        ({"pleased": 3}, ["mood"]), ({"promise": True}, ["promise"]),
+    ],
+)  # fmt: skip
+def test_a_single_mention_that_must_not_wait(more: dict[str, object], wanted: list[str]) -> None:
+    assert signals(filed(**more), 100_000) == wanted
+
+
+def test_a_share_needs_enough_and_more_than_usual() -> None:
+    everything = {b: 2.0 for b in range(4000)}
+    usual = {b: 0.4 for b in range(4000)}
+    bad = {**usual, **{b: 1.6 for b in range(3976, 4000)}}
+    assert kinds.share(usual, everything, 3999, 0.4, 10) is None
+    found = kinds.share(bad, everything, 3999, 0.4, 10)
+    assert found is not None
+    assert found.text.startswith("80%")
+    assert kinds.share({3999: 3.0}, {3999: 3.0}, 3999, 0.4, 10) is None  # three of three say nothing
+
+
+def test_silence_is_not_a_gap() -> None:
+    said = {b: 1.0 for b in range(0, 3000, 3)}
+    assert kinds.silence(said, frozenset(), 3010, 3) is None
+    assert kinds.silence(said, frozenset(), 3100, 3) is not None
+    assert kinds.silence(said, frozenset(range(3000, 3100)), 3100, 3) is None
+
+
+def test_a_week_that_drifts() -> None:
+    everything = {b: 1.0 for b in range(14 * 288)}
+    bad = {b: 0.1 if b < 7 * 288 else 0.4 for b in everything}
+    assert kinds.drift({b: 0.1 for b in everything}, everything, 14 * 288 - 1, 10) is None
+    assert kinds.drift(bad, everything, 14 * 288 - 1, 10) is not None
+
+
+def test_terms_that_grew() -> None:
+    before = [f"the branch opens at {n}" for n in range(50)]
+    now = ["the app is down again", "app down since noon", "is the app down", "the branch is open"]
+    assert {t["word"] for t in grew(now, before)} >= {"app", "down"}
+    assert grew([], before) == []
+
+
+def test_a_threshold_within_a_budget() -> None:
+    dice = np.random.default_rng(2)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    values = dice.negative_binomial(1, 0.1, 6 * 288)
+    rows = [(start + n * timedelta(minutes=5), float(v)) for n, v in enumerate(values)]
+    loose, tight = alerting.run(rows, 0.3, 1.0), alerting.within_budget(rows, 1 / 7, 1.0)
+    assert loose.a_day > tight.a_day
+    assert tight.a_day <= 1 / 7
+    assert tight.threshold > 0.3
+    assert alerting.suggested([0.7, 0.8, 0.9], [0.5, 0.55, 0.6]) == 0.62
+    assert alerting.suggested([0.7], [0.5]) is None
