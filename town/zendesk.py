@@ -17,16 +17,18 @@ from typing import Any
 from town import zendesk_forms as forms
 from town.faults import Fault
 from town.http import Request, Response, answer
-from town.zendesk_reads import AGENT, Reads, Refused, invalid
+from town.zendesk_agents import HOOK_SECRET, Agents
+from town.zendesk_reads import AGENT, Refused, invalid
 
 
-class Zendesk(Reads):
+class Zendesk(Agents):
     """The desk. A write is committed before the answer is written, so a lost answer is a real ambiguity."""
 
     name = "zendesk"
     keys = {"email": "agent@northbank.example", "token": "town-zendesk-token", "oauth": "town-zendesk-oauth"}
-    rates = {"zendesk": (100_000, 60), "zendesk_ticket": (100_000, 600)}
-    options = {"zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0}
+    keys |= {"hook": HOOK_SECRET}
+    rates = {"zendesk": (100_000, 60), "zendesk_ticket": (100_000, 600), "zendesk_export": (10, 60)}
+    options = {"zendesk_search_lag": 30.0, "zendesk_key_ttl": 7200.0, "zendesk_export_lag": 60.0}
 
     def handle(self, request: Request) -> Response:
         if request.path == "/oauth/tokens" and request.method == "POST":
@@ -62,7 +64,9 @@ class Zendesk(Reads):
             ("PUT", r"/api/v2/tickets/(\d+)", self._update),
             ("GET", r"/api/v2/tickets/(\d+)/comments", self._comments),
             ("GET", r"/api/v2/tickets/(\d+)/audits", self._audits),
+            ("GET", r"/api/v2/incremental/tickets/cursor", self._export),
             ("GET", r"/api/v2/search", self._search),
+            ("GET", r"/api/v2/users/show_many", self._users),
             ("POST", r"/api/v2/users/create_or_update", self._user),
             ("GET", r"/api/v2/users/me", self._me),
         ]
@@ -144,7 +148,8 @@ class Zendesk(Reads):
                 (wanted.get("external_id"), now),
             )
             ticket = forms.ticket(cursor.lastrowid or 0, wanted, comment["body"], requester, now, base)
-            audit = self._note(db, ticket["id"], comment, forms.creation(ticket), now, first=True)
+            custom = self._metadata(wanted)
+            audit = self._note(db, ticket["id"], comment, forms.creation(ticket), now, first=True, custom=custom)
             self._keep(db, ticket)
             data = {"ticket": ticket, "audit": audit}
             if key:
@@ -152,6 +157,7 @@ class Zendesk(Reads):
                     "INSERT OR REPLACE INTO idempotency VALUES ('zendesk', ?, ?, ?, ?)",
                     (key, body, now, json.dumps(data)),
                 )
+        self.tell(ticket, audit)
         return _created(data, "miss" if key else "", base)
 
     def _update(self, request: Request, number: int) -> Response:
@@ -161,7 +167,14 @@ class Zendesk(Reads):
             response = self.refuse(429)
             response.headers["Retry-After"] = str(left)
             raise Refused(response)
-        wanted, now = _body(request, "ticket"), time.time()
+        ticket, audit = self.change(number, _body(request, "ticket"), AGENT, "api")
+        return answer({"ticket": ticket, "audit": audit})
+
+    def change(
+        self, number: int, wanted: dict[str, Any], by: int, channel: str
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the API and the agents' web interface share; one transaction, then the event goes out."""
+        now = time.time()
         with self.town.ledger.transaction() as db:
             ticket = self._ticket(number)
             if ticket["status"] == "closed":  # final: github.com/facetoe/zenpy/issues/114 shows the body
@@ -181,11 +194,33 @@ class Zendesk(Reads):
                     )
                 )
             self._check(wanted, creating=False)
+            wanted = self._assigned(wanted)
             events = forms.apply(ticket, wanted, now)
             comment = self._comment(wanted["comment"], required=False) if wanted.get("comment") else None
-            audit = self._note(db, number, comment, events, now, first=False)
+            audit = self._note(db, number, comment, events, now, first=False, custom=self._metadata(wanted), by=by,
+                               channel=channel)  # fmt: skip
             self._keep(db, ticket)
-        return answer({"ticket": ticket, "audit": audit})
+        self.tell(ticket, audit)
+        return ticket, audit
+
+    def _assigned(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """[tickets] assignee_email is write only; an assignee is an agent of the account."""
+        if "assignee_email" not in wanted and wanted.get("assignee_id") is None:
+            return wanted
+        rows = self.town.ledger.ask("SELECT id, email, data FROM users WHERE desk = 'zendesk'")
+        agents = {r["id"]: r["email"] for r in rows if json.loads(r["data"]).get("role") == "agent"} | {AGENT: ""}
+        email = str(wanted.get("assignee_email") or "").lower()
+        found = [i for i in agents if (i == wanted.get("assignee_id") if not email else agents[i] == email)]
+        if not found:
+            raise invalid("assignee", "Assignee: is invalid", error="InvalidValue")
+        return {**{k: v for k, v in wanted.items() if k != "assignee_email"}, "assignee_id": found[0]}
+
+    def _metadata(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """[tickets] "Setting metadata": up to one kilobyte, shown as metadata.custom of the audit this update makes."""
+        custom = wanted.get("metadata") or {}
+        if not isinstance(custom, dict) or len(json.dumps(custom).encode()) > 1024:
+            raise invalid("metadata", "Metadata: is too large (maximum is 1 kilobyte)")
+        return custom
 
     def _check(self, wanted: dict[str, Any], *, creating: bool) -> None:
         statuses = forms.STATUSES - ({"closed"} if creating else set())
@@ -264,6 +299,9 @@ class Zendesk(Reads):
         now: float,
         *,
         first: bool,
+        custom: dict[str, Any],
+        by: int = AGENT,
+        channel: str = "api",
     ) -> dict[str, Any]:
         """One audit per change; a comment is an event of it."""
         cursor = db.execute(
@@ -271,8 +309,11 @@ class Zendesk(Reads):
             ("zendesk" if comment else "zendesk-audit", number, int(first), now, (comment or {}).get("body", "")),
         )
         ident = int(cursor.lastrowid or 0)
+        if comment and by != AGENT:
+            comment = {**comment, "author_id": by}
         whole = forms.comment(ident, comment, now) if comment else None
-        audit = forms.audit(ident, number, whole, events, now, AGENT)
+        audit = forms.audit(ident, number, whole, events, now, by)
+        audit["metadata"]["custom"], audit["via"]["channel"] = custom, channel
         db.execute(
             "UPDATE comments SET data = ?, audit = ? WHERE id = ?", (json.dumps(whole), json.dumps(audit), ident)
         )

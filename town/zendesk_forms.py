@@ -146,6 +146,42 @@ def audit(
     }
 
 
+def hook_events(held: dict[str, Any], made: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a subscriber hears of one audit: an event per kind of change, all naming the ticket.
+
+    https://developer.zendesk.com/api-reference/webhooks/event-types/ticket-events/
+    """
+    kinds = {"status": "status_changed", "priority": "priority_changed", "assignee_id": "agent_assignment_changed"}
+    detail = {
+        "id": str(held["id"]),
+        "external_id": held["external_id"],
+        "actor_id": str(made["author_id"]),
+        "status": held["status"].upper(),
+        "priority": (held["priority"] or "").upper() or None,
+        "assignee_id": None if held["assignee_id"] is None else str(held["assignee_id"]),
+        "updated_at": held["updated_at"],
+    }
+    told: list[tuple[str, dict[str, Any]]] = []
+    for event in made["events"]:
+        if event["type"] == "Comment":
+            said = {"id": str(event["id"]), "body": event["body"], "is_public": event["public"]}
+            told.append(("comment_added", {"comment": said}))
+        elif event["type"] == "Change" and event["field_name"] in kinds:
+            told.append((kinds[event["field_name"]], {"current": event["value"], "previous": event["previous_value"]}))
+    return [
+        {
+            "type": f"zen:event-type:ticket.{kind}",
+            "account_id": 1,
+            "time": made["created_at"],
+            "zendesk_event_version": "2022-11-06",
+            "subject": f"zen:ticket:{held['id']}",
+            "detail": detail,
+            "event": {**event, "meta": {"sequence": {"id": str(made["id"]), "position": i + 1, "total": len(told)}}},
+        }
+        for i, (kind, event) in enumerate(told)
+    ]
+
+
 def fits(held: dict[str, Any], query: str) -> bool:
     """field:value terms and bare words, all of which must hold."""
     for term in query.split():
