@@ -73,6 +73,33 @@ def adopt(connection: Connection, user: Person, parent: int, children: Sequence[
     return len(changed)
 
 
+INCIDENT = "incident"  # the tag that makes an open ticket the parent of what comes in about its topic
+
+
+def gather(connection: Connection, ticket_ids: Sequence[int]) -> int:
+    """New tickets about the topic of an open incident become its children, each with an entry; how many."""
+    found = rows(
+        connection,
+        """UPDATE tickets t SET parent_id = p.id FROM tickets n JOIN LATERAL (SELECT id, number FROM tickets
+            WHERE tags @> ARRAY['incident'] AND topic = n.topic AND id <> n.id AND parent_id IS NULL AND merged_into IS NULL
+            AND status NOT IN ('resolved', 'closed') ORDER BY id DESC LIMIT 1) p ON true
+        WHERE n.id = ANY(:ids) AND n.topic <> '' AND n.parent_id IS NULL AND NOT n.tags @> ARRAY[CAST(:tag AS text)] AND t.id = n.id
+            AND NOT EXISTS (SELECT 1 FROM tickets c WHERE c.parent_id = n.id)
+        RETURNING t.id, p.id AS parent, p.number""",
+        ids=sorted(set(ticket_ids)),
+        tag=INCIDENT,
+    )
+    if found:
+        run = runs.start(connection, "work")
+        entries.write(connection, run, [
+            {"ticket_id": row["id"], "kind": "link", "body": f"child of the incident #{row['number']}",
+             "detail": {"parent": row["parent"], "on": True}}
+            for row in found
+        ])  # fmt: skip
+        runs.finish(connection, run)
+    return len(found)
+
+
 def merge(connection: Connection, user: Person, source: int, target: int) -> None:
     """Let `source` go on in `target`. Both are the same customer's: people are merged first, where they are one."""
     if source == target:

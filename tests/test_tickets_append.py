@@ -122,6 +122,8 @@ def test_four_workers_make_one_ticket_per_person_and_matter(ledger: Ledger, monk
     assert {row["posts"] for row in found} == {each}
     assert {row["tickets"] for row in found} == {1}
     assert made <= people
-    busy = ask(ledger, "SELECT worker, count(*) AS runs FROM runs WHERE worker LIKE 'worker %' AND verdicts > 0 GROUP BY 1")
+    busy = ask(
+        ledger, "SELECT worker, count(*) AS runs FROM runs WHERE worker LIKE 'worker %' AND verdicts > 0 GROUP BY 1"
+    )
     assert len(busy) > 1, "several were at it"
     assert ask(ledger, "SELECT count(*) AS n FROM dead_letters") == [{"n": 0}]

@@ -85,7 +85,7 @@ def one(ledger: Ledger, number: int) -> dict[str, Any]:
 
 
 def interact(ledger: Ledger, kind: str, customer: int | None, **more: Any) -> int:
-    values = {"source": "test", "external_id": f"{kind}-{datetime.now().timestamp()}", "kind": kind, "customer_id": customer,
+    values = {"source": "test", "external_id": f"{kind}-{datetime.now(UTC).timestamp()}", "kind": kind, "customer_id": customer,
               "happened_at": datetime.now(UTC), "subject": "", "url": None, "data": "{}", "identity_id": None, **more}  # fmt: skip
     names = ", ".join(values)
     return ledger.run(
@@ -107,9 +107,13 @@ def test_every_entry_and_ticket_is_an_event_in_its_own_transaction(ledger: Ledge
         ledger, "SELECT kind, done_at FROM events WHERE subject = 'ticket' AND subject_id = :id ORDER BY id", id=id_
     )
     assert {row["kind"] for row in happened} == {"ticket.created", "ticket.mention"}
-    with pytest.raises(RuntimeError), ledger.begin() as connection:
+
+    def spoiled(connection: Any) -> None:
         casework.note(connection, HAND, number, "a note that never was")
         raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        ledger.run(spoiled)
     assert len(ask(ledger, "SELECT 1 FROM events WHERE subject_id = :id", id=id_)) == 2
     settle(ledger)
     assert not ask(ledger, "SELECT 1 FROM events WHERE done_at IS NULL")
@@ -338,6 +342,20 @@ def test_a_replay_counts_and_does_nothing(ledger: Ledger) -> None:
     assert found["automations"]["would"]["times"] == told > 0
     assert not ask(ledger, "SELECT 1 FROM tickets WHERE 'never' = ANY(tags)")
     assert not ask(ledger, "SELECT 1 FROM automation_runs WHERE automation = 'would'")
+
+
+def test_what_comes_in_about_an_incident_is_its_child_and_is_finished_with_it(ledger: Ledger) -> None:
+    [incident] = tickets(ledger, ("i0", 470))
+    ledger.run(lambda c: casework.tag(c, HAND, incident, ["incident"]))
+    children = tickets(ledger, ("i1", 471), ("i2", 472))
+    settle(ledger)
+    parent = one(ledger, incident)
+    assert [one(ledger, number)["parent_id"] for number in children] == [parent["id"]] * 2
+    ledger.run(lambda c: casework.change(c, HAND, incident, Change(status="resolved")))
+    assert [one(ledger, number)["status"] for number in children] == ["resolved"] * 2
+    [later] = tickets(ledger, ("i3", 473))
+    settle(ledger)
+    assert one(ledger, later)["parent_id"] is None
 
 
 def test_silence_is_noted_once(ledger: Ledger) -> None:

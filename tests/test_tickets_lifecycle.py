@@ -63,4 +63,4 @@ def test_nothing_becomes_new_again_and_only_what_is_told_wakes_the_quiet(history
 
 
 def test_quiet_is_what_no_list_of_work_shows() -> None:
-    assert QUIET == {"resolved", "closed", "muted"}
+    assert {"resolved", "closed", "muted"} == QUIET

@@ -17,7 +17,7 @@ from config.workbench import enabled_automations, levels, routes
 from domain.automations import Automation
 from domain.routing import Route
 from domain.sla import Levels
-from storage import automations, contacts, events, promises, routing, sla
+from storage import automations, contacts, events, gathering, promises, routing, sla
 from storage.events import Happened
 from storage.ledger import Ledger, again
 from workers.logs import trace
@@ -116,6 +116,8 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
             if event.kind == "ticket.created" and facts[event.id].get("number")
         }
         routing.place(connection, wanted, bench.routes, bench.hand_back, worker=worker)
+    if created:
+        gathering.gather(connection, created)
     if spoke:
         wake(connection, spoke)
         promises.remind(connection, spoke, worker)

@@ -442,6 +442,11 @@ tickets = Table(
 )
 Index("tickets_customer", tickets.c.customer_id)
 Index("tickets_parent", tickets.c.parent_id, postgresql_where=text("parent_id IS NOT NULL"))
+Index(  # open incidents, whose topic gathers children
+    "tickets_incident",
+    tickets.c.topic,
+    postgresql_where=text("tags @> ARRAY['incident'] AND status NOT IN ('resolved', 'closed')"),
+)
 Index("tickets_merged", tickets.c.merged_into, postgresql_where=text("merged_into IS NOT NULL"))
 Index("tickets_sla", tickets.c.sla_at, postgresql_where=text("sla_at IS NOT NULL"))
 Index("tickets_hand_back", tickets.c.hand_back_at, postgresql_where=text("hand_back_at IS NOT NULL"))
@@ -579,7 +584,17 @@ desk_links = Table(
     Column("remote_id", Text, nullable=False),
     Column("url", Text),
     at_(),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),  # what we sent there counts it up
+    Column("wanted_at", TS),  # the desk's side may have changed since
+    Column("lease", Uuid),
+    Column("lease_until", TS),
+    Column("read_at", TS),
+    int_("failures"),
+    Column("missing_at", TS),  # when it was first not found there
+    Column("broken_at", TS),  # it is gone for good
 )
+Index("desk_links_remote", desk_links.c.target, desk_links.c.remote_id)
+Index("desk_links_wanted", desk_links.c.target, desk_links.c.wanted_at, postgresql_where=text("wanted_at IS NOT NULL"))
 
 targets = Table(  # desks and alert routes, with the breaker all workers share
     "targets",

@@ -15,6 +15,7 @@ ALTER TABLE tickets ADD COLUMN parent_id BIGINT, ADD COLUMN merged_into BIGINT,
     ADD COLUMN hand_back_at TIMESTAMP WITH TIME ZONE, ADD COLUMN next_due TIMESTAMP WITH TIME ZONE,
     ADD COLUMN breached_next TIMESTAMP WITH TIME ZONE, ADD COLUMN sla_at TIMESTAMP WITH TIME ZONE;
 CREATE INDEX tickets_parent ON tickets (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX tickets_incident ON tickets (topic) WHERE tags @> ARRAY['incident'] AND status NOT IN ('resolved', 'closed');
 CREATE INDEX tickets_merged ON tickets (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX tickets_sla ON tickets (sla_at) WHERE sla_at IS NOT NULL;
 CREATE INDEX tickets_hand_back ON tickets (hand_back_at) WHERE hand_back_at IS NOT NULL;
@@ -137,6 +138,36 @@ CREATE TABLE surveys (
 );
 CREATE INDEX ix_surveys_ticket_id ON surveys (ticket_id);
 CREATE INDEX surveys_asked ON surveys (asked_at);
+CREATE TABLE desk_syncs (
+    target TEXT NOT NULL,
+    enabled BOOLEAN DEFAULT true NOT NULL,
+    every INTEGER DEFAULT 60 NOT NULL,
+    state JSONB DEFAULT '{}'::jsonb NOT NULL,
+    version BIGINT DEFAULT 0 NOT NULL,
+    history JSONB,
+    due TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    since TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    pulled_at TIMESTAMP WITH TIME ZONE,
+    error TEXT,
+    PRIMARY KEY (target)
+);
+CREATE TABLE desk_events (
+    target TEXT NOT NULL,
+    remote_id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    ticket_id BIGINT NOT NULL,
+    key TEXT,
+    overruled TEXT[] DEFAULT '{}' NOT NULL,
+    at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (target, remote_id, event_id)
+);
+CREATE INDEX ix_desk_events_ticket_id ON desk_events (ticket_id);
+ALTER TABLE desk_links ADD COLUMN version BIGINT DEFAULT 0 NOT NULL, ADD COLUMN wanted_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN lease UUID, ADD COLUMN lease_until TIMESTAMP WITH TIME ZONE, ADD COLUMN read_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN failures INTEGER DEFAULT 0 NOT NULL, ADD COLUMN missing_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN broken_at TIMESTAMP WITH TIME ZONE;
+CREATE INDEX desk_links_remote ON desk_links (target, remote_id);
+CREATE INDEX desk_links_wanted ON desk_links (target, wanted_at) WHERE wanted_at IS NOT NULL;
 """
 
 # What happened, noted by the rows themselves. `earmark.depth` and `earmark.cause` say which automation is at work; `earmark.quiet`
