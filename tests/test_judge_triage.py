@@ -196,6 +196,7 @@ RULES = (
 )
 
 
+@pytest.mark.timeout(600)  # judges each of 1,000 mentions a dozen times; a busy machine takes its time
 def test_the_counterfactual_flips_the_outcome() -> None:
     dice = random.Random(11)
     without = 0
