@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import config
+from console.cli import backtest as alerts
 from console.cli.common import Folder, Json, configured, say, show_json, show_table, working
 from console.cli.opened import opened
 from domain.replay import EXAMPLES
@@ -14,8 +15,8 @@ from storage import configurations, replay
 from storage.ledger import Ledger
 
 app = typer.Typer()
-Days = Annotated[float, typer.Option("--days", min=0.01, max=3660, help="How far back to go.")]
-Examples = Annotated[int, typer.Option("--examples", min=0, max=100, help="How many to show of each change.")]
+Days = Annotated[float, typer.Option("--days", metavar="N", min=0.01, max=3660, help="How far back to go.")]
+Examples = Annotated[int, typer.Option("--examples", metavar="N", min=0, max=100, help="To show of each change.")]
 TITLES = {
     "appear": "tickets that would appear",
     "vanish": "tickets that would vanish",
@@ -26,7 +27,7 @@ Report = dict[str, Any]
 # What else an edit is tried on: each is handed the ledger, both configurations and the days, and adds its part to the report
 # (alerts do so, from the series of counts).
 Trial = Callable[[Ledger, config.Config, config.Config, float], Report]
-TRIALS: dict[str, Trial] = {}
+TRIALS: dict[str, Trial] = {"alerts": alerts.trial}
 
 
 @app.command()
@@ -46,18 +47,26 @@ def backtest(
     source: Annotated[
         str,
         typer.Argument(
-            help="JSON lines of mentions, as `earmark triage` reads; - reads standard input. Left out: what is stored."
+            help="JSON lines of mentions, or - ; a CSV: an alert rule on it. Else the stored."
         ),
     ] = "",
     folder: Folder = Path("config"),
     against: Annotated[
-        Path | None, typer.Option("--against", help="Another configuration folder instead of the one in force.")
+        Path | None, typer.Option("--against", metavar="FOLDER", help="Instead of what is in force.")
     ] = None,
     days: Days = 30.0,
     examples: Examples = EXAMPLES,
+    series: alerts.Series = "",
+    threshold: alerts.Threshold = 0.5,
+    budget: alerts.Budget = "",
+    judged: alerts.Judged = "",
+    out: alerts.Out = None,
     as_json: Json = False,
 ) -> None:
-    """Judge history by the files and by what is in force (or --against another folder), and say which tickets would differ."""
+    """Which tickets the files would change on history; with --series or a CSV, which alerts."""
+    if series or source.lower().endswith(".csv"):
+        alerts.alerts(source, series, days, threshold, budget, judged, out, as_json)
+        return
     new = configured(folder)
     if source and against is not None:
         _show(_replayed(configured(against), new, *_lines(source), examples), as_json)
