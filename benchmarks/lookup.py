@@ -5,6 +5,7 @@ every tenth), analyses it, and asks GET /api/v1/lookup over HTTP by phone, addre
 """
 
 import argparse
+import contextlib
 import json
 import random
 import statistics
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import httpx2
+import psutil
 from sqlalchemy import text
 
 from storage import tokens
@@ -84,6 +86,17 @@ def ask(address: str, token: str, customers: int, times: int, seed: int) -> dict
     return found
 
 
+def _cpu(running: services.Services) -> tuple[float, float]:
+    """CPU seconds of this process, and of PostgreSQL's backends that still run."""
+    ours = [p for p in psutil.process_iter(["cmdline"]) if str(running.folder) in " ".join(p.info["cmdline"] or [])]
+    theirs = 0.0
+    for process in [*ours, *(child for p in ours for child in p.children(recursive=True))]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            theirs += times.user + times.system
+    return time.process_time(), theirs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--customers", type=int, default=1_000_000)
@@ -101,7 +114,11 @@ def main() -> None:
         seconds = fill(ledger, asked.customers)
         token = ledger.run(lambda c: tokens.add(c, "benchmark", ["lookup:read"], 1, "command"))[1]
         with web.serve(web.make_app(url)) as address:
+            before = _cpu(running)
             found = ask(address, token, asked.customers, asked.times, asked.seed)
+            cpu = [
+                (now - then) * 1000 / (asked.times + 20) / 4 for now, then in zip(_cpu(running), before, strict=True)
+            ]
         ledger.close()
         drop_database(running.database_url, "lookup")
     finally:
@@ -114,9 +131,10 @@ def main() -> None:
         for name, spent in found.items()
     }
     if asked.json:
-        print(json.dumps({"customers": asked.customers, "filled_in": round(seconds), **figures}))
+        print(json.dumps({"customers": asked.customers, "filled_in": round(seconds), "cpu_ms": cpu, **figures}))
         return
     print(f"{asked.customers} customers, filled in {seconds:.0f} s, {asked.times} of each, seed {asked.seed}")
+    print(f"  CPU of one: {cpu[0]:.1f} ms web process with the asking client, {cpu[1]:.1f} ms PostgreSQL")
     for name, one in figures.items():
         print(f"  by {name:7s} median {one['median_ms']:6.1f} ms, p95 {one['p95_ms']:6.1f} ms")
 

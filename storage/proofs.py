@@ -284,7 +284,13 @@ PEOPLE = Proof(
     """SELECT 'customer_identities' AS tbl, 'identity ' || l.identity_id AS parent, CASE WHEN i.id IS NULL THEN 'the identity does not exist'
         ELSE 'customer ' || l.customer_id || ' does not exist' END AS problem, CAST(1 AS numeric) AS difference
     FROM customer_identities l LEFT JOIN identities i ON i.id = l.identity_id LEFT JOIN customers c ON c.id = l.customer_id
-    WHERE i.id IS NULL OR c.id IS NULL""",
+    WHERE i.id IS NULL OR c.id IS NULL
+    UNION ALL
+    SELECT 'customers', 'customer ' || c.id, CASE WHEN m.id IS NULL THEN 'it is merged into ' || c.merged_into || ', no standing merge says so'
+        ELSE 'it was merged away and still has identities or tickets' END, 1
+    FROM customers c LEFT JOIN merges m ON m.loser_id = c.id AND m.winner_id = c.merged_into AND m.undone_at IS NULL
+    WHERE c.merged_into IS NOT NULL AND (m.id IS NULL OR EXISTS (SELECT 1 FROM customer_identities l WHERE l.customer_id = c.id)
+        OR EXISTS (SELECT 1 FROM tickets t WHERE t.customer_id = c.id))""",
     "SELECT (SELECT count(*) FROM customers) AS customers, (SELECT count(*) FROM identities) AS identities",
 )
 
