@@ -5,7 +5,7 @@ No page or run counts these rows, so nothing but the rows goes; for attempts the
 
 from sqlalchemy import Connection, text
 
-from storage import hooks
+from storage import hooks, idempotency
 
 BATCH = 5000  # rows of one table in one transaction: upkeep comes round again
 
@@ -32,6 +32,7 @@ def purge(
         text("DELETE FROM login_attempts WHERE at < now() - interval '1 day'")
     ).rowcount
     done["hooks"] = hooks.purge(connection)
+    done["idempotency"] = idempotency.purge(connection)
     return done
 
 
