@@ -35,8 +35,8 @@ class Token:
 
     __slots__ = ("boost", "key", "lower", "matters", "negates", "scored", "turns", "upper", "valence")
 
-    def __init__(self, word: str, valence: float | None) -> None:
-        self.lower = word.lower()
+    def __init__(self, word: str, lower: str, valence: float | None) -> None:
+        self.lower = lower
         self.upper = word.isupper()
         self.valence = valence
         self.boost = BOOST.get(self.lower, 0.0)
@@ -49,8 +49,8 @@ class Token:
 
 Tokens = Sequence[Token | None]
 
-_NOTHING = Token("", None)
-_SHOUTED = Token("", None)  # means nothing either, but counts as written in capitals
+_NOTHING = Token("", "", None)
+_SHOUTED = Token("", "", None)  # means nothing either, but counts as written in capitals
 _SHOUTED.upper = _SHOUTED.matters = True
 _EMPTY = Polarity(0.0, 0.0, 0.0, 0.0)
 _NEUTRAL = Polarity(0.0, 1.0, 0.0, 0.0)
@@ -61,20 +61,22 @@ class _Tokens(dict[str, Token | None]):
 
     def __init__(self, lexicon: Mapping[str, float]) -> None:
         self.lexicon = lexicon
+        self.known = frozenset((*lexicon, *BOOST, *NEGATE, *CONTEXT))
 
     def __missing__(self, raw: str) -> Token | None:
         word = raw.strip(_PUNCTUATION)
         if len(word) <= 2:
             word = raw
-        token = Token(word, self.lexicon.get(word.lower()))
-        known: Token | None = token
-        if token.valence is None and not (token.boost or token.negates or token.lower in CONTEXT):
-            known = _SHOUTED if token.upper else None
+        lower = word.lower()
+        if lower in self.known or "n't" in lower:
+            token: Token | None = Token(word, lower, self.lexicon.get(lower))
+        else:  # most of the words that are new to us: handles, links, names
+            token = _SHOUTED if word.isupper() else None
         if len(raw) <= 40:
             if len(self) >= _CACHED:
                 self.clear()
-            self[raw] = known
-        return known
+            self[raw] = token
+        return token
 
 
 class Vader:
