@@ -15,6 +15,7 @@ from storage.sums import COUNTED
 
 KINDS = {  # kind → what it is called on a page
     "mention": "Post",
+    "repost": "Passed on",
     "edit": "Edited",
     "deleted": "Deleted",
     "note": "Note",

@@ -79,9 +79,12 @@ SELECT native_id, id FROM identities WHERE kind = 'account' AND platform = %s AN
 """
 
 
-def customers_of(connection: Connection, identity_ids: Sequence[int]) -> dict[int, int]:
-    """identity id → customer id, for those that belong to somebody."""
+def customers_of(connection: Connection, identity_ids: Sequence[int], *, hold: bool = False) -> dict[int, int]:
+    """identity id → customer id, for those that belong to somebody. `hold`: nobody else files for them until this is committed, so
+    that two near-copies by one author, judged at the same moment, see each other."""
     asked = "SELECT identity_id, customer_id FROM customer_identities WHERE identity_id = ANY(%s)"
+    if hold:
+        asked += " ORDER BY identity_id FOR NO KEY UPDATE"
     return dict(bulk.fetch(connection, asked, (bulk.numbers(identity_ids),)))
 
 

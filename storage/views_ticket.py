@@ -166,11 +166,12 @@ def related(connection: Connection, ticket_id: int, limit: int = 100) -> list[di
 
 
 def history(connection: Connection, ticket_id: int) -> list[Entry]:
-    """Entries in the order things happened: a post counts from its publication."""
+    """Entries in the order things happened: a post counts from its publication. Reposts are counted apart (storage/reposts.py)."""
     found = rows(
         connection,
         """SELECT e.id, e.kind, e.body, e.at, e.version, e.mention_id, u.name AS user
-        FROM entries e LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = :id ORDER BY e.at, e.id""",
+        FROM entries e LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = :id AND e.kind <> 'repost'
+        ORDER BY e.at, e.id""",
         id=ticket_id,
     )
     ids = sorted({row["mention_id"] for row in found if row["mention_id"]})

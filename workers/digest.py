@@ -18,7 +18,7 @@ from domain.copies import sketch
 from domain.lifecycle import GRAVE
 from domain.nouns import Stored, Verdict
 from domain.rules import ServiceLevel
-from storage import bulk, copies, customers, digests, filing, outbox, runs, standing
+from storage import bulk, copies, customers, digests, filing, outbox, reposts, runs, standing
 from storage.entries import write as write_entries
 from storage.keys import native
 from storage.ledger import Ledger, again
@@ -196,6 +196,7 @@ def file(connection: Connection, run: runs.Run, desktop: Desktop, lease: str, de
     later = [item for item in ours if item.stored.version > 1]
     linked = filing.linked(connection, [item.stored.id for item in later]) if later else {}
     effects = _file_tickets(connection, run, desktop, ours, people, linked)
+    _join_reposts(connection, run, ours)
     before = filing.counted_before(connection, [item.stored.id for item in later]) if later else {}
     deltas: Counter[tuple[str, str, str, str]] = Counter()
     filing.decide(connection, run, [_verdict_row(item, people, before, deltas) for item in ours])
@@ -233,7 +234,7 @@ def _customers(
 ) -> dict[int, int]:
     """identity id → customer id for the authors of tickets: known, matched by an exact attested identifier, or new."""
     wanted = {people[item.stored.id]: item.stored.mention for item in items if item.stored.id in people}
-    owned = filing.customers_of(connection, list(wanted))
+    owned = filing.customers_of(connection, list(wanted), hold=True)
     named = {}
     who = {}
     for identity, mention in wanted.items():
@@ -325,6 +326,18 @@ def _file_tickets(
         for target in targets:
             effects.append(_effect(desktop, target, number, ticket, entry, item, kind, opens, keys))
     return effects
+
+
+def _join_reposts(connection: Connection, run: runs.Run, ours: Sequence[Decided]) -> None:
+    """What repeats a ticket's post is told on that ticket, whichever of the two was judged first."""
+    found = [
+        reposts.Repost(item.stored.id, item.stored.version, mention.platform, mention.origin, mention.repost_of)
+        for item in ours
+        if (mention := item.stored.mention).repost_of and item.verdict.reason == "repost"
+    ]
+    opened = [item.stored.id for item in ours if item.verdict.outcome == "ticket"]
+    if found or opened:
+        reposts.join(connection, run, found, opened)
 
 
 def _told(items: Sequence[Decided], keys: dict[int, filing.Conversation]) -> list[copies.Told]:

@@ -13,10 +13,11 @@ from console.web.house import house
 from console.web.pages import Id, page
 from console.web.words import typed
 from domain.lifecycle import STATUSES
-from storage import casework, promises, users, views, views_people, views_ticket
+from storage import casework, copies, promises, reposts, users, views, views_people, views_ticket
 from storage.casework import Change, Refused
 
 router = APIRouter(include_in_schema=False)
+SIMILAR = 10  # tickets a page names
 
 
 class ChangeForm(BaseModel):
@@ -142,6 +143,8 @@ def load(connection: Connection, number: int) -> dict[str, Any]:
         if customer
         else promises.of_ticket(connection, found.id),
         "related": views_ticket.related(connection, found.id),
+        "similar": copies.similar_tickets(connection, found.id, SIMILAR),
+        "passed_on": reposts.passed_on(connection, found.id),
         "timeline": views_people.timeline(connection, customer.id, 6) if customer else [],
         "others": [t for t in views_people.tickets_of(connection, customer.id, 6) if t.number != number]
         if customer
@@ -165,5 +168,6 @@ def _show(request: Request, number: int, *, status: int = 200, error: str = "", 
         teams=teams,
         statuses=STATUSES,
         priorities=casework.PRIORITIES,
+        most_similar=SIMILAR,
         **values,
     )

@@ -11,6 +11,7 @@ ENTRY = {
     "status": "Change",
     "system": "System",
     "deleted": "Deleted",
+    "repost": "Passed on",
     "edit": "Edited",
     "skip": "Skipped",
     "handoff": "Handed over",

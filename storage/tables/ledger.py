@@ -153,6 +153,7 @@ mentions = Table(
 )
 # Beside the unique key no index begins with the platform: the planner would read all of a platform to find a few ids.
 Index("mentions_author", mentions.c.author_id, mentions.c.platform)
+Index("mentions_reposts", mentions.c.repost_of, postgresql_where=text("repost_of IS NOT NULL"))
 
 sightings = Table(
     "sightings",

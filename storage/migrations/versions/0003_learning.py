@@ -40,6 +40,8 @@ CREATE TABLE copy_bands (
 );
 
 CREATE INDEX copy_bands_mention ON copy_bands USING brin (mention_id);
+
+CREATE INDEX mentions_reposts ON mentions (repost_of) WHERE repost_of IS NOT NULL;
 """
 
 
