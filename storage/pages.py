@@ -1,7 +1,7 @@
 """Who was told of a flag, who was not and why: one row per decision; and what people said of the flag."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, text
@@ -87,7 +87,7 @@ def snooze(connection: Connection, flag: int, until: datetime, actor: str) -> bo
         text("UPDATE escalations SET snoozed_until = :u WHERE id = :f RETURNING id"), {"u": until, "f": flag}
     ).scalar()
     if done_:
-        audit.append(connection, actor, "flag.snooze", f"flag:{flag}", {"until": until.isoformat()})
+        audit.append(connection, actor, "flag.snooze", f"flag:{flag}", {"until": f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
     return done_ is not None
 
 

@@ -35,7 +35,7 @@ def list_(
         )
         return
     rows = [(f.id, f.state, f.severity, f.rule, f.series, f"{f.opened_at:%Y-%m-%d %H:%M}") for f in found.flags]
-    show_table(("flag", "state", "severity", "rule", "series", "opened (UTC)"), rows)
+    show_table("", ("flag", "state", "severity", "rule", "series", "opened (UTC)"), rows)
     typer.echo(f"page {found.page} of {found.pages}, {found.total} flags")
 
 
@@ -111,7 +111,7 @@ def report(as_json: Json = False) -> None:
         show_json({"rules": found})
         return
     names = ("rule", "flags", "useful", "noise", "late", "precision", "lead_minutes", "ack_minutes", "threshold")
-    show_table(names, [tuple("–" if one[n] is None else one[n] for n in names) for one in found])
+    show_table("", names, [tuple("–" if one[n] is None else one[n] for n in names) for one in found])
     typer.echo(
         "precision: useful or late among the judged. lead: from the window's start to the flag. threshold: from 3 judged of each kind."
     )

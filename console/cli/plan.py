@@ -63,7 +63,7 @@ def backtest(
     out: alerts.Out = None,
     as_json: Json = False,
 ) -> None:
-    """Which tickets the files would change on history; with --series or a CSV, which alerts."""
+    """Tickets the files would change on history; with --series or a CSV: alerts."""
     if series or source.lower().endswith(".csv"):
         alerts.alerts(source, series, days, threshold, budget, judged, out, as_json)
         return
