@@ -112,8 +112,6 @@ def _stock() -> tuple[str, str]:
 
 @lru_cache(maxsize=1)
 def _classifier() -> Classifier:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # heavy: only where languages are told apart
+    from config.tongues import tongues  # heavy: only where languages are told apart
 
-    made: Classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    made.set_languages([*CANDIDATES])
-    return made
+    return tongues(CANDIDATES)

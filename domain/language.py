@@ -39,10 +39,9 @@ _HINDI = _ONLY_HINDI.union(_HINDI_TOO.split())
 
 
 class Classifier(Protocol):
-    """What py3langid's `LanguageIdentifier` offers, set to give probabilities."""
+    """What domain/tongues.py offers, and py3langid's `LanguageIdentifier` when it is set to give probabilities."""
 
     def classify(self, text: str) -> tuple[str, float]: ...
-    def set_languages(self, langs: list[str]) -> None: ...
 
 
 def detector(classifier: Classifier | None, language: str = "auto") -> Detector:

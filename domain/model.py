@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from domain.pieces import grams, is_word, slot
+from domain.pieces import grams, is_word, pairs, slot, slots
 
 MAGIC = b"earmark-model-1\n"
 LARGEST = 32 * 1024 * 1024
@@ -58,59 +58,53 @@ class Model:
         self.known = frozenset(self.words)
         self._mask = len(negative) - 1
         self._negative, self._positive, self._rarity = (memoryview(part) for part in (negative, positive, rarity))
-        self._scale, self._rarest = float(header["scale"]), float(header["rarest"])
+        scale, rarest = float(header["scale"]), float(header["rarest"])
+        self._weights = tuple(step * scale for step in _STEPS)  # of a byte, which is read as signed by adding 128
+        self._lengths = tuple((byte * rarest / 255) * (byte * rarest / 255) for byte in range(256))
         self._pieces: dict[str, Weight] = {}
-        self._pairs: dict[tuple[str, str], Weight] = {}
 
     def read(self, found: list[str]) -> Said:
         """What these pieces say. An empty list says nothing."""
-        parts: list[tuple[str, Weight]] = []
-        pieces, pairs, before = self._pieces, self._pairs, "<s>"
+        pieces, mask = self._pieces, self._mask
+        negatives, positives, rarities = self._negative, self._positive, self._rarity
+        weights, lengths = self._weights, self._lengths
+        parts: list[tuple[str, float, float]] = []
+        negative = positive = length = 0.0
         for piece in found:
             weight = pieces.get(piece)
-            parts.append((piece, weight if weight is not None else self._piece(piece)))
-        for piece in (*found, "</s>"):
-            weight = pairs.get((before, piece))
-            parts.append((f"{before} {piece}", weight if weight is not None else self._pair(before, piece)))
-            before = piece
-        negative = positive = length = 0.0
-        for _, weight in parts:
-            negative += weight[0]
-            positive += weight[1]
-            length += weight[2]
+            if weight is None:
+                weight = self._piece(piece)
+            one, other, size = weight
+            parts.append((piece, one, other))
+            negative += one
+            positive += other
+            length += size
+        for name, at in zip(together := [*pairs(found)], slots("b", together, mask), strict=True):
+            one, other = weights[negatives[at]], weights[positives[at]]
+            parts.append((name, one, other))
+            negative += one
+            positive += other
+            length += lengths[rarities[at]]
         if not length:
             return Said(0.0, 0.0, ())
         norm = 1 / math.sqrt(length)
-        return Said(
-            negative * norm,
-            positive * norm,
-            tuple((name, w[0] * norm, w[1] * norm) for name, w in parts if w[0] or w[1]),
-        )
+        told = tuple([(name, one * norm, other * norm) for name, one, other in parts if one or other])
+        return Said(negative * norm, positive * norm, told)
 
     def _piece(self, piece: str) -> Weight:
-        weight = self._sum((slot("w", piece, self._mask), *(slot("c", gram, self._mask) for gram in grams(piece))))
+        weight = self._sum((slot("w", piece, self._mask), *slots("c", grams(piece), self._mask)))
         if len(self._pieces) >= _CACHED:
             self._pieces.clear()
         if len(piece) <= 40:
             self._pieces[piece] = weight
         return weight
 
-    def _pair(self, before: str, piece: str) -> Weight:
-        weight = self._sum((slot("b", f"{before} {piece}", self._mask),))
-        if len(self._pairs) >= _CACHED:
-            self._pairs.clear()
-        if len(before) + len(piece) <= 80:
-            self._pairs[before, piece] = weight
-        return weight
-
-    def _sum(self, slots: Iterable[int]) -> Weight:
-        """Bytes are read as signed by adding 128."""
+    def _sum(self, found: Iterable[int]) -> Weight:
         negative = positive = length = 0.0
-        for at in slots:
-            idf = self._rarity[at] * self._rarest / 255
-            negative += _STEPS[self._negative[at]] * self._scale
-            positive += _STEPS[self._positive[at]] * self._scale
-            length += idf * idf
+        for at in found:
+            negative += self._weights[self._negative[at]]
+            positive += self._weights[self._positive[at]]
+            length += self._lengths[self._rarity[at]]
         return Weight(negative, positive, length)
 
     def coverage(self, found: list[str]) -> float:

@@ -6,10 +6,12 @@ Addresses, handles and numbers become one piece each: who was spoken to says not
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 
 HANDLE, LINK, NUMBER, TAG, LONG, LOUD = "<u>", "<l>", "<n>", "#", "<e>", "<C>"
 LONGEST = 24  # characters of a word whose n-grams are looked at
+_KEPT = 40  # characters of what is remembered; whatever is longer is likely unique
 SHORTEST_GRAM, LONGEST_GRAM = 2, 5
 
 _PIECE = re.compile(
@@ -37,25 +39,30 @@ def pieces(text: str, split: Split) -> list[str]:
         text = text.translate(_ARABIC_FORMS)
     out: list[str] = []
     for raw in _PIECE.findall(text):
-        first = raw[0]
-        if first == "@":
-            out.append(HANDLE)
-        elif first == "#":
+        if raw[0] == "#":
             out.append(TAG)
             for part in split(raw[1:]):
                 out += _word(part)
-        elif first.isdigit() and raw[-1] not in ")(DPp/\\|][3oO*":
-            out.append(NUMBER)
-        elif first.isalpha() and raw[-1].isalnum():
-            if raw.startswith(("http", "www.")) and (len(raw) == 4 or not raw.isalpha()):
-                out.append(LINK)
-            else:
-                out += _word(raw)
-        elif raw.startswith(("http", "www.")):
-            out.append(LINK)
         else:
-            out.append(_ELONGATED.sub(r"\1\1\1", raw))
+            out += _form(raw) if len(raw) <= _KEPT else _form.__wrapped__(raw)
     return out
+
+
+@lru_cache(maxsize=50_000)
+def _form(raw: str) -> tuple[str, ...]:
+    """The pieces of what is no hashtag; common words are taken apart once."""
+    first = raw[0]
+    if first == "@":
+        return (HANDLE,)
+    if first.isdigit() and raw[-1] not in ")(DPp/\\|][3oO*":
+        return (NUMBER,)
+    if first.isalpha() and raw[-1].isalnum():
+        if raw.startswith(("http", "www.")) and (len(raw) == 4 or not raw.isalpha()):
+            return (LINK,)
+        return tuple(_word(raw))
+    if raw.startswith(("http", "www.")):
+        return (LINK,)
+    return (_ELONGATED.sub(r"\1\1\1", raw),)
 
 
 def _word(raw: str) -> Iterator[str]:
@@ -76,6 +83,15 @@ def is_word(piece: str) -> bool:
 def slot(kind: str, text: str, mask: int) -> int:
     """Where a feature's weight stands: CRC-32 is the same in every process and fast. `kind` is w (word), b (pair) or c (n-gram)."""
     return zlib.crc32((kind + text).encode("utf-8", "surrogatepass")) & mask
+
+
+def slots(kind: str, texts: Collection[str], mask: int) -> list[int]:
+    """`slot` of many."""
+    crc, before = zlib.crc32, zlib.crc32(kind.encode())
+    try:
+        return [crc(text.encode(), before) & mask for text in texts]
+    except UnicodeEncodeError:  # a lone surrogate
+        return [slot(kind, text, mask) for text in texts]
 
 
 def grams(word: str) -> list[str]:
