@@ -117,3 +117,42 @@ class Outbound(Protocol):
     def deliver(self, notice: Notice, request: str, remote: str | None) -> Delivered: ...
 
     def find(self, notice: Notice, request: str, remote: str | None) -> Delivered | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which of a desk's tickets may have changed, and where to ask on from. `state` is stored with the names, and not before."""
+
+    remote_ids: tuple[str, ...]
+    state: State
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One change of a desk's ticket, as its own record of changes has it.
+
+    `key`: the effect of ours that it says it is. `fields`: field → the values of ours that fit what it was set to, the likeliest first;
+    for `assignee` an e-mail address, or "" for nobody. `unknown`: field → what was said, where nothing of ours fits.
+    """
+
+    event_id: str
+    by: str = ""
+    email: str = ""
+    key: str = ""
+    text: str = ""
+    public: bool = False
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+
+class Speaking(Outbound, Protocol):
+    """A desk that speaks back. Beside what every desk has, its module says `two_way(settings)`: seconds between two pulls, or None.
+
+    A desk pushes hints only: whatever it says, the ticket is read again. `pull` asks what changed since, from `state` or, on the first
+    call, from `{"since": unix seconds}`. `changes` are all of a ticket's, oldest first; None when the desk does not have it (any more).
+    """
+
+    def pull(self, state: State) -> Told: ...
+
+    def changes(self, remote: str) -> list[Remark] | None: ...

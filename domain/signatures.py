@@ -10,11 +10,19 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 WINDOW = 300.0  # seconds either way; https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-PRESETS = ("generic", "github", "slack", "meta", "stripe", "discourse")  # of inbound webhooks; pagerduty answers alerts only
+PRESETS = (
+    "generic",
+    "github",
+    "slack",
+    "meta",
+    "stripe",
+    "discourse",
+)  # of inbound webhooks; pagerduty answers alerts only
 _BODY_ONLY = {
     "github": "x-hub-signature-256",
     "meta": "x-hub-signature-256",
@@ -44,7 +52,9 @@ def verify(preset: str, secret: str, headers: Mapping[str, str], body: bytes, no
         given = headers.get(_BODY_ONLY[preset], "")
         _match([given], "sha256=" + hmac.new(secret.encode(), body, sha256).hexdigest())
         return Signed(_proof(preset, given), False)
-    if preset == "pagerduty":  # https://developer.pagerduty.com/docs/verifying-signatures: several while secrets are rotated
+    if (
+        preset == "pagerduty"
+    ):  # https://developer.pagerduty.com/docs/verifying-signatures: several while secrets are rotated
         given = headers.get("x-pagerduty-signature", "")
         _match(given.split(",")[:20], "v1=" + hmac.new(secret.encode(), body, sha256).hexdigest())
         return Signed(_proof(preset, given), False)
@@ -69,6 +79,25 @@ def twilio(secret: str, headers: Mapping[str, str], url: str, form: Mapping[str,
     wanted = base64.b64encode(hmac.digest(secret.encode(), told.encode(), "sha1")).decode()
     _match([headers.get("x-twilio-signature", "")], wanted)
     return Signed(_proof("twilio", wanted), False)
+
+
+def zendesk(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> Signed:
+    """A webhook of Zendesk's: base64(HMAC-SHA256(secret, timestamp + body)), the timestamp in ISO 8601. Raises BadSignature.
+
+    https://developer.zendesk.com/documentation/webhooks/verifying/
+    """
+    if not secret.strip():
+        raise BadSignature("no secret is set")
+    stamp = headers.get("x-zendesk-webhook-signature-timestamp", "")[:40]
+    try:
+        at = datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        raise BadSignature("the time of signing is missing") from None
+    if abs(now - at) > WINDOW:
+        raise BadSignature("signed more than five minutes ago, or ahead: compare the clocks")
+    wanted = base64.b64encode(hmac.digest(secret.encode(), stamp.encode() + body, "sha256")).decode()
+    _match([headers.get("x-zendesk-webhook-signature", "")], wanted)
+    return Signed(_proof("zendesk", stamp, wanted), True)
 
 
 def answers(token: str, query: Mapping[str, str]) -> str:

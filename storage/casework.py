@@ -2,7 +2,7 @@
 that has the ticket is owed what happened. Moves are domain/lifecycle.py's; clocks follow from the entries (storage/sla.py)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,7 @@ class Hand:
     actor: str
     run: str = "command"
     id: int = 0
+    desk: str = ""  # what was done at a desk is not owed to that desk
 
 
 Person = User | Hand
@@ -98,8 +99,10 @@ def change(connection: Connection, user: Person, number: int, wanted: Change, se
     if ticket.merged_into:
         raise Refused("This ticket goes on in another one; undo the merge first.")
     finishing = new.get("status") in DONE and ticket.status not in DONE
-    if finishing:
+    desk = user.desk if isinstance(user, Hand) else ""
+    if finishing and not desk:
         _may_finish(connection, ticket, seen)
+    ticket = replace(ticket, targets=[target for target in ticket.targets if target != desk])
     if ticket.status in DONE and new.get("status", "closed") not in DONE:
         _reopen(connection, ticket.id)
     elif finishing:
@@ -119,6 +122,7 @@ def change(connection: Connection, user: Person, number: int, wanted: Change, se
         owe(connection, run, ticket, entry, "ticket.status", {"number": number, "status": new["status"]})
         if finishing:
             _finish_children(connection, run, user, ticket, new["status"])
+    _owe_fields(connection, run, ticket, entry, new)
     runs.finish(connection, run)
     audit.append(connection, user.actor, "ticket.change", f"ticket:{number}", {key: new[key] for key in sorted(new)})
     return True
@@ -181,6 +185,7 @@ def hand_off(
         connection, run,
         [{"ticket_id": ticket.id, "kind": "handoff", "user_id": user.id, "body": body, "detail": detail}],
     )  # fmt: skip
+    _owe_fields(connection, run, ticket, entry, new)
     owe(connection, run, ticket, entry, "ticket.comment",
         {"number": number, "text": f"{user.name} handed over ({to}): {body}", "public": False})  # fmt: skip
     runs.finish(connection, run)
@@ -282,6 +287,26 @@ def owe(connection: Connection, run: runs.Run, ticket: Held, entry: int, kind: s
         Effect(target, kind, f"em-e{entry}-{target}", notice, ticket_id=ticket.id, entry_id=entry)
         for target in ticket.targets
     ]
+    if outbox.owe_many(connection, run, effects):
+        connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
+
+
+def _owe_fields(connection: Connection, run: runs.Run, ticket: Held, entry: int, new: Mapping[str, Any]) -> None:
+    """Priority and owner, to desks that speak back: there they are fields that both sides change."""
+    notice: dict[str, Any] = {"priority": new["priority"]} if "priority" in new else {}
+    if "assignee_id" in new:
+        owner = one(connection, "SELECT email FROM users WHERE id = :id", id=new["assignee_id"]) or ""
+        notice["assignee"] = str(owner).lower()
+    if not notice or not ticket.targets:
+        return
+    speaking = rows(
+        connection, "SELECT target FROM desk_syncs WHERE enabled AND target = ANY(:targets)", targets=ticket.targets
+    )
+    effects = [
+        Effect(row["target"], "ticket.update", f"em-e{entry}u-{row['target']}", {"number": ticket.number, **notice},
+               ticket_id=ticket.id, entry_id=entry)
+        for row in speaking
+    ]  # fmt: skip
     if outbox.owe_many(connection, run, effects):
         connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
 

@@ -237,6 +237,14 @@ def finish(
     connection.execute(
         note, {"outcome": outcome, "status": status, "detail": error if ours else None, "id": owed.attempt_id}
     )
+    if ours and state in ("done", "dead") and owed.ticket_id is not None:
+        # whoever read the desk's ticket before this reads it again (storage/desks.py); what was refused there is looked at
+        sent = text(
+            "UPDATE desk_links SET version = version + 1, wanted_at = CASE WHEN :state = 'dead' AND EXISTS ("
+            "SELECT 1 FROM desk_syncs s WHERE s.target = :target AND s.enabled) THEN clock_timestamp() ELSE wanted_at END"
+            " WHERE ticket_id = :ticket AND target = :target"
+        )
+        connection.execute(sent, {"ticket": owed.ticket_id, "target": owed.target, "state": state})
     if ours and state == "dead":
         dead = text("INSERT INTO dead_letters (kind, ref_id, reason, error) VALUES ('outbox', :id, :reason, :error)")
         connection.execute(dead, {"id": owed.id, "reason": reason, "error": error})
@@ -246,8 +254,10 @@ def finish(
 def link(connection: Connection, ticket_id: int, target: str, remote_id: str, url: str | None) -> None:
     """Remember which of the target's tickets is ours; a follow-up takes the place of the ticket it follows."""
     statement = text(
-        "INSERT INTO desk_links (ticket_id, target, remote_id, url) VALUES (:ticket, :target, :remote, :url)"
-        " ON CONFLICT (ticket_id, target) DO UPDATE SET remote_id = excluded.remote_id, url = excluded.url, at = now()"
+        "INSERT INTO desk_links (ticket_id, target, remote_id, url, wanted_at) SELECT :ticket, :target, :remote, :url,"
+        " (SELECT now() FROM desk_syncs s WHERE s.target = :target AND s.enabled)"  # a hint may have come before this
+        " ON CONFLICT (ticket_id, target) DO UPDATE SET remote_id = excluded.remote_id, url = excluded.url, at = now(),"
+        " version = desk_links.version + 1, wanted_at = excluded.wanted_at, missing_at = NULL, broken_at = NULL"
         " WHERE desk_links.remote_id <> excluded.remote_id"
     )
     connection.execute(statement, {"ticket": ticket_id, "target": target, "remote": remote_id, "url": url})

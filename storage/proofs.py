@@ -247,6 +247,8 @@ OUTBOX = Proof(
         SELECT o.*, t.number, t.id AS found, e.id AS entry, f.id AS flag, CASE
             WHEN o.error = 'erased' THEN true
             WHEN o.kind = 'ticket.create' THEN o.key = 'em-' || t.number || '-' || o.target || '-create'
+            WHEN o.kind = 'ticket.update' THEN o.key = 'em-u' || o.run_id || '-' || o.ticket_id || '-' || o.target
+                OR o.key = 'em-e' || o.entry_id || 'u-' || o.target AND e.id IS NOT NULL
             WHEN o.kind LIKE 'ticket.%' THEN o.key = 'em-e' || o.entry_id || '-' || o.target AND e.id IS NOT NULL
             WHEN o.kind LIKE 'automation.%' THEN starts_with(o.key, 'em-a') AND right(o.key, length(o.target) + 1) = '-' || o.target
                 AND EXISTS (SELECT 1 FROM automation_runs r WHERE r.id = CAST(substring(o.key FROM '^em-a([0-9]+)-') AS bigint))

@@ -27,6 +27,7 @@ SECRETS = {
     "ZENDESK_TOKEN": ACCOUNTS["zendesk"]["token"],
     "ZENDESK_OAUTH": ACCOUNTS["zendesk"]["oauth"],
     "HOOK_SECRET": ACCOUNTS["webhook"]["secret"],
+    "ZENDESK_HOOK": ACCOUNTS["zendesk"]["hook"],
     "WRONG": "whsec_" + "A" * 44,
 }
 

@@ -24,13 +24,14 @@ from workers.deliver import deliver
 from workers.digest import drain
 from workers.health import Health
 from workers.poll import poll
+from workers.sync import sync
 from workers.work import bench, work
 
 log = structlog.get_logger()
 
-THREADS = {"poll": 8, "digest": 1, "deliver": 4, "watch": 1, "upkeep": 1, "work": 1}
+THREADS = {"poll": 8, "digest": 1, "deliver": 4, "watch": 1, "upkeep": 1, "work": 1, "sync": 1}
 SWEEP_SECONDS = 60.0
-LOOKS = {"watch": 1000, "upkeep": 1000, "work": 300}  # milliseconds between two looks for a ring; 100 for what people wait for
+LOOKS = {"watch": 1000, "upkeep": 1000, "work": 300, "sync": 500}  # milliseconds between two looks for a ring; 100 for what people wait for
 
 
 @dataclass(slots=True)
@@ -89,6 +90,15 @@ class Answering:
             left = slot in outbox.due_targets(connection)
         if left and not self.stopping.is_set():
             self.bell.ring("deliver", slot)
+
+    def sync(self, slot: str) -> None:
+        with ExitStack() as opened:
+            desk = self.house.target(slot, opened.callback)
+            if desk is None or not hasattr(desk, "changes"):
+                return
+            done = sync(self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set)
+        if done.more and not self.stopping.is_set():
+            self.bell.ring("sync", slot)
 
     def watch(self, slot: str) -> None:
         targets = watch.watch(self.house.ledger, self.house.config(), self.worker_id)

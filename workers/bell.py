@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 log = structlog.get_logger()
 
-KINDS = ("poll", "digest", "deliver", "watch", "upkeep", "work")
+KINDS = ("poll", "digest", "deliver", "watch", "upkeep", "work", "sync")
 NAMESPACE = "earmark"
 
 

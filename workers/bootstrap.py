@@ -251,3 +251,14 @@ def channel_rows(current: config.Config) -> list[dict[str, Any]]:
 def target_rows(current: config.Config) -> list[tuple[str, str, bool]]:
     """Rows for storage.targets.sync_targets."""
     return [(target.name, target.kind, target.enabled) for target in (*current.desks, *current.alerts)]
+
+
+def speaking_rows(current: config.Config) -> list[tuple[str, int]]:
+    """Rows for storage.desks.configure: desks that are listened to, with the seconds between two pulls."""
+    found = []
+    for desk in current.desks:
+        two_way = getattr(outbound.load(desk.kind), "two_way", None)
+        every = two_way(outbound.load(desk.kind).Settings(**desk.settings)) if two_way and desk.enabled else None
+        if every is not None:
+            found.append((desk.name, every))
+    return found

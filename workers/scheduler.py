@@ -16,12 +16,12 @@ import structlog
 import config
 from config import secrets
 from config.load import examine
-from storage import audit, channels, configurations, digests, events, outbox, targets
+from storage import audit, channels, configurations, desks, digests, events, outbox, targets
 from storage import workers as registry
 from storage.ledger import Ledger
 from storage.office import Office
 from workers.bell import Bell
-from workers.bootstrap import channel_rows, target_rows
+from workers.bootstrap import channel_rows, speaking_rows, target_rows
 from workers.clock import Clock
 from workers.logs import trace
 
@@ -122,9 +122,11 @@ class Scheduler:
             slots = registry.digest_slots(connection) if waiting else 0
             owed = outbox.due_targets(connection)
             happened = events.waiting(connection)
+            speaking = desks.due(connection)
         self.bell.ring_all("poll", polls)
         self.bell.ring_all("digest", range(min(slots, 1 + waiting // digests.BATCH)) if waiting else ())
         self.bell.ring_all("deliver", owed)
+        self.bell.ring_all("sync", speaking)
         if happened:
             self.bell.ring("work")
         now = time.monotonic()
@@ -138,8 +140,8 @@ class Scheduler:
     def called(self, payload: str) -> None:
         """A commit rang: `poll:ID`, `digest`, `deliver`, `watch`, `work`, `config`."""
         kind, _, slot = payload.partition(":")
-        if kind == "poll":
-            self.bell.ring("poll", slot)
+        if kind in ("poll", "sync"):
+            self.bell.ring(kind, slot)
         elif kind == "config":
             self._seen = ""
         elif kind == "work":
@@ -174,3 +176,4 @@ def put_in_force(connection: object, wanted: config.Config) -> None:
         audit.append(connection, "scheduler", "configuration.accepted", f"configuration:{wanted.hash[:12]}", {})
     channels.sync(connection, channel_rows(wanted))
     targets.sync_targets(connection, target_rows(wanted))
+    desks.configure(connection, speaking_rows(wanted))

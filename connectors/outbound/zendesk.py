@@ -13,22 +13,31 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connectors.contract import Context, Delivered
+from connectors.contract import Context, Delivered, Remark, State, Told
 from connectors.errors import ConfigError, Permanent, Refused, Transient
 from connectors.outbound._text import canonical, clean, cut
 from connectors.outbound._wire import Answer, Wire, fields
+from connectors.outbound._zendesk_audits import Account, Reading, remark
 from domain.nouns import Notice
 
 LABEL = "Zendesk Support"
-KINDS = ("ticket.create", "ticket.comment", "ticket.status")
+KINDS = ("ticket.create", "ticket.comment", "ticket.status", "ticket.update")
 GUARANTEE = (
     "exactly once: creation by external_id look-up and Idempotency-Key (Zendesk keeps the key two hours), comments by a look-up of "
-    "their reference line, status as an absolute value"
+    "their reference line, changes of fields by a look-up of the key in the change's metadata"
 )
 BODY_LIMIT = 64 * 1024 - 1  # Zendesk cuts the rest without a word
 SUBJECT_LIMIT = 255
 PRIORITY = {"low": "low", "normal": "normal", "high": "high", "urgent": "urgent"}
-STATUS = {"new": "new", "open": "open", "pending": "pending", "hold": "hold", "resolved": "solved", "closed": "solved"}
+STATUS = {
+    "new": "new",
+    "open": "open",
+    "pending": "pending",
+    "hold": "hold",
+    "resolved": "solved",
+    "closed": "solved",
+    "muted": "pending",
+}
 
 
 class Settings(BaseModel):
@@ -48,6 +57,11 @@ class Settings(BaseModel):
     ticket_form_id: int | None = Field(None, description="Form of the tickets, where the account has several.")
     custom_fields: Mapping[int, str] = Field({}, description="Values of custom fields, by field id.")
     statuses: Mapping[str, str] = Field(STATUS, description="Our status: the account's.")
+    two_way: bool = Field(False, description="Take over what agents do there. The account must be an administrator's.")
+    pull: int = Field(60, ge=1, le=86_400, description="Seconds between two looks at what changed there.")
+    webhook_secret_env: str | None = Field(
+        None, description="Variable that holds the signing secret of a Zendesk webhook to /hooks/desks/NAME."
+    )
     quiet: float = Field(10.0, ge=0, le=600, description="Seconds to wait before a look-up is believed.")
 
     @model_validator(mode="after")
@@ -57,6 +71,11 @@ class Settings(BaseModel):
         if self.oauth_token_env is None and (self.email is None or self.token_env is None):
             raise ValueError("give oauth_token_env, or email and token_env")
         return self
+
+
+def two_way(settings: Settings) -> int | None:
+    """Seconds between two pulls; None when the desk is only written to."""
+    return settings.pull if settings.two_way else None
 
 
 class Desk:
@@ -70,6 +89,7 @@ class Desk:
         self.base = (settings.base_url or f"https://{settings.subdomain}.zendesk.com").rstrip("/")
         self.wire = Wire("Zendesk", context, [self.base])
         self._context = context
+        self._people: dict[int, Account] = {}
 
     # -- what is sent ---------------------------------------------------------------------------------------------------
 
@@ -77,17 +97,31 @@ class Desk:
         """The request's exact body; a key of its own keeps two texts apart that differ by one byte."""
         match notice.kind:
             case "ticket.create":
-                return canonical({"ticket": self._ticket(notice)})
+                return _signed(self._ticket(notice), notice.key)
             case "ticket.comment":
-                return canonical({"ticket": {"comment": {"body": _note(notice), "public": False}}})
+                return _signed({"comment": {"body": _note(notice), "public": False}}, notice.key)
             case "ticket.status":
-                status = str(notice.body.get("status", ""))
-                if status not in self.settings.statuses:
-                    raise Refused(
-                        f"Zendesk has no status for our {status!r}.", advice="Add it to the desk's `statuses`."
-                    )
-                return canonical({"ticket": {"status": self.settings.statuses[status]}})
+                return _signed({"status": self._status(notice)}, notice.key)
+            case "ticket.update":
+                return _signed(self._fields(notice), notice.key)
         raise Refused(f"Zendesk takes tickets, not {notice.kind}.", advice="Send flags to an alert route.")
+
+    def _status(self, notice: Notice) -> str:
+        status = str(notice.body.get("status", ""))
+        if status not in self.settings.statuses:
+            raise Refused(f"Zendesk has no status for our {status!r}.", advice="Add it to the desk's `statuses`.")
+        return self.settings.statuses[status]
+
+    def _fields(self, notice: Notice) -> dict[str, Any]:
+        """`assignee_email` is write only and names an agent there; nobody is an id of null."""
+        body, wanted = notice.body, dict[str, Any]()
+        if "status" in body:
+            wanted["status"] = self._status(notice)
+        if "priority" in body:
+            wanted["priority"] = PRIORITY.get(str(body["priority"]), "normal")
+        if "assignee" in body:
+            wanted |= {"assignee_email": body["assignee"]} if body["assignee"] else {"assignee_id": None}
+        return wanted
 
     def _ticket(self, notice: Notice) -> dict[str, Any]:
         body = notice.body
@@ -150,15 +184,19 @@ class Desk:
             "external_id": external_id(notice.key),
             "tags": list(self.settings.tags),
         }
-        made = self._create(canonical({"ticket": wanted}), notice.key)
+        made = self._create(_signed(wanted, notice.key), notice.key)
         return Delivered(made.remote_id, made.url, f"follow-up of closed ticket {remote}", moved_to=made.remote_id)
 
     # -- what is there already ------------------------------------------------------------------------------------------
 
     def find(self, notice: Notice, request: str, remote: str | None) -> Delivered | None:
         """Ask the primary store, never the search index, which is minutes behind."""
-        if notice.kind == "ticket.status":
-            return None  # an absolute value may be set twice
+        if notice.kind in ("ticket.status", "ticket.update"):
+            # set twice, it would undo what an agent did in between
+            if not remote:
+                return None
+            done = next((a for a in self._audits(remote) if Reading.of(a).key == notice.key), None)
+            return Delivered(str(done["id"]), self._url(remote), "found by its key") if done else None
         if notice.kind == "ticket.comment" and remote and (audit := self._commented(notice, remote)):
             return Delivered(audit, self._url(remote), "found by its reference")
         known = self._by_external_id(external_id(notice.key))
@@ -187,22 +225,62 @@ class Desk:
         return ""
 
     def _comments(self, remote: str) -> Iterator[Mapping[str, Any]]:
-        path = f"/tickets/{quote(remote, safe='')}/comments?page%5Bsize%5D=100"
+        return self._pages(remote, "comments")
+
+    def _audits(self, remote: str) -> Iterator[Mapping[str, Any]]:
+        return self._pages(remote, "audits")
+
+    def _pages(self, remote: str, what: str) -> Iterator[Mapping[str, Any]]:
+        path = f"/tickets/{quote(remote, safe='')}/{what}?page%5Bsize%5D=100"
         after = ""
         for _ in range(100):
             answer = self._call("GET", path + after)
             if answer.status == 404:
                 raise Permanent(f"Zendesk ticket {remote} is gone.", status=404)
             found = self.wire.expect(answer, 200)
-            comments = found.get("comments")
-            if not isinstance(comments, list):
-                raise Transient("Zendesk's answer has no list of comments.", status=answer.status)
-            yield from (c for c in comments if isinstance(c, dict))
+            listed = found.get(what)
+            if not isinstance(listed, list):
+                raise Transient(f"Zendesk's answer has no list of {what}.", status=answer.status)
+            yield from (c for c in listed if isinstance(c, dict))
             meta = fields(found, "meta")
             if not meta.get("has_more"):
                 return
             after = f"&page%5Bafter%5D={quote(str(meta.get('after_cursor')), safe='')}"
-        raise Transient(f"Zendesk ticket {remote} has more comments than can be looked through.")
+        raise Transient(f"Zendesk ticket {remote} has more {what} than can be looked through.")
+
+    # -- what it says back ----------------------------------------------------------------------------------------------
+
+    def pull(self, state: State) -> Told:
+        """One page of the cursor-based export. It leaves out the most recent minute, and so must its first question."""
+        since = min(int(state.get("since", 0)), int(self._context.now().timestamp()) - 70)
+        where = f"cursor={quote(state['cursor'], safe='')}" if state.get("cursor") else f"start_time={max(since, 1)}"
+        answer = self._call("GET", f"/incremental/tickets/cursor?{where}&per_page=200")
+        found = self.wire.expect(answer, 200)
+        tickets = found.get("tickets")
+        if not isinstance(tickets, list) or "end_of_stream" not in found:
+            raise Transient("Zendesk's answer is no page of the export.", status=answer.status)
+        cursor = found.get("after_cursor") or state.get("cursor")
+        done = bool(found["end_of_stream"]) or cursor == state.get("cursor")  # a cursor that stands still ends the walk
+        names = tuple(dict.fromkeys(str(t["id"]) for t in tickets if isinstance(t, dict) and t.get("id")))
+        return Told(names, {"cursor": cursor} if cursor else dict(state), done)
+
+    def changes(self, remote: str) -> list[Remark] | None:
+        """The ticket's audits: each is one change, whole, and tells who made it."""
+        try:
+            audits = list(self._audits(remote))
+        except Permanent:
+            return None
+        self._learn({person for audit in audits for person in Reading.of(audit).people} - self._people.keys())
+        return [remark(audit, self.settings.statuses, self._people) for audit in audits]
+
+    def _learn(self, wanted: set[int]) -> None:
+        for start in range(0, len(wanted), 100):
+            ids = ",".join(map(str, sorted(wanted)[start : start + 100]))
+            found = self.wire.expect(self._call("GET", f"/users/show_many?ids={quote(ids)}"), 200).get("users")
+            for user in found if isinstance(found, list) else []:
+                self._people[int(user["id"])] = Account(
+                    clean(str(user.get("name") or "")), str(user.get("email") or "")
+                )
 
     # -- the wire -------------------------------------------------------------------------------------------------------
 
@@ -220,6 +298,14 @@ class Desk:
 
     def _url(self, ticket: str) -> str:
         return f"{self.base}/agent/tickets/{ticket}"
+
+
+def _signed(ticket: Mapping[str, Any], key: str) -> str:
+    """Our key goes into the metadata of the change: agents do not see it, and it comes back in the ticket's audit.
+
+    https://developer.zendesk.com/documentation/ticketing/managing-tickets/creating-and-updating-tickets/#setting-metadata
+    """
+    return canonical({"ticket": {**ticket, "metadata": {"earmark": key}}})
 
 
 def external_id(key: str) -> str:

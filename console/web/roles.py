@@ -41,6 +41,7 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/flags/act/{token}"): ANYBODY,
     ("POST", "/api/v1/flags/{flag_id}/act"): WORK,
     ("POST", "/hooks/alerts/{target}"): ANYBODY,  # who signed with the alert's secret: console/web/acks.py
+    ("POST", "/hooks/desks/{target}"): ANYBODY,  # who signed with the desk's secret: console/web/hooks_desks.py
     ("GET", "/channels"): LOOK,
     ("POST", "/channels/{channel_id}/poll"): LEAD,
     ("POST", "/channels/{channel_id}/pause"): LEAD,

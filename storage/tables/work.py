@@ -152,3 +152,30 @@ surveys = Table(
     Column("entry_id", BigInteger),  # of the answer
 )
 Index("surveys_asked", surveys.c.asked_at)
+
+desk_syncs = Table(  # desks that speak back: where we stand in what they tell
+    "desk_syncs",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    int_("every", 60),  # seconds between two pulls
+    Column("state", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),  # of the state: compare and set
+    Column("history", JSONB),  # a re-sync under way: {"since", "state", "tickets", "done"}
+    at_("due"),
+    at_("since"),
+    Column("pulled_at", TS),
+    Column("error", Text),
+)
+
+desk_events = Table(  # each change at a desk, once
+    "desk_events",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("remote_id", Text, primary_key=True),  # of the desk's ticket
+    Column("event_id", Text, primary_key=True),  # the desk's own id of the change
+    Column("ticket_id", BigInteger, nullable=False, index=True),
+    Column("key", Text),  # of the effect of ours that it is; NULL: somebody at the desk
+    Column("overruled", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # fields ours were on their way for
+    at_(),
+)
