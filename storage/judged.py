@@ -26,7 +26,8 @@ class Judged:
 
 
 _FOUND = """SELECT DISTINCT ON (v.mention_id) v.mention_id, v.outcome, v.reason, v.version, r.body,
-    coalesce((SELECT max(c.id) FROM configurations c WHERE c.complaints IS NULL AND c.at <= v.decided_at), 0) AS configuration
+    coalesce((SELECT max(c.id) FROM configurations c WHERE c.complaints IS NULL AND c.at <= v.decided_at),
+        (SELECT min(c.id) FROM configurations c WHERE c.complaints IS NULL), 0) AS configuration
     FROM verdicts v JOIN receipts r USING (mention_id, version) WHERE v.mention_id = ANY(:ids)
     ORDER BY v.mention_id, v.version DESC"""
 

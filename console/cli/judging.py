@@ -72,14 +72,16 @@ def explain(
         found = judged.judged(connection, [mention]).get(mention)
         document = judged.document(connection, found.configuration) if found else None
         learned = judged.model(connection, found.learned) if found else None
-    if found is None or document is None:
+    if found is None:
         fail(f"mention {mention} has no verdict", "`earmark status` shows what waits")
+    if document is None:
+        fail("no configuration was ever accepted", "`earmark up` puts config/ in force")
     receipt = dict(found.receipt)
     receipt["counterfactual"] = bench(config.load_document(document), learned).explain(found.stored)
     if as_json:
         show_json({"mention": mention, "outcome": found.outcome, "reason": found.reason, **receipt})
         return
-    typer.echo(f"{found['outcome']} ({found['reason']})")
+    typer.echo(f"{found.outcome} ({found.reason})")
     for sentence in receipt.get("reasons", []):
         typer.echo(f"  {sentence}")
     typer.echo(f"  {receipt['counterfactual']['text']}")

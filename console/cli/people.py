@@ -39,7 +39,7 @@ class _DryRun(Exception):
 
 @known.command("import")
 def import_(
-    file: Annotated[str, typer.Argument(help="A CSV or JSON Lines file, or - for a CSV on standard input.")],
+    file: Annotated[str, typer.Argument(help="CSV or JSON Lines; - reads a CSV from standard input.")],
     region: Annotated[str | None, typer.Option(help="Country of phone numbers without +, such as DE.")] = None,
     mapping: Annotated[
         list[str] | None, typer.Option("--map", help="THEIRS=OURS, several times; OURS empty leaves it out.")
