@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from domain.words import Finder, Reading
+from domain.words import Finder, reading
 
 ANY = ""
 GLUE = "\u2423"  # joins the words of a phrase into one token; a sign nobody types
@@ -31,7 +31,7 @@ class Phrases:
         """The text with its phrases glued; longer ones first, so that a part does not break the whole."""
         if not self._forms:
             return text
-        for phrase in sorted(self._finder.find(Reading(text)), key=lambda phrase: -len(phrase)):
+        for phrase in sorted(self._finder.find(reading(text)), key=lambda phrase: -len(phrase)):
             text = self._forms[phrase].sub(_glued, text)
         return text
 

@@ -17,12 +17,17 @@ _LAST_LINE = re.compile(r"(?<=[.!?\s])sent from my \w+\W*$", re.IGNORECASE)
 _TAG = re.compile(r"#(\w+)")
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
 _RUN = re.compile(r"(.)\1{2,}", re.DOTALL)
+_THREE = re.compile(r"(.)\1\1", re.DOTALL)
+_RUN_OF_LETTERS = re.compile(r"([^\W\d_])\1\1")
 _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+|[A-Z]")
 _IRONY = re.compile(
     r"(?:^|\s)/s(?:$|\s)|#(?:sarcasm|sarcastic|irony|ironic|not)\b|\byeah,? right\b|\b(?:oh|lol|haha|wow|well|just),? (?:great|brilliant|fantastic|wonderful|lovely|perfect)\b"
     r"|\bthanks (?:for nothing|a lot for)\b|\U0001f644|\U0001f643|\bslow clap\b|\U0001f44f ?\U0001f44f",
     re.IGNORECASE,
 )
+# One part of each of them; a text without any is not ironic. Parts without i: its case has forms of its own.
+_IRONIC_PARTS = ("/s", "#", "ght", "great", "br", "fantast", "wonderf", "lovely", "perfect", "thanks", "clap")
+_IRONIC_SIGNS = ("\U0001f644", "\U0001f643", "\U0001f44f")
 LONGEST_TAG = 40
 
 
@@ -41,6 +46,11 @@ def own_words(text: str) -> str:
 
 def ironic(text: str) -> str:
     """The first mark of irony or sarcasm, or nothing."""
+    folded = text.casefold()
+    if not any(part in folded for part in _IRONIC_PARTS) and (
+        text.isascii() or not any(sign in text for sign in _IRONIC_SIGNS)
+    ):
+        return ""
     match = _IRONY.search(text)
     return match.group().strip() if match else ""
 
@@ -107,7 +117,7 @@ def spelled(text: str, known: Collection[str], split: Splitter) -> str:
     """The text with hashtags as words, and stretched words as the known word they stand for (`sooo goooood`)."""
     if "#" in text:
         text = _TAG.sub(lambda match: " ".join(split(match[1])), text)
-    if _RUN.search(text):
+    if _THREE.search(text) and _RUN_OF_LETTERS.search(text):
         text = _LETTERS.sub(lambda match: _unstretched(match.group(), known), text)
     return text
 

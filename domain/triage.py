@@ -23,6 +23,7 @@ from domain.rules import Judgement, Rule, Then
 from domain.sentiment import Scorer
 from domain.teams import Routed, Router
 from domain.words import Finder, Reading
+from domain.words import reading as read
 
 JUDGE_VERSION = "2"
 THRESHOLDS = {
@@ -175,7 +176,7 @@ class Bench:
 
     def facts(self, stored: Stored, mention: Mention, scorer: Scorer, detect: Detector) -> Facts:
         text, rating = mention.text, mention.rating
-        reading = Reading(text)
+        reading = read(text)
         code, _ = language(text, mention.language, detect)
         heard = self.listener.listen(reading)
         found = feelings.feeling(scorer, text, code, rating)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from domain.text import fold
@@ -28,6 +29,12 @@ class Reading:
         self.folded = fold(text)
         # For plain ASCII the same words at half the cost of the pattern.
         self.words: list[str] = text.translate(_ASCII).split() if text.isascii() else _WORD.findall(self.folded)
+
+
+@lru_cache(maxsize=16)
+def reading(text: str) -> Reading:
+    """The reading of a text, of which several finders ask shortly after one another."""
+    return Reading(text)
 
 
 class _Phrase(NamedTuple):
