@@ -10,7 +10,8 @@ from statistics import median
 
 import numpy as np
 
-from domain.live import Heard, Live, Watched, bin_of
+from domain.live import AGAIN, Heard, Live, Watched, bin_of
+from domain.snapshots import freeze, thaw
 
 NOW = datetime(2026, 8, 1, tzinfo=UTC)
 
@@ -27,16 +28,29 @@ def main() -> None:
         bins = dice.choice(14 * 288, size=4000 if n % 100 == 0 else 60, replace=False)
         said = {int(end - 1 - b): float(v) for b, v in zip(bins, dice.poisson(3, len(bins)) + 1, strict=True)}
         heard.append(Heard(said, said))
-    live = Live([Watched("r", f"s{n}", 0.5, 10.0) for n in range(args.series)])
+    watched = [Watched("r", f"s{n}", 0.5, 10.0) for n in range(args.series)]
+    live = Live(watched)
     start = time.process_time()
     live.begin(heard, NOW)
-    print(f"start from what is stored: {time.process_time() - start:.2f} s for {args.series} series")
-    spent = []
+    print(f"the first start, from all that is stored: {time.process_time() - start:.2f} s for {args.series} series")
+    first = bin_of(NOW) - AGAIN
+    window = [Heard(*({b: n for b, n in one.live.items() if b >= first},) * 2) for one in heard]
+    spent, last, raised = [], NOW, 0
     for minute in range(args.ticks):
+        last = NOW + minute * timedelta(minutes=1)
         start = time.process_time()
-        live.tick(heard, NOW + minute * timedelta(minutes=1))
+        raised += len(live.tick(window, last).raised)
         spent.append(time.process_time() - start)
-    print(f"a minute tick: median {median(spent):.2f} s, most {max(spent):.2f} s")
+    print(f"a minute tick: median {median(spent):.2f} s, most {max(spent):.2f} s ({raised} flags)")
+    start = time.process_time()
+    rows = freeze(live)
+    print(f"snapshot: {time.process_time() - start:.2f} s, {sum(map(len, rows)) / len(rows) / 1024:.1f} KB a series")
+    start = time.process_time()
+    again = Live(watched)
+    assert thaw(again, live.board.now, rows)
+    restored = time.process_time() - start
+    again.tick(window, last + timedelta(hours=1))
+    print(f"a restart: {restored:.2f} s for the rows, {time.process_time() - start:.2f} s with the hour since")
     sizes = sorted(past.nbytes for past in live.board.pasts)
     print(f"bins of a series: median {sizes[len(sizes) // 2]} bytes, most {sizes[-1]}")
 

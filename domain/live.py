@@ -1,12 +1,14 @@
 """Many series watched on one clock: begun from what is stored, moved on minute by minute. Pure: time and counts are arguments.
 
-`begin` reads the last day bin by bin, so that what is held and what was told is known again after a restart; `tick` takes the last hour
-anew each time, so that late news corrects the past.
+`begin` reads the last day bin by bin, so that what is held and what was told is known; a restart goes on from `domain/snapshots.py`.
+`tick` takes the last hour anew each time, `late` what is older, so that late news corrects the past.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,17 +103,33 @@ class Live:
             found += [(int(i), bin_) for i in np.flatnonzero(flags)]
         return found
 
-    def tick(self, heard: Sequence[Heard], now: datetime) -> list[Standing]:
-        """The clock is at `now`: take the last hour anew and say where each series stands."""
+    def tick(self, heard: Sequence[Heard], now: datetime) -> "Standings":
+        """The clock is at `now`: take the last hour anew and say where each series stands. Bins the clock has jumped over are read one by
+        one, and what they would have raised is raised now."""
         end = bin_of(now)
-        for bin_ in range(end - AGAIN, self.board.now):
+        for bin_ in range(min(end, self.board.now) - AGAIN, self.board.now):
             self.board.amend(bin_, *self._column(bin_, heard))
         self.board.resum()
         rose = np.zeros(len(heard), bool)
         for bin_ in range(self.board.now, end):
             rose |= self._at(bin_, heard)[1]
         score, flags, raw, x = self._at(end, heard)
-        return [self._standing(i, end, float(score[i]), bool(flags[i] | rose[i]), raw, x) for i in range(len(heard))]
+        return Standings(self, end, score, flags | rose, raw, x)
+
+    def late(self, heard: Mapping[int, Heard], start: int, end: int) -> None:
+        """What the bins from `start` until before `end` hold by now, per row; a row that is not named holds nothing. For bins older than
+        those that `tick` reads anew."""
+        day = max(start, self.board.now - DAYBINS + 1)
+        nothing = Heard({}, {})
+        for i, past in enumerate(self.board.pasts):
+            new, old = heard.get(i, nothing).usual, past.between(start, min(end, day))
+            for bin_ in {*new, *old} & set(range(start, min(end, day))):
+                before, n = old.get(bin_, 0.0), float(np.float32(new.get(bin_, 0.0)))
+                if before != n and not math.isnan(before):  # what could not be read stays so
+                    past.put(bin_, n)
+        everyone = [heard.get(i, nothing) for i in range(len(self.watched))] if day < end else []
+        for bin_ in range(day, end):
+            self.board.amend(bin_, *self._column(bin_, everyone))
 
     def _column(self, bin_: int, heard: Sequence[Heard]) -> tuple[Floats, Floats]:
         live = np.array([one.live.get(bin_, 0.0) for one in heard])
@@ -133,7 +151,7 @@ class Live:
         self.loud[fraction(look.raw) >= self.thresholds[:, None] / 2] = bin_
         return score, flags, look.raw, look.x
 
-    def _standing(self, i: int, bin_: int, score: float, flag: bool, raw: Floats, x: Floats) -> Standing:
+    def standing(self, i: int, bin_: int, score: float, flag: bool, raw: Floats, x: Floats) -> Standing:
         board = self.board
         strong = np.flatnonzero((fraction(raw[i]) >= self.thresholds[i]) & (x[i] >= self.floors[i]))
         j = int(strong[0]) if len(strong) else int(raw[i].argmax())  # the shortest that tells: it closes soonest
@@ -154,3 +172,23 @@ class Live:
         k = wanted**2 * (lean + EASE) * (board.deviation[i, j] + EASE)
         b, m = board.border[i, j], board.mean[i, j]
         return max(float(self.floors[i]), float((b + m + np.sqrt((b - m) ** 2 + 4 * k)) / 2))
+
+
+class Standings(Sequence[Standing]):
+    """Where each series stands at one moment; each is worked out when it is asked for, `raised` are the rows that raise a flag."""
+
+    def __init__(self, live: Live, bin_: int, score: Floats, flags: NDArray[np.bool_], raw: Floats, x: Floats) -> None:
+        self._live, self._bin, self._score, self._flags, self._raw, self._x = live, bin_, score, flags, raw, x
+        self.raised = {int(i) for i in np.flatnonzero(flags)}
+
+    def __len__(self) -> int:
+        return len(self._flags)
+
+    @overload
+    def __getitem__(self, i: int) -> Standing: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[Standing]: ...
+    def __getitem__(self, i: int | slice) -> Standing | list[Standing]:
+        if isinstance(i, slice):
+            return [self[n] for n in range(*i.indices(len(self)))]
+        return self._live.standing(i, self._bin, float(self._score[i]), bool(self._flags[i]), self._raw, self._x)

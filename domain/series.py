@@ -3,7 +3,6 @@
 A bin that could not be read is NaN: neither zero nor usual. At most 16 KB a series in either form.
 """
 
-import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -82,19 +81,26 @@ class Past:
         """A snapshot; `unpack` reads it."""
         at, n = self.pairs()
         head = np.array([-1 if self.first is None else self.first, self.newest, len(at)], dtype="<i8")
-        return zlib.compress(head.tobytes() + at.astype("<u4").tobytes() + n.astype("<f4").tobytes(), 1)
+        return head.tobytes() + at.astype("<u4").tobytes() + n.astype("<f4").tobytes()
 
     @classmethod
     def unpack(cls, keep: int, data: bytes) -> "Past":
-        raw = zlib.decompress(data)
-        first, newest, size = (int(v) for v in np.frombuffer(raw, "<i8", 3))
-        at = np.frombuffer(raw, "<u4", size, 24)
-        n = np.frombuffer(raw, "<f4", size, 24 + 4 * size)
+        first, newest, size = (int(v) for v in np.frombuffer(data, "<i8", 3))
         past = cls(keep, None if first < 0 else first)
         past.newest = newest
-        past._at, past._n = array("I", at.tolist()), array("f", n.tolist())
-        past._settle()
+        past._at.frombytes(np.frombuffer(data, "<u4", size, 24).astype(np.uint32).tobytes())
+        past._n.frombytes(np.frombuffer(data, "<f4", size, 24 + 4 * size).astype(np.float32).tobytes())
+        if size > keep // 2:
+            past._settle()
         return past
+
+    def between(self, start: int, end: int) -> dict[int, float]:
+        """What the bins from `start` until before `end` hold, without the empty ones."""
+        if self._ring is not None:
+            bins = range(max(start, self.newest - self.keep + 1), min(end, self.newest + 1))
+            return {b: n for b in bins if (n := self._ring[b % self.keep]) != 0}
+        low, high = bisect_left(self._at, start), bisect_left(self._at, end)
+        return dict(zip(self._at[low:high], self._n[low:high], strict=True))
 
     @property
     def nbytes(self) -> int:

@@ -23,8 +23,11 @@ class Counted:
     before: int
 
 
-def bins(connection: Connection, since: datetime, until: datetime, armed: datetime) -> list[Counted]:
-    """Every series' bins in a time. What was published before `armed` is backfill: it tells what is usual and is not heard."""
+def bins(
+    connection: Connection, since: datetime, until: datetime, armed: datetime, topics: Sequence[str] | None = None
+) -> list[Counted]:
+    """The bins of every series (of these topics) in a time. What was published before `armed` is backfill: it tells what is usual and is
+    not heard."""
     found = rows(
         connection,
         """SELECT topic, platform, split_part(measure, chr(58), 1) AS measure,
@@ -32,10 +35,12 @@ def bins(connection: Connection, since: datetime, until: datetime, armed: dateti
             coalesce(sum(n) FILTER (WHERE strpos(measure, chr(58)) = 0), 0)::int AS live,
             coalesce(sum(n) FILTER (WHERE strpos(measure, chr(58)) > 0 AND minute < :armed), 0)::int AS before
         FROM counts WHERE minute >= :since AND minute < :until AND split_part(measure, chr(58), 1) IN ('all', 'negative')
+            AND (CAST(:topics AS text[]) IS NULL OR topic = ANY(CAST(:topics AS text[])))
         GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0""",
         since=since,
         until=until,
         armed=armed,
+        topics=None if topics is None else list(topics),
     )
     return [Counted(**row) for row in found]
 

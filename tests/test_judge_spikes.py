@@ -11,6 +11,7 @@ import pytest
 from domain.board import Board
 from domain.live import Heard, Live, Standing, Watched, bin_of
 from domain.series import Past, filled
+from domain.snapshots import freeze, join, thaw
 from domain.spikes import Hold, decide, detect
 
 NOW = datetime(2026, 8, 1, tzinfo=UTC)
@@ -47,7 +48,7 @@ def test_an_outage_fires_within_its_first_bins_and_once() -> None:
 
 def test_half_the_peak_after_a_return_to_baseline_is_a_second_flag() -> None:
     both = flagged(talk(8, 6, [(NOON, 24, 300), (SIX, 24, 200)]))
-    assert [at for at in both if NOON <= at][0] == NOON
+    assert next(at for at in both if at >= NOON) == NOON
     assert any(SIX <= at <= SIX + 2 * FIVE for at in both)
 
 
@@ -232,3 +233,39 @@ def test_without_history_only_much_more_than_the_floor_fires() -> None:
         one, what = live(), Heard({end: n}, {end: n})
         one.begin([what], NOW)
         assert at(one, what, 0).flag is wanted
+
+
+def test_a_thawed_snapshot_goes_on_as_if_nothing_had_been() -> None:
+    what = heard(9, 2, {0: 90, 1: 90, 30: 140})
+    went_on = live()
+    went_on.begin([what], NOW)
+    for minute in (0, 1, 6):
+        at(went_on, what, minute)
+    again = live()
+    assert thaw(again, went_on.board.now, freeze(went_on))
+    for minute in (8, 40, 152):
+        assert at(again, what, minute) == at(went_on, what, minute)
+    assert not thaw(live(), went_on.board.now, [freeze(went_on)[0][:100]])
+
+
+def test_series_that_join_stand_where_they_would_alone() -> None:
+    what, other = heard(9, 2), heard(9, 7, {0: 200})
+    one, two, alone = live(), live(), live()
+    for board, series in ((one, what), (two, other), (alone, other)):
+        board.begin([series], NOW)
+        at(board, series, 0)
+    join(one, two)
+    assert list(one.tick([what, other], NOW + 6 * MINUTE))[1] == at(alone, other, 6)
+
+
+def test_news_of_days_ago_corrects_what_is_usual() -> None:
+    what = heard(9, 2)
+    one = live()
+    one.begin([what], NOW)
+    end = bin_of(NOW)
+    late = {**what.usual, end - 600: 77.0, end - 100: 66.0}
+    one.late({0: Heard(late, late)}, end - 700, end - 20)
+    assert (one.board.pasts[0].get(end - 600), one.board.pasts[0].get(end - 100)) == (77.0, 66.0)
+    assert one.board.recent[0, (end - 100) % 288] == 66.0
+    one.late({}, end - 601, end - 599)
+    assert one.board.pasts[0].get(end - 600) == 0.0

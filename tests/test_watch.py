@@ -1,6 +1,7 @@
 """The watch step on a real ledger: a flag opens, updates and closes; gaps, backfill and late items raise no second one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,12 +9,13 @@ from sqlalchemy import Connection, text
 
 import config
 from config.models import Target
-from domain.paging import Paging, Quiet, PageRoute
+from domain.live import bin_of
+from domain.paging import PageRoute, Paging, Quiet
 from domain.rules import SpikeRule, Topic
 from storage import pages
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
-from workers.lookout import Lookout
+from workers.lookout import Lookout, name
 from workers.watch import tick
 
 RULE = SpikeRule("negative-spike", floor=10, threshold=0.5)
@@ -36,6 +38,7 @@ def ledger(database_url: str) -> Iterator[Ledger]:
             "runs",
             "pages",
             "incidents",
+            "snapshots",
         ):
             connection.execute(text(f"TRUNCATE {table}"))
         connection.execute(
@@ -251,3 +254,60 @@ def test_platforms_of_a_topic_fold_under_one_incident(ledger: Ledger) -> None:
     with ledger.begin() as connection:
         assert one(connection, "SELECT count(DISTINCT incident_id) FROM escalations") == 1
         assert one(connection, "SELECT count(*) FROM escalations") == 2
+
+
+def test_a_restart_goes_on_from_its_snapshot_and_the_minutes_since(ledger: Ledger) -> None:
+    with ledger.begin() as connection:
+        quiet(connection)
+    assert look(ledger, NOW) == []
+    with ledger.begin() as connection:  # what is usual is known from the snapshot alone
+        connection.execute(text("DELETE FROM counts WHERE minute < :t"), {"t": NOW - timedelta(hours=2)})
+        say(connection, NOW + 20 * MINUTE, 60)
+    assert look(ledger, NOW + 22 * MINUTE, who="restarted") == ["flag.open"]
+    live = LOOKOUTS["restarted"].live
+    assert live is not None
+    assert live.board.known[0] > 2000
+
+
+def test_a_snapshot_of_another_configuration_is_not_used(ledger: Ledger) -> None:
+    assert look(ledger, NOW) == []
+    other = CONFIG.model_copy(update={"settings": CONFIG.settings.model_copy(update={"console_url": "http://other"})})
+    with ledger.begin() as connection:
+        quiet(connection)
+    assert look(ledger, NOW + MINUTE, other, who="restarted") == []
+    live = LOOKOUTS["restarted"].live
+    assert live is not None
+    assert live.board.known[0] > 2000
+
+
+def test_late_news_of_days_ago_is_known_within_the_hour(ledger: Ledger) -> None:
+    with ledger.begin() as connection:
+        quiet(connection)
+    look(ledger, NOW)
+    long_ago = NOW - timedelta(days=4)
+    with ledger.begin() as connection:
+        say(connection, long_ago, 41)
+    for minute in range(1, 61):
+        assert look(ledger, NOW + minute * MINUTE) == []
+    live = LOOKOUTS["a"].live
+    assert live is not None
+    assert live.board.pasts[0].get(bin_of(long_ago)) >= 41
+
+
+def test_a_platform_that_is_new_joins_and_a_gap_that_only_ends_begins_nothing_anew(ledger: Ledger) -> None:
+    wide = CONFIG.model_copy(update={"escalations": (replace(RULE, platforms=True),)})
+    with ledger.begin() as connection:
+        channel = one(connection, "SELECT id FROM channels")
+        connection.execute(
+            text("INSERT INTO gaps (channel_id, page_id, since, until, reason) VALUES (:c, 0, :s, NULL, 'down')"),
+            {"c": channel, "s": NOW - timedelta(minutes=30)},
+        )
+    look(ledger, NOW, wide)
+    live = LOOKOUTS["a"].live
+    with ledger.begin() as connection:
+        quiet(connection)
+        connection.execute(text("UPDATE gaps SET until = :u"), {"u": NOW})
+    look(ledger, NOW + MINUTE, wide)
+    look(ledger, NOW + 6 * MINUTE, wide)
+    assert LOOKOUTS["a"].live is live
+    assert [name(key) for _, key in LOOKOUTS["a"].rows] == ["bank/negative", "bank/feed/negative"]

@@ -1,22 +1,33 @@
-"""What this process remembers of the watched series, and how it is read from the ledger: whole at the start, the last hour at each tick."""
+"""What this process remembers of the watched series, and how it is read from the ledger.
 
+At the first start whole; at a restart from the snapshots of the last hour and what was counted since. Each tick reads the last hour, and
+one sixtieth of the fourteen days before it, so that late news is known within the hour.
+"""
+
+import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 import config
-from domain.board import KEEP
+from domain.board import BIN, DAY, KEEP
 from domain.live import AGAIN, Heard, Live, Standing, Watched, begins, bin_of
 from domain.rules import SpikeRule
-from storage import counts
+from domain.snapshots import freeze, join, thaw
+from domain.spikes import VERSION
+from storage import counts, snapshots
 
-ANEW = timedelta(hours=1)  # late news older than an hour, and gaps that were filled, are read then
-STALE = timedelta(minutes=11)  # a clock that stood still for two bins has missed peaks
+HOUR = timedelta(hours=1)  # between two snapshots
+MINUTE = timedelta(minutes=1)
+PAST = KEEP * (DAY // BIN)
+SLICE = -(-PAST // 60)  # bins of the past that are read anew at each tick
 
 Key = tuple[str, str, str]  # topic, platform ("" for all), measure
+Row = tuple[SpikeRule, Key]
+Gap = tuple[str, datetime | None]  # channel, since
 
 
 class Lookout:
@@ -24,43 +35,50 @@ class Lookout:
 
     def __init__(self) -> None:
         self.live: Live | None = None
-        self.rows: list[tuple[SpikeRule, Key]] = []
-        self.known: dict[Key, Heard] = {}
-        self.begun = self.ticked = datetime(1, 1, 1, tzinfo=UTC)
-        self.signature: Any = None
-        self.dark: frozenset[tuple[datetime, datetime | None]] = frozenset()
+        self.rows: list[Row] = []
+        self.known: dict[Key, Heard] = {}  # the last hour; fourteen days of what share, silence and drift look at
+        self.kept: set[str] = set()  # topics of those
+        self.saved = self.ticked = datetime(1, 1, 1, tzinfo=UTC)
+        self.mark = ""
+        self.dark: dict[Gap, datetime | None] = {}
         self.missed: list[tuple[SpikeRule, Key, datetime]] = []  # flags of a past that was read only now
 
     def tick(
-        self, connection: Connection, current: config.Config, now: datetime
+        self, connection: Connection, current: config.Config, now: datetime, asked: Collection[tuple[str, str]] = ()
     ) -> list[tuple[SpikeRule, Key, Standing]]:
-        """Where each watched series stands at `now`."""
+        """Where each series that raises a flag, or is `asked` for by (rule, series), stands at `now`."""
         armed = counts.armed_since(connection) or now
         gaps = counts.gaps(connection, now - timedelta(days=KEEP))
-        dark = frozenset((g["since"] or now - timedelta(days=KEEP), g["until"]) for g in gaps)
-        signature = (current.hash, armed)
-        fresh = (
-            self.live is None
-            or signature != self.signature
-            or not self.begun <= now < self.begun + ANEW
-            or not self.ticked <= now < self.ticked + STALE
-            or bool(self.dark - dark)
-        )
+        mark = hashlib.sha256(repr((VERSION, current.hash, armed.astimezone(UTC).isoformat())).encode()).hexdigest()
+        self.kept = _kept(current)
+        if self.live is None:
+            self._restore(connection, current, mark, now, armed, gaps)
+        dark: dict[Gap, datetime | None] = {(g["channel"], g["since"]): g["until"] for g in gaps}
+        filled = [(since, self.dark[channel, since]) for channel, since in self.dark if (channel, since) not in dark]
+        fresh = self.live is None or mark != self.mark or now < self.ticked or bool(filled)
         self.missed = []
-        if not fresh:
-            fresh = not self._update(connection, current, now, armed, gaps)
         if fresh:
-            filled = [gap for gap in self.dark - dark if self.signature == signature]
-            self._begin(connection, current, now, armed, gaps, filled)
-            self.signature, self.begun = signature, now
-        self.dark, self.ticked = dark, now
+            self._begin(connection, current, now, armed, gaps, filled if self.mark == mark else [])
+            new: list[Row] = []
+        else:
+            new = self._update(connection, current, now, armed, gaps)
+        self.mark, self.dark, self.ticked = mark, dark, now
         assert self.live is not None
-        heard = [self.known[key] for _, key in self.rows]
-        return (
-            [(rule, key, s) for (rule, key), s in zip(self.rows, self.live.tick(heard, now), strict=True)]
-            if heard
-            else []
-        )
+        found = self._standing(self.live, self.rows, asked, now)
+        if new:
+            found += self._join(connection, new, now, armed, gaps, asked)
+        if fresh or now >= self.saved + HOUR:
+            self._save(connection, now)
+        return found
+
+    def _standing(
+        self, live: Live, rows: Sequence[Row], asked: Collection[tuple[str, str]], now: datetime
+    ) -> list[tuple[SpikeRule, Key, Standing]]:
+        if not rows:
+            return []
+        where = live.tick([self.known[key] for _, key in rows], now)
+        wanted = [i for i, one in enumerate(live.watched) if i in where.raised or (one.rule, one.series) in asked]
+        return [(*rows[i], where[i]) for i in wanted]
 
     def _begin(
         self,
@@ -69,37 +87,127 @@ class Lookout:
         now: datetime,
         armed: datetime,
         gaps: Sequence[Any],
-        filled: Sequence[Any],
+        filled: Sequence[tuple[datetime | None, datetime | None]],
     ) -> None:
-        found = counts.bins(connection, now - timedelta(days=KEEP + 1), now + timedelta(minutes=1), armed)
-        self.known = self._heard(found, armed, gaps, now)
-        self.rows = watched(current, set(self.known))
-        for _, key in self.rows:
-            self.known.setdefault(key, Heard({}, {}))
-        self.live = Live([Watched(rule.name, name(key), rule.threshold, float(rule.floor)) for rule, key in self.rows])
+        found = counts.bins(connection, now - timedelta(days=KEEP + 1), now + MINUTE, armed)
+        known = self._heard(found, armed, gaps, now)
+        self.rows = watched(current, set(known))
+        self.known = known
+        self.live = self._made(self.rows)
         old = self.live.begin([self.known[key] for _, key in self.rows], now) if self.rows else []
+        self._forget(now)
         for row, bin_ in old:
             at = begins(bin_)
-            if any(since <= at < (until or now) for since, until in filled):
+            if any((since or at) <= at < (until or now) for since, until in filled):
                 self.missed.append((*self.rows[row], at))
+
+    def _made(self, rows: Sequence[Row]) -> Live:
+        for _, key in rows:
+            self.known.setdefault(key, Heard({}, {}))
+        return Live([Watched(rule.name, name(key), rule.threshold, float(rule.floor)) for rule, key in rows])
 
     def _update(
         self, connection: Connection, current: config.Config, now: datetime, armed: datetime, gaps: Sequence[Any]
-    ) -> bool:
-        """The last hour anew; False when a series is new and everything must be."""
-        since = begins(bin_of(now) - AGAIN)
-        found = self._heard(counts.bins(connection, since, now + timedelta(minutes=1), armed), armed, gaps, now)
-        if not set(found) <= set(self.known):
-            return False
-        first = bin_of(since)
-        for key, old in self.known.items():
-            new = found.get(key)
-            live = {b: n for b, n in old.live.items() if b < first}
-            usual = {b: n for b, n in old.usual.items() if b < first}
-            live.update(new.live if new else {})
-            usual.update(new.usual if new else {})
-            self.known[key] = Heard(live, usual, new.dark if new else _dark(gaps, now))
-        return True
+    ) -> list[Row]:
+        """What was counted since the last tick and in the hour before it, and a slice of the past; returns the series that are new."""
+        assert self.live is not None
+        first = min(bin_of(now), self.live.board.now if self.rows else bin_of(now)) - AGAIN
+        window = self._heard(counts.bins(connection, begins(first), now + MINUTE, armed), armed, gaps, now)
+        have = {(rule.name, key) for rule, key in self.rows}
+        new = [row for row in watched(current, {*self.known, *window}) if (row[0].name, row[1]) not in have]
+        self._take(window, first, bin_of(now) + 1, _dark(gaps, now))
+        start = bin_of(now) - PAST + int(now.timestamp() // 60) % 60 * SLICE
+        end = min(start + SLICE, first)
+        if start < end and self.rows:
+            late = self._heard(counts.bins(connection, begins(start), begins(end), armed), armed, gaps, now)
+            self.live.late({i: late[key] for i, (_, key) in enumerate(self.rows) if key in late}, start, end)
+            self._take({k: h for k, h in late.items() if self._long(k)}, start, end, _dark(gaps, now))
+        self._forget(now, first)
+        return new
+
+    def _take(self, found: Mapping[Key, Heard], start: int, end: int, dark: frozenset[int]) -> None:
+        """These bins as they are by now."""
+        nothing = Heard({}, {})
+        for key in {*self.known, *found}:
+            old, new = self.known.get(key, nothing), found.get(key, nothing)
+            for bin_ in range(start, end):
+                old.live.pop(bin_, None)  # type: ignore[attr-defined]
+                old.usual.pop(bin_, None)  # type: ignore[attr-defined]
+            self.known[key] = Heard({**old.live, **new.live}, {**old.usual, **new.usual}, dark)
+
+    def _long(self, key: Key) -> bool:
+        return not key[1] and key[0] in self.kept
+
+    def _forget(self, now: datetime, first: int | None = None) -> None:
+        """Keep the last hour of each series; the board knows the rest. Share, silence and drift look at fourteen days of theirs."""
+        recent = bin_of(now) - AGAIN if first is None else first
+        for key, one in self.known.items():
+            least = bin_of(now) - PAST - DAY // BIN if self._long(key) else recent
+            self.known[key] = Heard(
+                {b: n for b, n in one.live.items() if b >= least},
+                {b: n for b, n in one.usual.items() if b >= least},
+                one.dark,
+            )
+
+    def _join(
+        self, connection: Connection, new: Sequence[Row], now: datetime, armed: datetime, gaps: Sequence[Any],
+        asked: Collection[tuple[str, str]],
+    ) -> list[tuple[SpikeRule, Key, Standing]]:  # fmt: skip
+        """Series that were never heard before begin with what is stored of them; the others go on."""
+        topics = sorted({key[0] for _, key in new})
+        found = counts.bins(connection, now - timedelta(days=KEEP + 1), now + MINUTE, armed, topics)
+        self.known.update(self._heard(found, armed, gaps, now))
+        more = self._made(new)
+        more.begin([self.known[key] for _, key in new], now)
+        standing = self._standing(more, new, asked, now)
+        if self.live is None or not self.rows:
+            self.live, self.rows = more, list(new)
+        else:
+            join(self.live, more)
+            self.rows += new
+        self._forget(now)
+        return standing
+
+    def _save(self, connection: Connection, now: datetime) -> None:
+        assert self.live is not None
+        states = freeze(self.live) if self.rows else []
+        about = {
+            "mark": self.mark,
+            "bin": self.live.board.now,
+            "at": now.isoformat(),
+            "dark": [[channel, _text(since), _text(until)] for (channel, since), until in self.dark.items()],
+        }
+        rows = [(rule.name, *key, state) for (rule, key), state in zip(self.rows, states, strict=True)]
+        snapshots.write(connection, about, rows)
+        self.saved = now
+
+    def _restore(
+        self,
+        connection: Connection,
+        current: config.Config,
+        mark: str,
+        now: datetime,
+        armed: datetime,
+        gaps: Sequence[Any],
+    ) -> None:
+        """Go on where the last process wrote down where it stood, when that is of this configuration and not of the future."""
+        kept = snapshots.read(connection)
+        if kept is None or kept.about["mark"] != mark or not kept.rows:
+            return
+        saved = datetime.fromisoformat(kept.about["at"])
+        if not saved <= now < saved + timedelta(days=1):
+            return
+        rules = {rule.name: rule for rule in current.escalations}
+        rows = [(rules[r], (topic, platform, measure)) for r, topic, platform, measure, _ in kept.rows]
+        self.known = {}
+        if self.kept:
+            since = now - timedelta(days=KEEP + 1)
+            found = counts.bins(connection, since, now + MINUTE, armed, sorted(self.kept))
+            self.known = self._heard(found, armed, gaps, now)
+        live = self._made(rows)
+        if thaw(live, int(kept.about["bin"]), [row[4] for row in kept.rows]):
+            self.live, self.rows, self.mark, self.saved, self.ticked = live, rows, mark, saved, saved
+            self.dark = {(c, _moment(since)): _moment(until) for c, since, until in kept.about["dark"]}
 
     def _heard(
         self, found: Sequence[counts.Counted], armed: datetime, gaps: Sequence[Any], now: datetime
@@ -147,3 +255,20 @@ def watched(current: config.Config, known: set[Key]) -> list[tuple[SpikeRule, Ke
 def name(key: Key) -> str:
     """`topic/measure`, or `topic/platform/measure`."""
     return "/".join(part for part in key if part)
+
+
+def _kept(current: config.Config) -> set[str]:
+    """The topics that a rule of another kind looks at over days."""
+    found: set[str] = set()
+    for rule in current.escalations:
+        if rule.kind not in ("spike", "mention"):
+            found |= {topic.name for topic in current.topics if not rule.topics or topic.name in rule.topics}
+    return found
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

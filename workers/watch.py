@@ -62,7 +62,7 @@ def tick(connection: Connection, lookout: Lookout, current: config.Config, now: 
         return set()
     at = Tick(connection, current, now, worker)
     flags = {(row["rule"], row["series"]): row for row in escalations.standing(connection)}
-    for rule, key, standing in lookout.tick(connection, current, now):
+    for rule, key, standing in lookout.tick(connection, current, now, _open_of(flags)):
         _act(at, rule, key, standing, flags.get((rule.name, name(key))))
     for rule, key, when in lookout.missed:
         _missed(at, rule, key, when)
@@ -73,6 +73,10 @@ def tick(connection: Connection, lookout: Lookout, current: config.Config, now: 
     if at.run is not None:
         runs.finish(connection, at.run)
     return at.owed
+
+
+def _open_of(flags: Mapping[tuple[str, str], Any]) -> set[tuple[str, str]]:
+    return {key for key, row in flags.items() if row["state"] == "open"}
 
 
 def _others(at: Tick, lookout: Lookout, flags: Mapping[tuple[str, str], Any]) -> None:

@@ -1,6 +1,6 @@
 """Flags beyond the ledger: incidents, and every page that was sent, held back or kept for the digest."""
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text, text
 
 from storage.tables.base import TS, at_, id_, int_, metadata, text_
 
@@ -31,3 +31,13 @@ pages = Table(  # one row per decision to tell somebody or not; what is held bac
 )
 Index("pages_flag", pages.c.escalation_id, pages.c.id)
 Index("pages_due", pages.c.next_at, postgresql_where=text("done_at IS NULL"))
+
+snapshots = Table(  # what the watch step remembers of a series, for its next start (`meta` says of which moment)
+    "snapshots",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("platform", Text, primary_key=True),  # empty: all of them
+    Column("measure", Text, primary_key=True),
+    Column("state", LargeBinary, nullable=False),  # domain/snapshots.py
+)

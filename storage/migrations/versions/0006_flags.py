@@ -35,6 +35,15 @@ CREATE INDEX pages_flag ON pages (escalation_id, id);
 
 CREATE INDEX pages_due ON pages (next_at) WHERE done_at IS NULL;
 
+CREATE TABLE snapshots (
+    rule TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    measure TEXT NOT NULL,
+    state BYTEA NOT NULL,
+    PRIMARY KEY (rule, topic, platform, measure)
+);
+
 ALTER TABLE escalations
     ADD COLUMN acked_at TIMESTAMP WITH TIME ZONE,
     ADD COLUMN acked_by TEXT DEFAULT '' NOT NULL,
