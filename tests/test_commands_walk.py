@@ -149,6 +149,10 @@ WALK: dict[str, Walk] = {
     "audit verify": Walk(wrong=lambda s: ["--anchor"]),
     "channels": Walk(on="quiet"),
     "channels new": Walk(lambda s: ["reddit"], lambda s: ["redit"], failing=None, why="it reads nothing that could be away"),
+    "sync": Walk(
+        None, lambda s: ["nobody", "--config", str(s.folder)], failing=None,
+        why="it needs a desk that answers: tests/test_sync_zendesk.py calls it",
+    ),
     "check": Walk(
         lambda s: ["--config", str(s.folder)], lambda s: ["--config", str(s.files)], failing=None,
         why="a mistake in the configuration is 2",

@@ -1,9 +1,12 @@
 """A desk that speaks back: what agents do there arrives here once, what we did comes back and is known, both sides end alike."""
 
+import json
 import os
 import random
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,8 @@ from storage.casework import Change, Hand
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
 from tests import ledgers, syncing, web
-from tests.delivering import desk
+from tests.delivering import SECRETS, desk
+from tests.support import run_earmark, spawn, wait_until
 from tests.syncing import go, hurry, listening, remote, settings
 from town.server import Town
 from workers.sync import resync, sync
@@ -227,6 +231,28 @@ def test_a_re_sync_goes_on_where_it_was_left(ledger: Ledger, town: Town) -> None
         assert desks.standing(connection, target)["history"] is None
 
 
+def test_the_command_reads_history_again_and_says_what_it_did(
+    ledger: Ledger, town: Town, database_url: str, tmp_path: Path
+) -> None:
+    target, _, [number], names = begun(ledger, town)
+    town.stands["zendesk"].edit(names[number], hire(town)[0], comment={"body": "by command", "public": True})
+    time.sleep(2.1)
+    written = {"desks": [{"name": target, "kind": "zendesk", **settings(town)}], "settings": {"allow_hosts": ["127.0.0.1"]},
+               "teams": [{"name": "care", "label": "Care"}], "default_team": "care"}  # fmt: skip
+    (tmp_path / "earmark.yaml").write_text(json.dumps(written))
+    env = {"DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:1/0", "EARMARK_SECRET": "s" * 32}
+    env |= {name: SECRETS[name] for name in ("ZENDESK_TOKEN", "ZENDESK_HOOK")}
+    call = ["sync", target, "--config", str(tmp_path), "--json", "--since"]
+    said = run_earmark([*call, "2020-01-01"], env)
+    assert said.returncode == 0, said.stderr
+    done = json.loads(said.stdout)
+    assert (done["ours"], done["read"], done["standing"]["waiting"]) == (1, {"applied": 1}, 0)
+    assert entries(ledger, number, "reply") == ["by command"]
+    town.faults.add("zendesk", "status", path="/incremental", status=500)
+    assert run_earmark([*call, "2020-01-02"], env).returncode == 1
+    assert run_earmark(["sync", "other", "--config", str(tmp_path)], env).returncode == 2
+
+
 def test_webhooks_are_believed_by_their_signature_alone(ledger: Ledger, town: Town, database_url: str) -> None:
     target, made, [number], names = begun(ledger, town)
     zoe, there = hire(town)[0], town.stands["zendesk"]
@@ -286,11 +312,6 @@ def test_both_ledgers_end_alike_whatever_happens(
     ledger: Ledger, town: Town, database_url: str, rng: random.Random, edits: int
 ) -> None:
     """30 % faults, processes killed with SIGKILL, hints lost, doubled, forged and out of order; then field by field."""
-    import json
-    import sys
-
-    from tests.support import spawn, wait_until
-
     target, _, numbers, names = begun(ledger, town, 4)
     agents, there = hire(town), town.stands["zendesk"]
     os.environ["ZENDESK_HOOK"] = there.keys["hook"]

@@ -6,6 +6,7 @@ from console.cli import (
     backup,
     channels,
     demo,
+    desks,
     doctor,
     filters,
     flags,
@@ -49,6 +50,7 @@ for part in (
     backup,
     learning,
     report,
+    desks,
 ):
     app.registered_commands += part.app.registered_commands
     app.registered_groups += part.app.registered_groups
