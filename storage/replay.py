@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from domain.nouns import Stored
-from storage import bulk, digests
+from storage import bulk, digests, standing
 
 BATCH = 500
 
@@ -20,8 +20,13 @@ def count(connection: Connection, days: float) -> int:
     return int(found.fetchone()[0])  # type: ignore[index]  # a count is always there
 
 
-def mentions(connection: Connection, days: float) -> Iterator[list[tuple[Stored, tuple[str, ...]]]]:
-    """Batches of mentions with the names of the channels that saw them, by id. What its author deleted has no text to judge."""
+def mentions(
+    connection: Connection, days: float, *, standings: bool = False
+) -> Iterator[list[tuple[Stored, tuple[str, ...]]]]:
+    """Batches of mentions with the names of the channels that saw them, by id. What its author deleted has no text to judge.
+
+    `standings`: each with what its author is to us now.
+    """
     driver = bulk.raw(connection)
     last = 0
     since: datetime = driver.execute("SELECT now() - make_interval(secs => %s)", (days * 86_400,)).fetchone()[0]  # type: ignore[index]
@@ -37,6 +42,8 @@ def mentions(connection: Connection, days: float) -> Iterator[list[tuple[Stored,
             return
         last = ids[-1]
         loaded, seen = digests.load(connection, ids), _channels(connection, ids)
+        if standings:
+            loaded = standing.known(connection, loaded)
         yield [(loaded[id_], seen.get(id_, ())) for id_ in ids if id_ in loaded]
 
 

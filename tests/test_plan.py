@@ -15,9 +15,12 @@ from typer.testing import CliRunner
 import config
 from config.load import examine_texts
 from console.cli.plan import app
+from domain import learning
+from domain.learning import Learned
 from domain.nouns import Mention, Stored
 from domain.replay import Comparison, Judged
 from storage import configurations
+from storage import learning as models
 from storage.ledger import Ledger, rows
 from tests.ledgers import add_channel, judge, person, post, store
 from town.server import Town
@@ -216,3 +219,32 @@ def test_history_is_judged_quickly_enough(ledger: Ledger, town: Town) -> None:
     began = time.process_time()
     compare(side, side, many)
     assert time.process_time() - began < 0.005 * len(many)
+
+
+def test_a_plan_judges_with_what_was_learned_and_with_who_the_author_is(
+    ledger: Ledger, town: Town, tmp_path: Path
+) -> None:
+    """Both sides know the model in force; a rule that asks for customers is told of them."""
+    body = {"scale": 1.0, "bias": 0.0, "weights": {"today": 400.0}}
+    model = learning.written(Learned(learning._version(body), {"today": 400.0}))
+    ledger.run(lambda c: models.keep(c, "test", model, {}))
+    ledger.run(
+        lambda c: c.execute(
+            text(
+                "WITH c AS (INSERT INTO customers (name, vip) VALUES ('Ann', true) RETURNING id), i AS (INSERT INTO identities "
+                "(kind, platform, native_id) VALUES ('account', 'x', 'u10'), ('account', 'x', 'u11') RETURNING id) "
+                "INSERT INTO customer_identities (identity_id, customer_id, evidence, confidence, source) "
+                "SELECT i.id, c.id, 'test', 1, 'person' FROM i, c"
+            )
+        )
+    )
+    rules = (OLD % town.urls["x"]).split("rules:")[0]
+    edits = {"needy": "{need_at_least: 0.9}", "vip": "{customer: [vip]}"}
+    found = {}
+    for name, when in edits.items():
+        (tmp_path / name).mkdir()
+        yaml = f"{rules}rules:\n  - {{name: {name}, when: {when}, then: {{outcome: ticket}}}}\n"
+        _, told, _ = earmark(ledger, "plan", "--config", folder(tmp_path / name, yaml), "--json")
+        found[name] = told["changes"]["appear"]["count"]
+    ledger.run(lambda c: models.restore(c, "test", 0))
+    assert found == {"needy": 5, "vip": 2}  # "acme was great today": five say it, two of them by an account of Ann's

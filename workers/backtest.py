@@ -9,11 +9,12 @@ from typing import Any
 
 import config
 from config.bench import bench
+from domain.learning import Learned
 from domain.nouns import Stored, Verdict
 from domain.query import matching
 from domain.replay import Comparison, Judged, entries
 from domain.rules import Topic
-from storage import replay
+from storage import learning, replay
 from storage.ledger import Ledger
 
 # sections that no verdict is made from
@@ -30,14 +31,17 @@ class Side:
     current: config.Config
     judge: Callable[[Stored], Verdict]
     feeds: dict[str, tuple[Topic, ...]]
+    asks_standing: bool = False  # whether a rule wants to know who the author is to us
 
     @classmethod
-    def of(cls, current: config.Config) -> "Side":
+    def of(cls, current: config.Config, learned: Learned | None = None) -> "Side":
+        """`learned`: the model in force; an edit is judged with it on both sides."""
         feeds = {
             channel.name: tuple(t for t in current.topics if not channel.topics or t.name in channel.topics)
             for channel in current.channels
         }
-        return cls(current, bench(current).judge, feeds)
+        judges = bench(current, learned)
+        return cls(current, judges.judge, feeds, judges.asks_standing)
 
     def verdict(self, stored: Stored, channels: Iterable[str]) -> Verdict | None:
         """None when no topic that its channels feed matches. Of a channel this configuration does not have all topics are asked."""
@@ -57,14 +61,27 @@ def compare(old: Side, new: Side, seen: Iterable[Seen], done: Callable[[int], No
     return comparison
 
 
-def stored(ledger: Ledger, days: float) -> tuple[int, Iterable[Seen]]:
-    """How many mentions there are, and they themselves; one read-only snapshot that ends with them."""
+def taught(ledger: Ledger) -> Learned | None:
+    """The learned model in force. A broken one is refused, as the digest refuses it: history is judged without."""
+    with ledger.read() as connection:
+        try:
+            return learning.in_force(connection)
+        except ValueError:
+            return None
+
+
+def stored(ledger: Ledger, days: float, *sides: Side) -> tuple[int, Iterable[Seen]]:
+    """How many mentions there are, and they themselves; one read-only snapshot that ends with them.
+
+    Where a side's rules ask for it, each comes with its author's standing as it is now: what it was then is not kept.
+    """
+    asked = any(side.asks_standing for side in sides)
     with ledger.read() as connection:
         total = replay.count(connection, days)
 
     def read() -> Iterable[Seen]:
         with ledger.read() as connection:
-            for batch in replay.mentions(connection, days):
+            for batch in replay.mentions(connection, days, standings=asked):
                 yield from batch
 
     return total, read()

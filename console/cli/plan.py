@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from console.cli.opened import opened
 from domain.replay import EXAMPLES
 from storage import configurations, replay
 from storage.ledger import Ledger
+
+if TYPE_CHECKING:
+    from workers.backtest import Side
 
 app = typer.Typer()
 Days = Annotated[float, typer.Option("--days", metavar="N", min=0.01, max=3660, help="How far back to go.")]
@@ -46,9 +49,7 @@ def plan(
 def backtest(
     source: Annotated[
         str,
-        typer.Argument(
-            help="JSON lines of mentions, or - ; a CSV: an alert rule on it. Else the stored."
-        ),
+        typer.Argument(help="JSON lines of mentions, or - ; a CSV: an alert rule on it. Else the stored."),
     ] = "",
     folder: Folder = Path("config"),
     against: Annotated[
@@ -69,17 +70,15 @@ def backtest(
         return
     new = configured(folder)
     if source and against is not None:
-        _show(_replayed(configured(against), new, *_lines(source), examples), as_json)
+        _show(_replayed(_side(None, configured(against)), _side(None, new), *_lines(source), examples), as_json)
         return
     with opened() as ledger:
         old = configured(against) if against is not None else _in_force(ledger)
         if source:
-            report = _replayed(old, new, *_lines(source), examples)
+            report = _replayed(_side(ledger, old), _side(ledger, new), *_lines(source), examples)
         else:
-            from workers.backtest import stored
-
             report = {
-                **_replayed(old, new, *stored(ledger, days), examples),
+                **_over(ledger, old, new, days, examples),
                 "days": days,
                 **_tried(ledger, old, new, days),
             }
@@ -99,7 +98,7 @@ def _planned(ledger: Ledger, old: config.Config, new: config.Config, days: float
         lately = replay.seen_lately(connection, days)
     report: Report = {"days": days, "sections": history.sections(old, new, lately)}
     if not history.judges_alike(old, new):
-        report |= _replayed(old, new, *history.stored(ledger, days), examples)
+        report |= _over(ledger, old, new, days, examples)
     return {**report, **_tried(ledger, old, new, days)}
 
 
@@ -107,11 +106,26 @@ def _tried(ledger: Ledger, old: config.Config, new: config.Config, days: float) 
     return {name: trial(ledger, old, new, days) for name, trial in TRIALS.items()}
 
 
-def _replayed(old: config.Config, new: config.Config, total: int | None, seen: Iterable[Any], examples: int) -> Report:
-    from workers.backtest import Side, compare
+def _side(ledger: Ledger | None, current: config.Config) -> "Side":
+    """A configuration with the learned model in force, where there is a ledger to hold one."""
+    from workers.backtest import Side, taught
+
+    return Side.of(current, taught(ledger) if ledger is not None else None)
+
+
+def _over(ledger: Ledger, old: config.Config, new: config.Config, days: float, examples: int) -> Report:
+    """Both configurations over what is stored."""
+    from workers.backtest import stored
+
+    sides = _side(ledger, old), _side(ledger, new)
+    return _replayed(*sides, *stored(ledger, days, *sides), examples)
+
+
+def _replayed(old: "Side", new: "Side", total: int | None, seen: Iterable[Any], examples: int) -> Report:
+    from workers.backtest import compare
 
     with working("judging history", total) as done:
-        return compare(Side.of(old), Side.of(new), seen, done).report(examples)
+        return compare(old, new, seen, done).report(examples)
 
 
 def _lines(source: str) -> tuple[int | None, Iterable[Any]]:
