@@ -197,7 +197,7 @@ FILED = Proof(
 
 TICKETS = Proof(
     "every ticket has its mentions, its customer and its deliveries",
-    """WITH made AS (SELECT t.*, r.kind IN ('console', 'command') AS by_hand FROM tickets t LEFT JOIN runs r ON r.id = t.run_id),
+    """WITH made AS (SELECT t.*, r.kind IN ('console', 'command', 'incident') AS by_hand FROM tickets t LEFT JOIN runs r ON r.id = t.run_id),
     links AS (SELECT l.ticket_id, count(*) AS n, count(m.author_id) AS authors FROM ticket_mentions l
         LEFT JOIN mentions m ON m.id = l.mention_id GROUP BY 1),
     owed AS (SELECT t.id, x.target, count(*) AS n FROM tickets t CROSS JOIN LATERAL unnest(t.targets) AS x(target) GROUP BY 1, 2),

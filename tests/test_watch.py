@@ -12,7 +12,7 @@ from config.models import Target
 from domain.live import bin_of
 from domain.paging import PageRoute, Paging, Quiet
 from domain.rules import SpikeRule, Topic
-from storage import pages
+from storage import pages, runs
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
 from workers.lookout import Lookout, name
@@ -39,6 +39,8 @@ def ledger(database_url: str) -> Iterator[Ledger]:
             "pages",
             "incidents",
             "snapshots",
+            "tickets",
+            "entries",
         ):
             connection.execute(text(f"TRUNCATE {table}"))
         connection.execute(
@@ -311,3 +313,34 @@ def test_a_platform_that_is_new_joins_and_a_gap_that_only_ends_begins_nothing_an
     look(ledger, NOW + 6 * MINUTE, wide)
     assert LOOKOUTS["a"].live is live
     assert [name(key) for _, key in LOOKOUTS["a"].rows] == ["bank/negative", "bank/feed/negative"]
+
+
+def test_an_incident_has_a_parent_ticket_that_lists_what_it_explains_and_outlives_it(ledger: Ledger) -> None:
+    with ledger.begin() as connection:
+        quiet(connection)
+        say(connection, NOW - MINUTE, 60)
+        for number, topic, hours in ((901, "bank", 0), (902, "shop", 0), (903, "bank", 30)):
+            run = runs.start(connection, "command")
+            id_ = runs.ids(connection, "tickets", 1)[0]
+            connection.execute(
+                text(
+                    "INSERT INTO tickets (id, number, topic, label, opened_at, run_id) OVERRIDING SYSTEM VALUE "
+                    "VALUES (:id, :n, :topic, 'negative', :at, :run)"
+                ),
+                {"id": id_, "n": number, "topic": topic, "at": NOW - timedelta(hours=hours), "run": run.id},
+            )
+            run.wrote_ticket(id_)
+            runs.finish(connection, run)
+    look(ledger, NOW)
+    with ledger.begin() as connection:
+        parent = rows(connection, "SELECT t.* FROM tickets t JOIN incidents i ON i.ticket_id = t.id")[0]
+        children = rows(connection, "SELECT number FROM tickets WHERE parent_id = :p ORDER BY 1", p=parent["id"])
+    assert (parent["topic"], parent["tags"]) == ("bank", ["incident"])
+    assert [row["number"] for row in children] == [901]
+    look(ledger, NOW + timedelta(hours=2))
+    with ledger.begin() as connection:
+        assert one(connection, "SELECT closed_at IS NOT NULL FROM incidents")
+        assert one(connection, "SELECT status FROM tickets WHERE id = :p", p=parent["id"]) == "new"
+        assert one(connection, "SELECT count(*) FROM tickets") == 4
+    with ledger.read() as connection:
+        assert [str(f) for f in reconcile(connection).findings] == []

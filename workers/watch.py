@@ -17,7 +17,7 @@ from domain import kinds, severity, spikes, terms
 from domain.board import SCALES
 from domain.live import Heard, Standing, bin_of
 from domain.rules import SpikeRule
-from storage import counts, escalations, runs
+from storage import counts, escalations, incidents, runs
 from storage.ledger import Ledger
 from workers import tell, urgent
 from workers.lookout import Key, Lookout, name
@@ -69,6 +69,7 @@ def tick(connection: Connection, lookout: Lookout, current: config.Config, now: 
     _others(at, lookout, flags)
     urgent.look(at)
     tell.due(at)
+    incidents.open_tickets(connection, worker, current.settings.console_url)
     escalations.end_incidents(connection)
     if at.run is not None:
         runs.finish(connection, at.run)
