@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from config import load_document
 from storage import casework, configurations, desks, users
 from storage.casework import Change, Hand
 from storage.ledger import Ledger, one, rows
@@ -20,8 +21,10 @@ from tests import ledgers, syncing, web
 from tests.delivering import SECRETS, desk
 from tests.support import run_earmark, spawn, wait_until
 from tests.syncing import go, hurry, listening, remote, settings
+from tests.test_tickets_events import DOCUMENT
 from town.server import Town
 from workers.sync import resync, sync
+from workers.work import bench, work
 
 HAND = Hand("Ada", "command")
 PASSWORD = "correct horse battery staple"
@@ -120,6 +123,17 @@ def test_what_we_did_comes_back_and_is_known(ledger: Ledger, town: Town) -> None
     assert entries(ledger, number, "note", "status", "system") == before
     [there] = [t["data"] for t in town.ledger.tickets() if t["data"]["id"] == remote(ledger, target)[number]]
     assert (there["status"], there["priority"], there["assignee_id"]) == ("pending", "high", yan)
+
+
+def test_colleagues_at_the_desk_are_told_who_it_is(ledger: Ledger, town: Town) -> None:
+    target, made, [number], names = begun(ledger, town)
+    work(ledger, bench(load_document(DOCUMENT)), "tester")
+    work(ledger, bench(load_document(DOCUMENT)), "tester")
+    go(ledger, target, made, pull=False)
+    told = [c["body"] for c in town.ledger.comments() if c["ticket"] == names[number] and not c["first"]]
+    assert len(told) == 1
+    assert told[0].startswith("Customer: User 0")
+    assert read(ledger, target, made, number).outcomes == {"same": 1}
 
 
 def test_the_desk_s_order_decides_while_ours_is_on_its_way(ledger: Ledger, town: Town) -> None:

@@ -17,7 +17,7 @@ from config.workbench import enabled_automations, levels, routes
 from domain.automations import Automation
 from domain.routing import Route
 from domain.sla import Levels
-from storage import automations, contacts, events, gathering, promises, routing, sla
+from storage import automations, contacts, desk_context, events, gathering, promises, routing, sla
 from storage.events import Happened
 from storage.ledger import Ledger, again
 from workers.logs import trace
@@ -118,6 +118,8 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
         routing.place(connection, wanted, bench.routes, bench.hand_back, worker=worker)
     if created:
         gathering.gather(connection, created)
+    if created:
+        desk_context.attach(connection, created, worker, bench.console_url)
     if spoke:
         wake(connection, spoke)
         promises.remind(connection, spoke, worker)
