@@ -38,3 +38,16 @@ def test_the_readme_names_commands_that_exist() -> None:
     named = set(re.findall(r"\bearmark ([a-z]+)", (ROOT / "README.md").read_text()))
     assert {"up", "check", "reconcile"} <= named
     assert named - known == set()
+
+
+def test_the_rules_of_the_triage_page_load() -> None:
+    from config.load import examine_texts
+    from domain.rules import When
+
+    page = (ROOT / "docs" / "triage.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    found = examine_texts([("rules.yaml", example + "teams: [{name: care}]\ndefault_team: care\n")])
+    assert found.config is not None, found.complaints
+    assert [rule.name for rule in found.config.rules] == ["vip-waits", "third-time", "press"]
+    named = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\|.*$", page, re.MULTILINE))))
+    assert named == set(When.__dataclass_fields__)

@@ -224,7 +224,7 @@ def test_the_counterfactual_flips_the_outcome() -> None:
             assert judge(changed, judgement, scorer(), ENGLISH).outcome == found["outcome"]
         assert json.dumps(found)
     print(f"no single change for {without} of 1,000")
-    assert without < 60
+    assert without < 100
 
 
 def test_counterfactuals_in_words() -> None:

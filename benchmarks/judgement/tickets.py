@@ -22,9 +22,13 @@ from benchmarks.judgement.scores import macro_f1
 from config.bench import Bench, bench
 from config.models import Config
 from domain import cues, need
+from domain.conditions import Facts
 from domain.learning import Learned, Lesson, _matrix, _solve, _vocabulary, learn
 from domain.nouns import Mention, Stored
 from domain.teams import Router
+from domain.triage import bench as compiled
+from domain.triage import decide
+from domain.words import Reading
 
 RULES = Path(__file__).parents[2] / "config"
 YES_NO = ("True", "False")
@@ -65,6 +69,24 @@ def _score(truth: Sequence[bool], said: Sequence[bool]) -> float:
 def _judged(judge: Bench, stored: Sequence[Stored], learned: Learned | None = None) -> list[bool]:
     asked = replace(judge, judgement=replace(judge.judgement, learned=learned))
     return [asked.judge(item).outcome == "ticket" for item in stored]
+
+
+def _known(judge: Bench, stored: Sequence[Stored]) -> list[tuple[Stored, Facts]]:
+    """What is told of each post before anything learned is asked: the same for every model."""
+    made = compiled(judge.judgement)
+    return [(item, made.facts(item, item.mention, judge.scorer, judge.detect)) for item in stored]
+
+
+def _decided(judge: Bench, known: Sequence[tuple[Stored, Facts]], learned: Learned | None = None) -> list[bool]:
+    """As `_judged`, on facts that are known: a model only adds to the need."""
+    made, said = compiled(judge.judgement), []
+    for item, facts in known:
+        if learned is not None:
+            shares = learned.shares(Reading(item.mention.text), facts.intent, facts.need.odds)
+            value = need.logistic(facts.need.odds + sum(share for _, share in shares))
+            facts = replace(facts, need=replace(facts.need, value=round(value, 4)))
+        said.append(decide(item, made, facts).outcome == "ticket")
+    return said
 
 
 @measure("complaints")
@@ -115,7 +137,7 @@ def trained(folder: Path) -> Iterator[Row]:
         rest = [one for one, at in zip(lessons, folds, strict=True) if at != fold]
         test = [one for one, at in zip(lessons, folds, strict=True) if at == fold]
         vocabulary = _vocabulary(rest)
-        scale, bias, weights = _solve(_matrix(rest, vocabulary), odds[folds != fold], wanted[folds != fold], 1.0)
+        scale, bias, weights = _solve(_matrix(rest, vocabulary), odds[folds != fold], wanted[folds != fold], 0.1)
         said[folds == fold] = scale * odds[folds == fold] + bias + _matrix(test, vocabulary) @ weights > 0
     found = _score(truth, said.tolist())
     yield Row(
@@ -137,13 +159,14 @@ def curve(folder: Path) -> Iterator[Row]:
     parts = [
         ([i for i, at in enumerate(folds) if at != f], [i for i, at in enumerate(folds) if at == f]) for f in range(5)
     ]
-    default = _judged(judge, stored)
+    known = _known(judge, stored)
+    default = _decided(judge, known)
     start = _mean(truth, default, parts)
     whole = list(default)
     for rest, test in parts:
         model, _ = learn([lessons[i] for i in rest])
         if model is not None:
-            for i, said in zip(test, _judged(judge, [stored[i] for i in test], model), strict=True):
+            for i, said in zip(test, _decided(judge, [known[i] for i in test], model), strict=True):
                 whole[i] = said
     end = _mean(truth, whole, parts)
     yield Row("learning curve: the default, mean of 5 folds", start)
@@ -155,7 +178,7 @@ def curve(folder: Path) -> Iterator[Row]:
             model, _ = learn([lessons[i] for i in random.Random(draw * 100 + size).sample(rest, size)])
             taken += model is not None
             was = _score([truth[i] for i in test], [default[i] for i in test])
-            now = _score([truth[i] for i in test], _judged(judge, [stored[i] for i in test], model)) if model else was
+            now = _score([truth[i] for i in test], _decided(judge, [known[i] for i in test], model)) if model else was
             gains.append(now - was)
         gain = statistics.mean(gains)
         ask = f"{start + (end - start) / 3:.2f}" if size == 300 else f"{start - 0.5:.2f}"
