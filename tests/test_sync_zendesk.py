@@ -202,6 +202,20 @@ def test_the_pull_finds_what_no_hint_told_and_starts_where_it_ended(ledger: Ledg
     assert sync(ledger, target, made, "tester", pull=True).outcomes == {"same": 1}
 
 
+def test_a_cursor_the_desk_no_longer_takes_costs_a_repeat_and_no_ticket(ledger: Ledger, town: Town) -> None:
+    target, made, [number], names = begun(ledger, town)
+    time.sleep(2.1)
+    sync(ledger, target, made, "tester", pull=True)
+    town.stands["zendesk"].edit(names[number], hire(town)[0], comment={"body": "after", "public": True})
+    with ledger.begin() as connection:
+        connection.execute(
+            text('UPDATE desk_syncs SET state = state || \'{"cursor": "gone"}\' WHERE target = :t'), {"t": target}
+        )
+    time.sleep(2.1)
+    assert sync(ledger, target, made, "tester", pull=True).error == ""
+    assert entries(ledger, number, "reply") == ["after"]
+
+
 def test_a_comment_beyond_a_note_s_length_is_kept_whole(ledger: Ledger, town: Town) -> None:
     target, made, [number], names = begun(ledger, town)
     long = "".join(chr(97 + i % 26) for i in range(45_000))

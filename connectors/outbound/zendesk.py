@@ -255,6 +255,10 @@ class Desk:
         since = min(int(state.get("since", 0)), int(self._context.now().timestamp()) - 70)
         where = f"cursor={quote(state['cursor'], safe='')}" if state.get("cursor") else f"start_time={max(since, 1)}"
         answer = self._call("GET", f"/incremental/tickets/cursor?{where}&per_page=200")
+        if answer.status == 400 and state.get("cursor") and state.get("since"):
+            return Told(
+                (), {"since": state["since"]}, done=False
+            )  # the cursor is no longer taken: from its time on, then
         found = self.wire.expect(answer, 200)
         tickets = found.get("tickets")
         if not isinstance(tickets, list) or "end_of_stream" not in found:
@@ -262,7 +266,9 @@ class Desk:
         cursor = found.get("after_cursor") or state.get("cursor")
         done = bool(found["end_of_stream"]) or cursor == state.get("cursor")  # a cursor that stands still ends the walk
         names = tuple(dict.fromkeys(str(t["id"]) for t in tickets if isinstance(t, dict) and t.get("id")))
-        return Told(names, {"cursor": cursor} if cursor else dict(state), done)
+        times = [t["generated_timestamp"] for t in tickets if isinstance(t, dict) and t.get("generated_timestamp")]
+        new = {"since": max([int(state.get("since", 0)), *map(int, times)]), **({"cursor": cursor} if cursor else {})}
+        return Told(names, new, done)
 
     def changes(self, remote: str) -> list[Remark] | None:
         """The ticket's audits: each is one change, whole, and tells who made it."""
