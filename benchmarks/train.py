@@ -4,7 +4,7 @@ usage: python -m benchmarks.train --data DIR [--out FILE] [--folds 3] [--extra F
 
 DIR holds umsab_train.csv, semeval.csv and vader_tweets.csv; --extra adds a file with the columns language (a code), text, sentiment. Nothing else
 is looked at: no validation or test set. With --folds the figures of cross-validation inside these files are printed, and the temperature that
-calibrates the probabilities comes from there; --folds 1 holds the first third out only, --folds 0 nothing. The same files give the same model, byte for byte, with the same versions of numpy and scipy.
+calibrates the probabilities comes from there; --folds 1 holds the first third out only, --folds 0 nothing; both leave the second look out. The same files give the same model, byte for byte, with the same versions of numpy and scipy.
 """
 
 import argparse
@@ -22,6 +22,8 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize, minimize_scalar
 
+from benchmarks import stack
+from benchmarks.kin import parts
 from config import bench
 from config.load import load
 from domain.learned import EarmarkScorer
@@ -42,6 +44,9 @@ COUNTS = (
     0.5  # share of what mere counting says (naive Bayes) that is added to what was fitted: steadier for rare pieces
 )
 FOLDS = 3
+LOOKED_AT_AGAIN = "en"  # the language of the second look, domain/second.py
+# of a rated text there: held out, 93.7 on the rated tweets (VADER alone 94.8) for 1.6 points of English recall
+RATED_WEIGHT = 18.0
 RATINGS, RATED = "vader_tweets.csv", "rated"
 NEAR_ZERO = 0.05  # ratings this near to zero say nothing about a label
 
@@ -204,11 +209,21 @@ def likelihood(z: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
     return float((weights * (np.log(np.exp(z).sum(1)) - z[np.arange(len(y)), y])).sum() / weights.sum())
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What the first model says of texts it did not learn from, `seen` of them, and the temperature that calibrates it."""
+
+    z: np.ndarray
+    seen: np.ndarray
+    part: np.ndarray
+    temperature: float
+
+
 def cross_validate(
     given: Texts, counts: sparse.csr_matrix, dense: np.ndarray, penalty: float, steps: int, folds: Sequence[int]
-) -> float:
-    """Prints what is got right in texts that were not learned from (these of FOLDS parts); the temperature that calibrates."""
-    part = np.array([int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % FOLDS for text in given.text])
+) -> HeldOut:
+    """Prints what is got right in texts that were not learned from (these of FOLDS parts; copies stay together)."""
+    part = parts(given.text, FOLDS)
     z, weights = np.zeros((len(given.text), 3)), balance(given)
     for fold in folds:
         train, test = part != fold, part == fold
@@ -216,20 +231,52 @@ def cross_validate(
         w = fit(weighted(counts[train], rare), dense[train], given.label[train], weights[train], penalty, steps)
         z[test] = sums(weighted(counts[test], rare), dense[test], w)
     seen = np.isin(part, folds)
-    z, label, weights, said = z[seen], given.label[seen], weights[seen], z[seen].argmax(1)
-    best = minimize_scalar(lambda t: likelihood(z / t, label, weights), bounds=(0.3, 3), method="bounded").x
-    groups = groups_of(given)[seen]
+    best = minimize_scalar(
+        lambda t: likelihood(z[seen] / t, given.label[seen], weights[seen]), bounds=(0.3, 3), method="bounded"
+    ).x
+    tell(given, z, seen, f"held out, penalty {penalty:g}, temperature {best:.3f}")
+    return HeldOut(z, seen, part, float(best))
+
+
+def tell(given: Texts, z: np.ndarray, seen: np.ndarray, what: str) -> None:
+    """Prints the figures of these answers."""
+    label, said, groups = given.label[seen], z[seen].argmax(1), groups_of(given)[seen]
     scores = {code: macro_f1(label[groups == code], said[groups == code]) for code in sorted({*groups} - {RATED})}
-    print(f"held out, penalty {penalty:g}: macro-F1 " + ", ".join(f"{c} {s:.1f}" for c, s in scores.items()))
+    print(f"{what}: macro-F1 " + ", ".join(f"{c} {s:.1f}" for c, s in scores.items()))
     recall = np.mean([(said == v)[(label == v) & (groups == "en")].mean() for v in range(3)])
     rated = f1(label[groups == RATED], said[groups == RATED])
     print(f"  mean {np.mean([*scores.values()]):.2f}; English macro recall {100 * recall:.2f}")
-    print(f"  rated tweets: F1 negative {rated[0]:.1f}, positive {rated[2]:.1f}; temperature {best:.3f}", flush=True)
-    return float(best)
+    print(
+        f"  rated tweets: F1 negative {rated[0]:.1f}, positive {rated[2]:.1f}, mean {(rated[0] + rated[2]) / 2:.1f}",
+        flush=True,
+    )
+
+
+def look_again(given: Texts, held: HeldOut, scorer: EarmarkScorer, rated: float) -> dict[str, Any]:
+    """The second look, learned from held out answers; prints what it gets right in parts it did not learn from either."""
+    mine = held.seen & (np.array(given.language) == LOOKED_AT_AGAIN)
+    sights = stack.seen([given.text[at] for at in np.flatnonzero(mine)], scorer, LOOKED_AT_AGAIN)
+    z, labels, part = held.z[mine] / held.temperature, given.label[mine], held.part[mine]
+    both = np.stack([z[:, 0] - z[:, 1], z[:, 2] - z[:, 1]], axis=1)
+    weights = balance(given)[mine] * np.where(groups_of(given)[mine] == RATED, rated, 1.0)
+    after, found = held.z.copy(), np.zeros((mine.sum(), 3))
+    for fold in sorted({*part}):
+        rest, test = part != fold, part == fold
+        if rest.any():
+            w = stack.stacked(both[rest], sights[rest], labels[rest], weights[rest])
+            found[test] = stack.answers(w, both[test], sights[test])
+    after[mine] = found
+    tell(given, after, held.seen, f"after the second look, rated weight {rated:g}")
+    return stack.header(stack.stacked(both, sights, labels, weights))
 
 
 def model_bytes(
-    w: np.ndarray, rare: np.ndarray, temperature: float, words: Sequence[str], about: dict[str, Any]
+    w: np.ndarray,
+    rare: np.ndarray,
+    temperature: float,
+    words: Sequence[str],
+    about: dict[str, Any],
+    again: dict[str, Any] | None = None,
 ) -> bytes:
     """The weights against neutral, as bytes on a quadratic scale, with the rarity folded in."""
     against = np.stack([w[:, 0] - w[:, 1], w[:, 2] - w[:, 1]]) / temperature
@@ -238,13 +285,14 @@ def model_bytes(
     steps = np.round(127 * np.sqrt(np.abs(folded) / scale)) * np.sign(folded)
     columns = [(part + 128).astype(np.uint8).tobytes() for part in steps]
     header = {
-        "version": "1",
+        "version": "2",
         "languages": sorted(CODES.values()),
         "scale": scale,
         "rarest": RAREST,
         "bias": [round(float(value), 6) for value in against[:, -1]],
         "dense": {name: [round(float(v), 6) for v in against[:, SLOTS + n]] for n, name in enumerate(DENSE)},
         "about": about,
+        "second": {LOOKED_AT_AGAIN: again} if again else {},
     }
     return packed(header, columns[0], columns[1], rare.tobytes(), words)
 
@@ -268,25 +316,34 @@ def main() -> int:
     options.add_argument(
         "--penalty", type=float, nargs="*", default=[3e-5], help="several are compared; the last is used"
     )
+    options.add_argument(
+        "--rated", type=float, nargs="*", default=[RATED_WEIGHT], help="weights of a rated text, likewise"
+    )
     options.add_argument("--steps", type=int, default=60)
     args = options.parse_args()
     names = ("umsab_train.csv", "semeval.csv", "vader_tweets.csv")
     files = [*(args.data / name for name in names), *args.extra]
     given = read(files)
     words = vocabulary(given.text, blank([]))
-    counts, dense = features(given, blank(words))
+    scorer = blank(words)
+    counts, dense = features(given, scorer)
     print(
         f"{len(given.text)} texts, {len(words)} words, {counts.nnz / len(given.text):.0f} features a text", flush=True
     )
-    temperature = 1.0
-    for penalty in args.penalty:
-        if args.folds:
-            temperature = cross_validate(given, counts, dense, penalty, args.steps, range(args.folds))
+    temperature, again = 1.0, None
+    for penalty in args.penalty if args.folds else ():
+        held = cross_validate(given, counts, dense, penalty, args.steps, range(args.folds))
+        temperature = held.temperature
+    if args.folds > 1:
+        for rated in args.rated:
+            again = look_again(given, held, scorer, rated)
     if args.out:
         rare = rarity(counts)
         w = fit(weighted(counts, rare), dense, given.label, balance(given), args.penalty[-1], args.steps)
         about = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-        args.out.write_bytes(model_bytes(w, rare, temperature, words, {"files": about, "texts": len(given.text)}))
+        args.out.write_bytes(
+            model_bytes(w, rare, temperature, words, {"files": about, "texts": len(given.text)}, again)
+        )
         print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, {Model(args.out.read_bytes()).hash}")
     return 0
 

@@ -15,6 +15,7 @@ from domain.model import Model, Said
 from domain.nouns import Label, Sentiment
 from domain.pieces import HANDLE, LINK, LONG, LOUD, NUMBER, TAG, is_word, pieces
 from domain.prose import Splitter, ironic, own_words, spelled
+from domain.second import reading
 from domain.vader import Vader
 
 ENGLISH = frozenset(("en", "und", "hi"))
@@ -22,6 +23,9 @@ SHOWN = 8  # words and pairs a receipt names; what the others add up to stands i
 DOUBT = 0.5  # by which an ironic text's evidence counts
 FAMILIAR = 0.7  # of a text's words must be known, when it is taken for a language that was not taught
 OTHERS = "(all others)"
+EVEN = (-1.0, 1.0)
+Told = Sequence[tuple[str, float]]
+NO_MANNERS: Told = ()
 _NAMES = {
     HANDLE: "@…",
     LINK: "(link)",
@@ -95,6 +99,12 @@ class EarmarkScorer:
         dense = self._dense(hint)
         negative = self.model.bias[0] + said.negative + sum(part[1] for part in dense)
         positive = self.model.bias[1] + said.positive + sum(part[2] for part in dense)
+        told, manners, turn = _told(dense), NO_MANNERS, EVEN
+        if (again := self.model.second.get(language)) is not None:
+            read = reading(hint.compound or 0.0, hint.words)
+            look = again.look(negative, positive, hint.compound or 0.0, read, found)
+            negative, positive, turn = look.negative, look.positive, again.turn
+            told, manners = (*_told(dense, turn), *look.hints), look.manners
         irony = ironic(text)
         trust = DOUBT if irony else 1.0
         chances = softmax(negative * trust, positive * trust)
@@ -104,7 +114,7 @@ class EarmarkScorer:
             self.name,
             self.version,
             self.lexicon_hash,
-            shares(said, hint, dense),
+            shares(said, hint, told, manners, turn),
             f"ironic: {irony}" if irony else "",
             chances,
             hint.compound,
@@ -156,24 +166,35 @@ def label(chances: tuple[float, float, float]) -> Label:
     return "neutral" if neutral >= max(negative, positive) else "negative" if negative >= positive else "positive"
 
 
-def shares(said: Said, hint: Hint, dense: Sequence[tuple[str, float, float]]) -> tuple[tuple[str, float], ...]:
+def _told(dense: Sequence[tuple[str, float, float]], turn: tuple[float, float] = EVEN) -> Told:
+    """What each feature of VADER's reading adds to positive less negative, by its name without the language's kind."""
+    return [(name.rpartition(".")[2], turn[0] * negative + turn[1] * positive) for name, negative, positive in dense]
+
+
+def shares(
+    said: Said, hint: Hint, told: Told, manners: Told = NO_MANNERS, turn: tuple[float, float] = EVEN
+) -> tuple[tuple[str, float], ...]:
     """The heaviest words and pairs with what they add to (positive - negative), then all others in one line.
 
     What VADER's reading adds is shared out among its words by their valence, so that the shares add up to what was decided by, but for
-    the bias every text has.
+    the bias every text has. `turn` is what a piece's negative and positive count for.
     """
     found: dict[str, float] = {}
     for name, negative, positive in said.parts:
-        found[name] = found.get(name, 0.0) + positive - negative
-    for feature, negative, positive in dense:
-        side = feature.rpartition(".")[2]
+        found[name] = found.get(name, 0.0) + turn[0] * negative + turn[1] * positive
+    for name, value in manners:
+        found[name] = found.get(name, 0.0) + value
+    nobody = 0.0  # what is said by words that cancel out to nothing
+    for side, share in told:
         words = [(word, abs(value)) for word, value in hint.words if value and (value > 0, side) not in _NOT_OF]
         whole = sum(value for _, value in words)
+        if not whole:
+            nobody += share
         for word, value in words:
-            found[word] = found.get(word, 0.0) + (positive - negative) * value / whole
-    ranked = sorted(found.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
-    shown = [(_shown(name), round(value, 3)) for name, value in ranked[:SHOWN] if abs(value) >= 0.01]
-    rest = round(sum(found.values()) - sum(value for _, value in shown), 3)
+            found[word] = found.get(word, 0.0) + share * value / whole
+    heaviest = sorted([(-abs(value), name) for name, value in found.items() if value >= 0.01 or value <= -0.01])[:SHOWN]
+    shown = [(_shown(name), round(found[name], 3)) for _, name in heaviest]
+    rest = round(sum(found.values()) + nobody - sum(value for _, value in shown), 3)
     return (*shown, (OTHERS, rest)) if rest else tuple(shown)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from domain.pieces import grams, is_word, pairs, slot, slots
+from domain.second import second
 
 MAGIC = b"earmark-model-1\n"
 LARGEST = 32 * 1024 * 1024
@@ -54,6 +55,7 @@ class Model:
         self.bias: tuple[float, float] = tuple(header["bias"])
         self.dense: Mapping[str, tuple[float, float]] = {name: tuple(pair) for name, pair in header["dense"].items()}
         self.about: Mapping[str, Any] = header["about"]
+        self.second = {language: second(given) for language, given in header.get("second", {}).items()}
         self.words: tuple[str, ...] = tuple(words.split("\n"))
         self.known = frozenset(self.words)
         self._mask = len(negative) - 1

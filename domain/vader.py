@@ -2,7 +2,7 @@
 
 The rules, constants and their order are those of https://github.com/cjhutto/vaderSentiment (Hutto and Gilbert, ICWSM 2014), bugs
 included: `tests/test_judge_vader.py` compares the two. The stock package lowers every word of the text again at each scored
-word; here what a word means to its neighbours is worked out once per distinct token and kept, and only scored words are visited.
+word; here words are looked up in one table of those that mean anything, at the speed of C, and only these are visited.
 """
 
 import math
@@ -12,13 +12,12 @@ from heapq import heappop, heappush
 from itertools import compress
 from typing import NamedTuple
 
-from domain.vader_words import BOOST, BOOST_PAIRS, CONTEXT, IDIOM_KEYS, IDIOMS, NEGATE
+from domain.vader_words import BOOST, BOOST_PAIRS, CONTEXT, IDIOM_KEYS, IDIOM_WORDS, IDIOMS, NEGATE
 
 NEGATION = -0.74
 CAPITALS = 0.733
 
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-_CACHED = 50_000  # tokens; a token over 40 characters is not kept, so that the cache stays within some 20 MB
 
 
 class Polarity(NamedTuple):
@@ -31,59 +30,40 @@ class Polarity(NamedTuple):
 
 
 class Token:
-    """What one token means to itself and to its neighbours."""
+    """What a word in small letters means to itself and to its neighbours."""
 
-    __slots__ = ("boost", "key", "lower", "matters", "negates", "scored", "turns", "upper", "valence")
+    __slots__ = ("boost", "key", "lower", "matters", "negates", "scored", "turns", "valence")
 
-    def __init__(self, word: str, lower: str, valence: float | None) -> None:
+    def __init__(self, lower: str, valence: float | None) -> None:
         self.lower = lower
-        self.upper = word.isupper()
         self.valence = valence
-        self.boost = BOOST.get(self.lower, 0.0)
+        self.boost = BOOST.get(lower, 0.0)
         self.scored = valence is not None and not self.boost
-        self.negates = self.lower in NEGATE or "n't" in self.lower
-        self.key = self.lower in IDIOM_KEYS
-        self.turns = bool(self.boost) or self.negates or self.lower in ("no", "this", "least")
-        self.matters = self.upper or self.key or self.lower == "but"
+        self.negates = lower in NEGATE or "n't" in lower
+        self.key = lower in IDIOM_KEYS
+        self.turns = bool(self.boost) or self.negates or lower in ("no", "this", "least")
+        self.matters = self.key or lower == "but"
 
 
 Tokens = Sequence[Token | None]
 
-_NOTHING = Token("", "", None)
-_SHOUTED = Token("", "", None)  # means nothing either, but counts as written in capitals
-_SHOUTED.upper = _SHOUTED.matters = True
+_IDIOM_TOKENS = {word: Token(word, None) for word in IDIOM_WORDS}
+_NOTHING = Token("", None)
+_SHORT = Token("", None)  # stands for a word of at most two letters until it is seen whether punctuation is about it
 _EMPTY = Polarity(0.0, 0.0, 0.0, 0.0)
 _NEUTRAL = Polarity(0.0, 1.0, 0.0, 0.0)
-
-
-class _Tokens(dict[str, Token | None]):
-    """Raw token to its meaning; None for a word that means nothing, so that such words are passed over at the speed of C."""
-
-    def __init__(self, lexicon: Mapping[str, float]) -> None:
-        self.lexicon = lexicon
-        self.known = frozenset((*lexicon, *BOOST, *NEGATE, *CONTEXT))
-
-    def __missing__(self, raw: str) -> Token | None:
-        word = raw.strip(_PUNCTUATION)
-        if len(word) <= 2:
-            word = raw
-        lower = word.lower()
-        if lower in self.known or "n't" in lower:
-            token: Token | None = Token(word, lower, self.lexicon.get(lower))
-        else:  # most of the words that are new to us: handles, links, names
-            token = _SHOUTED if word.isupper() else None
-        if len(raw) <= 40:
-            if len(self) >= _CACHED:
-                self.clear()
-            self[raw] = token
-        return token
 
 
 class Vader:
     """The analyzer, over a lexicon and emoji descriptions in the formats of the stock package's two files."""
 
     def __init__(self, lexicon: Mapping[str, float], emoji: Mapping[str, str]) -> None:
-        self._meaning = _Tokens(lexicon).__getitem__
+        known = {word: Token(word, lexicon.get(word)) for word in (*lexicon, *BOOST, *NEGATE, *CONTEXT)}
+        short = {word: token for word, token in known.items() if len(word.strip(_PUNCTUATION)) <= 2}
+        long = {word: token for word, token in known.items() if len(word) > 2 and word.strip(_PUNCTUATION) == word}
+        # The stock package takes the punctuation off a word, but not if that leaves two letters or fewer.
+        self._of_bare = {**long, **dict.fromkeys((word.strip(_PUNCTUATION) for word in short), _SHORT)}.get
+        self._of_short = short.get
         self._emoji = {sign: text for sign, text in emoji.items() if len(sign) == 1}
         self._sign = _one_of(self._emoji)
         self._plain_ascii = not any(sign.isascii() for sign in self._emoji)
@@ -129,31 +109,46 @@ class Vader:
         if not (self._plain_ascii and text.isascii()):
             text = self._sign.sub(self._spell, text)
         text = text.strip()
-        tokens = [*map(self._meaning, text.split())]
-        count = len(tokens)
+        words, of = text.split(), self._of_bare
+        count = len(words)
+        tokens = [of(word.strip(_PUNCTUATION).lower()) for word in words]
+        if "'" in text and "n't" in text.lower():
+            _negated(words, tokens)
         places: list[tuple[int, Token, bool]] = []
-        loud, idioms, but, turn = 0, False, -1, -4
-        for place, token in zip(compress(range(count), tokens), filter(None, tokens), strict=False):
+        idioms, shouted, but, turn = False, False, -1, -4
+        for place in compress(range(count), tokens):
+            token = tokens[place]
+            if token is _SHORT:
+                token = tokens[place] = self._of_short(words[place].lower())
+            if token is None:
+                continue
+            if words[place].isupper():
+                shouted = True
             if token.scored:
                 places.append((place, token, place - turn < 4 or token.turns))
             if token.turns:
                 turn = place
             if token.matters:
-                if token.upper:
-                    loud += 1
                 if token.key:
                     idioms = True
-                if but < 0 and token.lower == "but":
+                elif but < 0:
                     but = place
         if not places:
             return text, count, []
-        capitals = 0 < loud < count
+        if idioms:
+            tokens = [token or _IDIOM_TOKENS.get(_word(words[place])) for place, token in enumerate(tokens)]
+        loud = [*map(str.isupper, words)] if shouted else ()
+        capitals = loud if False in loud else None  # a text in capitals throughout shouts at no word
         hits: list[tuple[int, Token, float]] = []
         for place, token, turned in places:
             if token.key and token.lower == "kind" and place + 1 < count and _lower(tokens[place + 1]) == "of":
                 continue
-            near = turned or idioms
-            value = _valence(token, place, tokens, capitals, idioms) if near else _own(token, capitals)
+            if turned or idioms:
+                value = _valence(token, place, tokens, capitals, idioms)
+            else:
+                value = token.valence or 0.0
+                if capitals and capitals[place]:
+                    value += CAPITALS if value > 0 else -CAPITALS
             hits.append((place, token, value))
         return text, count, hits if but < 0 else _turned(hits, but)
 
@@ -176,19 +171,24 @@ def _one_of(signs: Iterable[str]) -> re.Pattern[str]:
     return re.compile(f"[{low}{span}]") if low or span else re.compile(r"(?!)")
 
 
+def _word(raw: str) -> str:
+    """A token in small letters, without punctuation about it unless that leaves two letters or fewer."""
+    word = raw.strip(_PUNCTUATION)
+    return (word if len(word) > 2 else raw).lower()
+
+
+def _negated(words: Sequence[str], tokens: list[Token | None]) -> None:
+    """Enters what negates by an "n't" anywhere in it."""
+    for place, raw in enumerate(words):
+        if tokens[place] is None and "n't" in (word := _word(raw)):
+            tokens[place] = Token(word, None)
+
+
 def _lower(token: Token | None) -> str:
     return token.lower if token else ""
 
 
-def _own(token: Token, capitals: bool) -> float:
-    """A scored word's valence where no word before it says otherwise."""
-    value = token.valence or 0.0
-    if capitals and token.upper:
-        value += CAPITALS if value > 0 else -CAPITALS
-    return value
-
-
-def _valence(token: Token, at: int, tokens: Tokens, capitals: bool, idioms: bool) -> float:
+def _valence(token: Token, at: int, tokens: Tokens, capitals: Sequence[bool] | None, idioms: bool) -> float:
     """A scored word's valence, given the three words before it (and two after, for idioms)."""
     base = value = token.valence or 0.0
     one = (tokens[at - 1] if at else None) or _NOTHING
@@ -198,16 +198,16 @@ def _valence(token: Token, at: int, tokens: Tokens, capitals: bool, idioms: bool
         value = 0.0  # negates the next word instead
     if one.lower == "no" or two.lower == "no" or (three.lower == "no" and one.lower in ("or", "nor")):
         value = base * NEGATION
-    if capitals and token.upper:
+    if capitals and capitals[at]:
         value += CAPITALS if value > 0 else -CAPITALS
     if one.valence is None:
         if one.boost:
-            value += _boost(one, value, capitals)
+            value += _boost(one, value, capitals is not None and capitals[at - 1])
         if one.negates:
             value *= NEGATION
     if two.valence is None:
         if two.boost:
-            value += _boost(two, value, capitals) * 0.95
+            value += _boost(two, value, capitals is not None and capitals[at - 2]) * 0.95
         if two.negates:
             if two.lower == "never" and one.lower in ("so", "this"):
                 value *= 1.25
@@ -215,7 +215,7 @@ def _valence(token: Token, at: int, tokens: Tokens, capitals: bool, idioms: bool
                 value *= NEGATION
     if at > 2 and three.valence is None:
         if three.boost:
-            value += _boost(three, value, capitals) * 0.9
+            value += _boost(three, value, capitals is not None and capitals[at - 3]) * 0.9
         if one.lower in ("so", "this") or (three.lower == "never" and two.lower in ("so", "this")):
             value *= 1.25
         elif three.negates and not (three.lower == "without" and "doubt" in (two.lower, one.lower)):
@@ -227,9 +227,9 @@ def _valence(token: Token, at: int, tokens: Tokens, capitals: bool, idioms: bool
     return value
 
 
-def _boost(word: Token, value: float, capitals: bool) -> float:
+def _boost(word: Token, value: float, loud: bool) -> float:
     amount = -word.boost if value < 0 else word.boost
-    if capitals and word.upper:
+    if loud:
         amount += CAPITALS if value > 0 else -CAPITALS
     return amount
 
