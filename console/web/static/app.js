@@ -104,7 +104,7 @@
   };
   if (location.pathname.startsWith("/tickets/")) sessionStorage.setItem("row", location.pathname);
   const row = () => document.activeElement?.closest?.("#rows tr");
-  const tick = (extend) => {
+  const pickRow = (extend) => {
     const box = row()?.querySelector("input[name=ticket]");
     if (!box) return;
     if (extend && lastTick) range(lastTick, box);
@@ -142,8 +142,8 @@
     k: ["previous row", () => step(-1)],
     o: ["open the row", () => { if (rows().includes(document.activeElement)) document.activeElement.click(); }],
     u: ["back to the list", () => back?.click()],
-    x: ["tick the row", () => tick(false)],
-    X: ["tick all rows from the last tick to here", () => tick(true)],
+    x: ["tick the row", () => pickRow(false)],
+    X: ["tick all rows from the last tick to here", () => pickRow(true)],
     N: ["take the next ticket", () => known("N")?.click()],
     "/": ["search", () => field("input[type=search]")],
     f: ["filter", () => field(".pick summary")],
