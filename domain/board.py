@@ -70,6 +70,8 @@ class Board:
         self.keep = max(KEEP * per_day, LEAST)
         self.cold = cold
         self.lag = LAG // minutes
+        self.spread = False  # looks at the history are spread over the ticks of a bin, by `flush`
+        self.owed: list[int] = []
         self.now = 0  # the bin that is being filled
         self.pasts = [Past(self.keep) for _ in range(size)]
         n, width = len(self.scales), max(self.scales)
@@ -102,7 +104,15 @@ class Board:
             self.partial[:] = False
             self.blind[:] = not listened and self.now < to
             due = [i for i, past in enumerate(self.pasts) if (self.now + i) % REFRESH == 0 or past.newest < 0]
-            self.refresh(due)
+            self.flush()
+            self.owed = due
+            if not self.spread:
+                self.flush()
+
+    def flush(self, most: int | None = None) -> None:
+        """Look at the history of (at most so many of) the series whose turn it is."""
+        turn, self.owed = self.owed[:most], self.owed[most:] if most is not None else []
+        self.refresh(turn)
 
     def _close(self) -> None:
         """File the current bin: into the past and into the sums, and see who is quiet."""
@@ -168,7 +178,7 @@ class Board:
 
     def _learn(self, i: int, j: int, sums: Floats) -> None:
         at = min(len(sums) - 1, int(SHARE * len(sums)))
-        ranked = np.partition(sums, [len(sums) // 2, at])
+        ranked = np.partition(sums, [len(sums) // 2, at] if j == 0 else at)
         beyond = ranked[at + 1 :]
         self.border[i, j] = ranked[at]
         self.excess[i, j] = beyond.mean() - ranked[at] if len(beyond) else 0.0
@@ -195,7 +205,10 @@ class Board:
 
 def _sums(total: Floats, lost: NDArray[Any], k: int, fold: int, end: int) -> Floats:
     """The sums of `k` bins that ended on every `fold`th bin, without those that touch a bin not evaluable."""
-    ends = np.arange(len(total) - 1, k - 1, -1)
-    ends = ends[(end - (len(total) - 1 - ends)) % fold == 0]
-    whole = lost[ends] == lost[ends - k]
-    return np.asarray((total[ends] - total[ends - k])[whole])
+    newest = len(total) - 1 - end % fold
+    ends = slice(newest, k - 1 if k else None, -fold)
+    starts = slice(newest - k, None, -fold)
+    if newest < k:
+        return np.zeros(0)
+    sums = total[ends] - total[starts]
+    return np.asarray(sums[lost[ends] == lost[starts]] if lost[-1] else sums)

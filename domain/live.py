@@ -13,7 +13,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.board import BIN, EASE, HALF, LEAN, SCALES, Board, fraction
+from domain.board import BIN, EASE, HALF, LEAN, REFRESH, SCALES, Board, fraction
 from domain.series import NAN, Floats, filled
 from domain.spikes import Hold, decide
 
@@ -76,6 +76,7 @@ class Live:
         self.watched = list(watched)
         size = len(watched)
         self.board = Board(size)
+        self.board.spread = True
         self.hold = Hold(size, len(self.board.scales))
         self.floors = np.array([w.floor for w in watched])
         self.thresholds = np.array([w.threshold for w in watched])
@@ -114,6 +115,7 @@ class Live:
         for bin_ in range(self.board.now, end):
             rose |= self._at(bin_, heard)[1]
         score, flags, raw, x = self._at(end, heard)
+        self.board.flush(-(-len(heard) // (3 * REFRESH)))  # a third of a bin's turn: done well before the next bin
         return Standings(self, end, score, flags | rose, raw, x)
 
     def late(self, heard: Mapping[int, Heard], start: int, end: int) -> None:

@@ -17,7 +17,7 @@ from storage.ledger import one, rows
 
 PREFIX = "em_"
 SCOPES = (
-    "customers:read", "customers:write", "interactions:write", "lookup:read", "tickets:read", "tickets:write", "flags:read", "operations:read",
+    "customers:read", "customers:write", "interactions:write", "lookup:read", "tickets:read", "tickets:write", "flags:read", "flags:write", "operations:read",
 )  # fmt: skip
 LONGEST_DAYS = 366
 

@@ -344,3 +344,22 @@ def test_an_incident_has_a_parent_ticket_that_lists_what_it_explains_and_outlive
         assert one(connection, "SELECT count(*) FROM tickets") == 4
     with ledger.read() as connection:
         assert [str(f) for f in reconcile(connection).findings] == []
+
+
+def test_a_digest_tells_all_that_waited_once(ledger: Ledger) -> None:
+    later = CONFIG.model_copy(update={"paging": Paging(digest_below=11, digest_at="13:00")})
+    with ledger.begin() as connection:
+        quiet(connection)
+        say(connection, NOW - MINUTE, 60)
+    assert look(ledger, NOW, later) == []
+    assert look(ledger, NOW + timedelta(minutes=61), later).count("flag.open") == 1
+    assert look(ledger, NOW + timedelta(minutes=62), later).count("flag.open") == 0
+    with ledger.begin() as connection:
+        owed = rows(connection, "SELECT key, notice FROM outbox WHERE kind = 'flag.open'")
+        assert [
+            (r["action"], r["done_at"] is None)
+            for r in rows(connection, "SELECT action, done_at FROM pages WHERE kind = 'flag.open'")
+        ] == [("digest", False)]
+    assert "1 flags" in owed[0]["notice"]
+    with ledger.read() as connection:
+        assert [str(f) for f in reconcile(connection).findings if f.table == "outbox"] == []

@@ -78,7 +78,7 @@ def _digest(at: Tick, target: str, ids: Sequence[int]) -> None:
         **_body(at, first["id"], "digest", f"{len(found)} flags", max(r["severity"] for r in found), first["evidence"], "digest"),
         "text": "\n".join(lines), "samples": [],
     }  # fmt: skip
-    key = f"em-d{first['id']}-{target}"
+    key = f"em-f{first['id']}-d{at.now:%Y%m%d%H%M}-{target}"
     outbox.owe_many(
         at.connection, at.running(), [outbox.Effect(target, "flag.open", key, body, escalation_id=first["id"])]
     )

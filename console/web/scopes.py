@@ -8,6 +8,7 @@ SCOPES: dict[tuple[str, str], str] = {
     ("GET", "/api/v1/review"): "tickets:read",
     ("GET", "/api/v1/flags"): "flags:read",
     ("GET", "/api/v1/flags/{flag_id}"): "flags:read",
+    ("POST", "/api/v1/flags/{flag_id}/act"): "flags:write",
     ("GET", "/api/v1/channels"): "operations:read",
     ("GET", "/api/v1/status"): "operations:read",
     ("GET", "/api/v1/lookup"): "lookup:read",
