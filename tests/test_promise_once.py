@@ -18,7 +18,8 @@ def shout(world: World, times: int) -> None:
     """Each ring of the house, `times` over, past the doorbell's own bound."""
     made = broker(world.redis_url)
     channels = [str(row["id"]) for row in world.rows("SELECT id FROM channels")]
-    slots = {"poll": channels, "deliver": ["helpdesk"], "digest": ["0", "1"], "watch": [""], "upkeep": [""], "work": [""]}
+    slots = {"poll": channels, "deliver": ["helpdesk"], "sync": ["helpdesk"], "digest": ["0", "1"]}
+    slots |= {kind: [""] for kind in ("watch", "upkeep", "work")}
     for _ in range(times):
         for kind in KINDS:
             for slot in slots[kind]:
