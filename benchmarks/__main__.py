@@ -116,7 +116,9 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
 def _journey(place: Site, stock: Stock, stored: Step, filed: Step, judged: float, language: str) -> None:
     outcomes = place.asking.execute("SELECT sum(ticketed), sum(in_review), sum(ignored) FROM runs").fetchone()
     each = stored.each + filed.each
-    print(f"page in to ticket committed: {filed.mentions} mentions, scorer {place.setting('scorer')}, language {language}")
+    print(
+        f"page in to ticket committed: {filed.mentions} mentions, scorer {place.setting('scorer')}, language {language}"
+    )
     print(f"  so far {outcomes[0]} to tickets, {outcomes[1]} to review, {outcomes[2]} ignored" if outcomes else "")
     print(f"  stock VADER          {stock.each * 1e6:7.1f} µs a text")
     steps = (

@@ -154,7 +154,9 @@ class Settings(Model):
         default="stop",
         description="When a secret is missing: stop refuses the configuration, skip runs without the channel or desk.",
     )
-    login: Login = Field(default_factory=Login, description="Which doors the console has: passwords, an OpenID provider.")
+    login: Login = Field(
+        default_factory=Login, description="Which doors the console has: passwords, an OpenID provider."
+    )
     summary: Summary = Field(
         default_factory=Summary, description="Who writes the summary of prior contacts on a ticket."
     )

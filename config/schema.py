@@ -11,7 +11,7 @@ _HELP = {
     "Topic": {
         "name": "The name other sections use.",
         "label": "What people read on the page.",
-        "query": "What a mention must say, in the language of docs/queries.md: card OR \"bank account\" NOT jobs.",
+        "query": 'What a mention must say, in the language of docs/queries.md: card OR "bank account" NOT jobs.',
         "any": "A mention has at least one of these words or phrases. @handle and #tag count as words; case does not matter.",
         "all": "A mention has all of these.",
         "none": "A mention has none of these.",

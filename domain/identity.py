@@ -15,7 +15,30 @@ LONGEST = 200
 
 # Mailboxes of a role, not of a person (RFC 2142, and what shops see); nobody is linked or proposed by them.
 ROLES = frozenset(
-    ["abuse", "admin", "billing", "contact", "hostmaster", "info", "kontakt", "mail", "marketing", "news", "newsletter", "no-reply", "noreply", "office", "postmaster", "sales", "service", "shop", "support", "team", "test", "webmaster"]
+    [
+        "abuse",
+        "admin",
+        "billing",
+        "contact",
+        "hostmaster",
+        "info",
+        "kontakt",
+        "mail",
+        "marketing",
+        "news",
+        "newsletter",
+        "no-reply",
+        "noreply",
+        "office",
+        "postmaster",
+        "sales",
+        "service",
+        "shop",
+        "support",
+        "team",
+        "test",
+        "webmaster",
+    ]
 )
 _PLACEHOLDER_HOSTS = (
     "mailinator.com",

@@ -87,7 +87,9 @@ def snooze(connection: Connection, flag: int, until: datetime, actor: str) -> bo
         text("UPDATE escalations SET snoozed_until = :u WHERE id = :f RETURNING id"), {"u": until, "f": flag}
     ).scalar()
     if done_:
-        audit.append(connection, actor, "flag.snooze", f"flag:{flag}", {"until": f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
+        audit.append(
+            connection, actor, "flag.snooze", f"flag:{flag}", {"until": f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        )
     return done_ is not None
 
 

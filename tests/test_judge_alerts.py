@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from domain import alerting, kinds
-from domain.paging import Page, Paging, Quiet, Raised, PageRoute, climb, decide
+from domain.paging import Page, PageRoute, Paging, Quiet, Raised, climb, decide
 from domain.terms import grew
 from domain.urgency import Filed, signals
 

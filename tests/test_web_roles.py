@@ -41,7 +41,18 @@ def served(app: FastAPI) -> list[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    for name in ("number", "mention_id", "customer_id", "flag_id", "channel_id", "user_id", "act_id", "other_id", "merge_id", "proposal_id"):
+    for name in (
+        "number",
+        "mention_id",
+        "customer_id",
+        "flag_id",
+        "channel_id",
+        "user_id",
+        "act_id",
+        "other_id",
+        "merge_id",
+        "proposal_id",
+    ):
         path = path.replace("{" + name + "}", "987654")
     return path.replace("{name}", "nothing").replace("{token}", "nothing").replace("{figure}", "volume")
 

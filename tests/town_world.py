@@ -269,7 +269,9 @@ class World:
             if (key := ("feeds" if row["platform"] == "feed" else row["platform"], row["native_id"])) in asked
         }
         held = self.ask("SELECT count(*) FROM ticket_conversations WHERE conversation NOT LIKE 'case:%'")
-        assert held == len(wanted), f"{held} conversations in tickets for {len(wanted)} pairs of customer and conversation"
+        assert held == len(wanted), (
+            f"{held} conversations in tickets for {len(wanted)} pairs of customer and conversation"
+        )
         several = self.rows(  # conversations share a ticket when the author said the same in them: domain/copies.py
             "SELECT ticket_id FROM ticket_conversations GROUP BY 1 HAVING count(*) FILTER (WHERE conversation NOT LIKE 'case:%') > 1 "
             "AND count(*) FILTER (WHERE conversation LIKE 'case:%') = 0"

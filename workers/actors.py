@@ -31,7 +31,12 @@ log = structlog.get_logger()
 
 THREADS = {"poll": 8, "digest": 1, "deliver": 4, "watch": 1, "upkeep": 1, "work": 1, "sync": 1}
 SWEEP_SECONDS = 60.0
-LOOKS = {"watch": 1000, "upkeep": 1000, "work": 300, "sync": 500}  # milliseconds between two looks for a ring; 100 for what people wait for
+LOOKS = {
+    "watch": 1000,
+    "upkeep": 1000,
+    "work": 300,
+    "sync": 500,
+}  # milliseconds between two looks for a ring; 100 for what people wait for
 
 
 @dataclass(slots=True)
