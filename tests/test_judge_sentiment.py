@@ -88,7 +88,7 @@ def test_emoji_speak_by_themselves() -> None:
 
 
 def test_shares_add_up_to_what_was_decided() -> None:
-    dice = random.Random(4)
+    dice, again, first = random.Random(4), model().second["en"], model().bias
     said = "the app is great but not working again 😡 worst thanks refund #FailBank never so good http://x.y @you 3"
     for _ in range(200):
         text = " ".join(dice.choices(said.split(), k=dice.randint(1, 25)))
@@ -99,7 +99,9 @@ def test_shares_add_up_to_what_was_decided() -> None:
         from math import log
 
         decided = log(positive / negative)
-        bias = model().bias[1] - model().bias[0]
+        bias = first[1] - first[0]
+        if shipped().feel(text)[0] == "en":  # there is a second look at it
+            bias = again.turn[0] * first[0] + again.turn[1] * first[1] + again.bias[1] - again.bias[0]
         assert sum(share for _, share in found.words) + bias == pytest.approx(decided, abs=0.05), text
         assert len(found.words) <= 9
         assert found.compound == pytest.approx(positive - negative, abs=2e-4)
