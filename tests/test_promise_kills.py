@@ -35,7 +35,7 @@ def test_killed_at_one_point_after_the_other_the_restarts_alone_make_it_whole(wo
     assert all(one.wait() == -signal.SIGKILL for one in keeper.started[:-1])
     figures = world.check()
     assert figures["reddit"]["not_matching"] > 0
-    assert world.ask("SELECT count(*) FROM entries WHERE kind = 'mention'") > 10  # copies share tickets, so those are fewer
+    assert world.ask("SELECT count(*) FROM entries WHERE kind = 'mention'") > 10  # copies share tickets
 
 
 @pytest.mark.soak
@@ -55,7 +55,7 @@ def test_killed_there_a_restart_alone_makes_it_whole(world: World, point: str):
     figures = world.check()
     assert world.hits() == [point]
     assert figures["reddit"]["not_matching"] > 0
-    assert world.ask("SELECT count(*) FROM entries WHERE kind = 'mention'") > 10  # copies share tickets, so those are fewer
+    assert world.ask("SELECT count(*) FROM entries WHERE kind = 'mention'") > 10  # copies share tickets
 
 
 def test_a_mention_that_ends_the_process_is_one_dead_letter_and_its_neighbours_are_judged(world: World):
