@@ -1,10 +1,13 @@
 """The parent ticket of an incident: it lists the tickets the incident explains, and outlives it: people close it."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import entries, gathering, runs
+from storage import entries, gathering, outbox, runs
 from storage.ledger import rows
 from storage.runs import ids
 
@@ -12,9 +15,32 @@ BEFORE = timedelta(minutes=30)  # the flag of a slow series goes up this long af
 MOST = 500  # tickets that are taken in at the opening; what comes in later joins by itself (storage/gathering.py)
 
 
-def open_tickets(connection: Connection, worker: str, console_url: str) -> list[int]:
-    """A parent ticket for every incident of talk that has none; their numbers. A ticket that people opened about it is taken for it."""
-    made = []
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A desk and which tickets it is served; empty: all."""
+
+    name: str
+    teams: Sequence[str] = ()
+    priorities: Sequence[str] = ()
+
+    def wants(self, team: str, priority: str) -> bool:
+        return (not self.teams or team in self.teams) and (not self.priorities or priority in self.priorities)
+
+
+@dataclass(slots=True)
+class Opened:
+    """Numbers of the tickets that were made, and the desks that are owed them."""
+
+    numbers: list[int] = field(default_factory=list)
+    targets: set[str] = field(default_factory=set)
+
+
+def open_tickets(
+    connection: Connection, worker: str, console_url: str, team: str = "", desks: Sequence[Desk] = ()
+) -> Opened:
+    """A parent ticket for every incident of talk that has none, owed to the desks that want it. One that people opened about it is
+    taken for it."""
+    made = Opened()
     wanted = rows(
         connection,
         """SELECT i.id, i.topic, min(f.id) AS flag, max(f.severity) AS severity, min(f.window_start) AS since,
@@ -31,8 +57,9 @@ def open_tickets(connection: Connection, worker: str, console_url: str) -> list[
         )
         ticket = standing[0]["id"] if standing else None
         if ticket is None:
-            ticket, number = _ticket(connection, worker, row, f"{console_url}/flags/{row['flag']}")
-            made.append(number)
+            ticket, number, targets = _ticket(connection, worker, row, console_url, team, desks)
+            made.numbers.append(number)
+            made.targets.update(targets)
         connection.execute(text("UPDATE incidents SET ticket_id = :t WHERE id = :i"), {"t": ticket, "i": row["id"]})
         since = row["since"] - max(BEFORE, timedelta(minutes=row["minutes"]))
         explained = rows(
@@ -45,27 +72,54 @@ def open_tickets(connection: Connection, worker: str, console_url: str) -> list[
     return made
 
 
-def _ticket(connection: Connection, worker: str, incident, url: str) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+def _ticket(
+    connection: Connection,
+    worker: str,
+    incident: Mapping[str, Any],
+    console_url: str,
+    team: str,
+    desks: Sequence[Desk],
+) -> tuple[int, int, list[str]]:
     run = runs.start(connection, "incident", worker)
     [new], [number] = ids(connection, "tickets", 1), ids(connection, "ticket_number", 1)
+    priority = "urgent" if incident["severity"] >= 8 else "high"
+    targets = [desk.name for desk in desks if desk.wants(team, priority)]
+    subject = f"Incident: {incident['topic']}"
     connection.execute(
         text(
-            "INSERT INTO tickets (id, number, subject, priority, topic, tags, run_id) OVERRIDING SYSTEM VALUE "
-            "VALUES (:id, :number, :subject, :priority, :topic, ARRAY['incident'], :run)"
+            "INSERT INTO tickets (id, number, subject, priority, team, topic, tags, targets, run_id) OVERRIDING SYSTEM VALUE "
+            "VALUES (:id, :number, :subject, :priority, :team, :topic, ARRAY['incident'], :targets, :run)"
         ),
         {
             "id": new,
             "number": number,
-            "subject": f"Incident: {incident['topic']}",
-            "priority": "urgent" if incident["severity"] >= 8 else "high",
+            "subject": subject,
+            "priority": priority,
+            "team": team,
             "topic": incident["topic"],
+            "targets": targets,
             "run": run.id,
         },
     )
     run.wrote_ticket(new)
-    body = f"Opened by flag {incident['flag']}: {url}. What comes in about {incident['topic']} is gathered here."
+    flag = f"{console_url}/flags/{incident['flag']}"
+    said = f"Opened by flag {incident['flag']}: {flag}. What comes in about {incident['topic']} is gathered here."
     entries.write(connection, run, [
-        {"ticket_id": new, "kind": "note", "body": body, "detail": {"incident": incident["id"], "flag": incident["flag"]}}
+        {"ticket_id": new, "kind": "note", "body": said, "detail": {"incident": incident["id"], "flag": incident["flag"]}}
+    ])  # fmt: skip
+    body = {
+        "number": number,
+        "subject": subject,
+        "text": said,
+        "priority": priority,
+        "team": team,
+        "customer": {"id": None, "name": ""},
+        "mentions": [],
+        "reasons": [f"Flag {incident['flag']} went up."],
+        "url": f"{console_url}/tickets/{number}",
+    }
+    outbox.owe_many(connection, run, [
+        outbox.Effect(target, "ticket.create", f"em-{number}-{target}-create", body, new) for target in targets
     ])  # fmt: skip
     runs.finish(connection, run)
-    return new, number
+    return new, number, targets

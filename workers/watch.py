@@ -69,7 +69,9 @@ def tick(connection: Connection, lookout: Lookout, current: config.Config, now: 
     _others(at, lookout, flags)
     urgent.look(at)
     tell.due(at)
-    incidents.open_tickets(connection, worker, current.settings.console_url)
+    desks = [incidents.Desk(d.name, d.when.teams, d.when.priorities) for d in current.desks if d.enabled]
+    opened = incidents.open_tickets(connection, worker, current.settings.console_url, current.default_team, desks)
+    at.owed |= opened.targets
     escalations.end_incidents(connection)
     if at.run is not None:
         runs.finish(connection, at.run)
