@@ -28,7 +28,7 @@ def test_killed_at_one_point_after_the_other_the_restarts_alone_make_it_whole(wo
     world.scheduler()
     fail = ",".join(f"{point}:kill:2" if point.startswith("poll") else f"{point}:kill" for point in CHAIN)
     with Keeper(lambda: world.worker(fail=fail)) as keeper:
-        wait_until(lambda: len(world.hits_now()) == len(CHAIN), 60, lambda: f"hit: {world.hits_now()}")
+        wait_until(lambda: len(world.hits_now()) == len(CHAIN), 120, lambda: f"hit: {world.hits_now()}")
         world.settle(40)
     assert sorted(world.hits()) == sorted(CHAIN)
     assert len(keeper.started) == len(CHAIN) + 1

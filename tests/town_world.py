@@ -6,6 +6,7 @@ processes on them. `check` compares the town's ledger with ours by distinct ids,
 
 import contextlib
 import json
+import random
 import shutil
 import tempfile
 import threading
@@ -41,6 +42,36 @@ RULES = [
         "why": "Something is broken for a customer.",
     },
 ]
+
+
+SYLLABLES = (
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ha",
+    "je",
+    "ki",
+    "lo",
+    "mu",
+    "na",
+    "pe",
+    "ri",
+    "so",
+    "tu",
+    "va",
+    "we",
+    "xi",
+    "yo",
+    "zu",
+)
+
+
+def _own_words(n: int) -> str:
+    """Some words no other number has, so that nothing but the beginning of two posts is alike."""
+    rng = random.Random(n)
+    return " ".join("".join(rng.choices(SYLLABLES, k=3)) for _ in range(9)) + f", {n}"
 
 
 class World:
@@ -135,14 +166,13 @@ class World:
         """Posts about the brand: each `trouble`-th is one for a ticket and gets comments, each ninth is about something else."""
         made = []
         for i in range(start, start + n):
-            said = (
-                f"northbank is {TROUBLE} again, {i}" if i % trouble == 0 else f"northbank opened a branch, number {i}"
-            )
+            own = _own_words(i)  # two posts of one author are no copies of each other
+            said = f"northbank is {TROUBLE} again, {own}" if i % trouble == 0 else f"northbank opened a branch, {own}"
             if i % 9 == 8:
-                said = f"something else entirely, {i}"
+                said = f"something else entirely, {own}"
             made.append(self.town.post("reddit", said, author=f"user{i % authors}"))
             for k in range(2 if i % trouble == 0 else 0):
-                text = f"my northbank card is {TROUBLE} too, {i} {k}"
+                text = f"my northbank card is {TROUBLE} too, {_own_words(1000 * (k + 1) + i)}"
                 author = f"user{(i + k) % authors}"
                 made.append(self.town.post("reddit", text, author=author, kind="t1", parent=made[-1 - k]))
         return made

@@ -24,7 +24,7 @@ from console.web.pages import Id
 from domain import signatures
 from storage import configurations, pages
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 log = structlog.get_logger()
 Act = Literal["ack", "snooze", "useful", "noise", "late"]
 VALID = 7 * 86_400  # seconds a link may be used
@@ -43,7 +43,7 @@ class ActForm(BaseModel):
     act: Act
 
 
-@router.post("/flags/{flag_id}/act")
+@router.post("/flags/{flag_id}/act", include_in_schema=False)
 def act(request: Request, flag_id: Id, form: Annotated[ActForm, Form()]) -> Response:
     """A click on the flag's page."""
     actor = f"user:{request.state.session.user.id}"
@@ -58,7 +58,7 @@ def act_api(request: Request, flag_id: Id, act: Act) -> dict[str, Any]:
     return {"flag": flag_id, "act": act, "by": _do(house(request), flag_id, act, who)}
 
 
-@router.get("/flags/act/{token}")
+@router.get("/flags/act/{token}", include_in_schema=False)
 def ask(request: Request, token: str) -> Response:
     """The page behind a signed link: one button, which does it."""
     flag_id, what = _read(house(request), token)
@@ -69,7 +69,7 @@ def ask(request: Request, token: str) -> Response:
     )
 
 
-@router.post("/flags/act/{token}")
+@router.post("/flags/act/{token}", include_in_schema=False)
 def by_link(request: Request, token: str) -> Response:
     flag_id, what = _read(house(request), token)
     _do(house(request), flag_id, what, "link")
@@ -120,7 +120,7 @@ def _do(here: House, flag_id: int, what: Act, actor: str) -> str:
     return who
 
 
-@router.post("/hooks/alerts/{target}")
+@router.post("/hooks/alerts/{target}", include_in_schema=False)
 async def told(request: Request, target: str) -> Response:
     """What people did at Slack or PagerDuty. 401 for what is not signed; an answer within their three or five seconds."""
     body = await request.body()
