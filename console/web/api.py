@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from console.web import api_customers
+from console.web import acks, api_customers
 from console.web import flags as flag_pages
 from console.web.house import house
 from console.web.inbox import Wanted
@@ -47,7 +47,7 @@ class FlagDetail(BaseModel):
 
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(request: Request) -> dict[str, object]:
-    every = [*router.routes, *api_customers.router.routes]
+    every = [*router.routes, *api_customers.router.routes, *acks.router.routes]
     routes = [route for route in every if getattr(route, "include_in_schema", False)]
     return get_openapi(title="Earmark", version=request.app.version, routes=routes)
 
