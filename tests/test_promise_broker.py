@@ -52,5 +52,5 @@ def test_flushed_and_killed_with_work_queued(services, _template: str, service_f
         took = world.settle(30)
         print(f"broker away for {away} s; all was done {took:.1f} s after its return, empty")
         world.check()
-        assert world.ask("SELECT count(*) FROM mentions WHERE content LIKE '%number 2__'") > 5
+        assert world.ask("SELECT count(*) FROM mentions WHERE content LIKE '%, 2__'") > 5
         assert took < BACK
