@@ -27,6 +27,11 @@ class Found:
     whole: bool
 
 
+async def listen(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Be told of commits from now on; what is told is only that there is something to read."""
+    await connection.execute("LISTEN earmark")
+
+
 async def place(connection: psycopg.AsyncConnection[Any]) -> int:
     """Here and now."""
     cursor = await connection.execute("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")

@@ -148,6 +148,14 @@ def wake(connection: Connection, limit: int = 500) -> int:
     return len(found)
 
 
+def wake_written(connection: Connection, ticket_ids: Iterable[int]) -> None:
+    """The customer wrote: what was snoozed comes back."""
+    connection.execute(
+        text("UPDATE tickets SET snoozed_until = NULL WHERE id = ANY(:ids) AND snoozed_until IS NOT NULL"),
+        {"ids": sorted(set(ticket_ids))},
+    )
+
+
 def bulk(
     connection: Connection, user: Person, numbers: Sequence[int], wanted: Change, tags: Sequence[str] = (),
     untag: Sequence[str] = (), seen: dict[int, int] | None = None,
@@ -184,4 +192,4 @@ def _one(connection: Connection, number: int, act: Callable[[int], bool], done: 
         done.refused[number] = str(refused)
 
 
-__all__ = ["Bulk", "Held", "bulk", "one_by_one", "skip", "skips", "snooze", "take_next", "wake"]
+__all__ = ["Bulk", "Held", "bulk", "one_by_one", "skip", "skips", "snooze", "take_next", "wake", "wake_written"]

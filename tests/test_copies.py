@@ -66,7 +66,7 @@ def test_the_order_does_not_change_the_cluster(rng: random.Random) -> None:
         assert clusters(forms, [(b, a) if rng.random() < 0.5 else (a, b) for a, b in pairs]) == expected
     everything = clusters(forms, combinations(forms, 2))
     agreed = sum(expected[id_] == everything[id_] for id_ in forms)
-    assert agreed >= 0.75 * len(forms)  # bands find nearly all that comparing everything finds
+    assert agreed >= 0.9 * len(forms)  # bands find nearly all that comparing everything finds
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,8 @@ def test_restarted_under_load_with_four_workers(service_folder: Path, rng: rando
         world.known(*names)
         torn = []
         for nth in range(restarts):
+            time.sleep(rng.uniform(0.2, 1.0))
             wait_until(lambda: safely(world, "SELECT count(*) FROM digests"), 60, "work to tear")
-            time.sleep(rng.uniform(0.0, 0.3))
             torn.append(world.pending())
             os.kill(postmaster(service_folder), signal.SIGQUIT)  # pg_ctl stop -m immediate
             time.sleep(1.0)
@@ -53,8 +53,7 @@ def test_restarted_under_load_with_four_workers(service_folder: Path, rng: rando
             wait_until(lambda: safely(world, "SELECT 1"), 20)
             world.poll(*names)
             print(f"restart {nth + 1}: torn with {torn[-1]} to do")
-        assert all(torn), torn  # each time something was under way, and once at least pages or verdicts
-        assert any("digests" in pending or "polls" in pending for pending in torn), torn
+        assert all("digests" in pending or "polls" in pending for pending in torn), torn
         took = world.settle(100)
         deadlocks = world.ask("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         logs = "".join(log.read_text(errors="replace") for log in (service_folder / "postgres" / "log").glob("*.log"))

@@ -130,6 +130,24 @@ def test_an_open_transaction_of_somebody_else_holds_nothing_up(
     ear.cut()
 
 
+def test_a_listener_that_lost_its_connection_goes_on_where_it_was(
+    ledger: Ledger, address: str, ids: dict[str, int]
+) -> None:
+    ear = listener(ledger, address, ids["viewer"])
+    before = make(ledger, "l-lost-0")
+    wait_until(lambda: before in ear.created, timeout=5, message="it listens")
+    gone = web.value(
+        ledger,
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE application_name = 'earmark-live' AND datname = current_database()",
+    )
+    assert gone == 1
+    missed = make(ledger, "l-lost-1")  # while nobody listens
+    wait_until(lambda: missed in ear.created, timeout=10, message="what came meanwhile is told")
+    assert ear.created.count(missed) == 1
+    ear.cut()
+
+
 def test_too_much_to_list_says_read_anew(ledger: Ledger, address: str, ids: dict[str, int]) -> None:
     ear = listener(ledger, address, ids["viewer"])
     id_ = make(ledger, "l-5")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 import config
 from config.base import seconds
@@ -17,7 +17,7 @@ from config.workbench import enabled_automations, levels, routes
 from domain.automations import Automation
 from domain.routing import Route
 from domain.sla import Levels
-from storage import automations, contacts, desk_context, events, gathering, promises, routing, sla
+from storage import automations, contacts, desk_context, events, gathering, promises, routing, sla, turns
 from storage.events import Happened
 from storage.ledger import Ledger, again
 from workers.logs import trace
@@ -121,7 +121,7 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
     if created:
         desk_context.attach(connection, created, worker, bench.console_url)
     if spoke:
-        wake(connection, spoke)
+        turns.wake_written(connection, spoke)
         promises.remind(connection, spoke, worker)
     if told:
         contacts.join(connection, told, worker)
@@ -134,11 +134,3 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
     )
     sla.refresh(connection, [event.subject_id for event in happened if event.subject == "ticket"], bench.levels, worker)
     return done.targets
-
-
-def wake(connection: Connection, ticket_ids: Sequence[int]) -> None:
-    """The customer wrote: what was snoozed comes back."""
-    connection.execute(
-        text("UPDATE tickets SET snoozed_until = NULL WHERE id = ANY(:ids) AND snoozed_until IS NOT NULL"),
-        {"ids": sorted(set(ticket_ids))},
-    )

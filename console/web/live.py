@@ -64,6 +64,8 @@ class Live:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.task: asyncio.Task[None] | None = None
         self.closed = False
+        self.place = 0  # the oldest transaction that was open when the log was last read; 0: never yet
+        self.told: set[int] = set()  # events that are told and may be read again
 
     def start(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -121,34 +123,32 @@ class Live:
         return _message(found.place, found.events) if found.whole else Message(found.place, reset=True)
 
     async def _keep_listening(self) -> None:
-        place = 0
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
                     self.url, autocommit=True, connect_timeout=5, application_name="earmark-live"
                 ) as connection:
-                    place = await self._listen(connection, place)
+                    await self._listen(connection)
             except (psycopg.Error, OSError) as error:
                 log.warning("live_listener_lost", error=type(error).__name__)
             await asyncio.sleep(AGAIN)
 
-    async def _listen(self, connection: psycopg.AsyncConnection[Any], place: int) -> int:
+    async def _listen(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Tell what is committed until the connection is lost; after a loss it goes on where it was."""
-        await connection.execute("LISTEN earmark")
-        place = place or await events_read.place(connection)
-        told: dict[int, int] = {}  # event id → its transaction, of those that may be read again
+        await events_read.listen(connection)
+        self.place = self.place or await events_read.place(connection)
         while True:
             async for _ in connection.notifies(timeout=LOOK, stop_after=1):
                 pass
             if not self.readers:
-                place, told = await events_read.place(connection), {}
+                self.place, self.told = await events_read.place(connection), set()
                 continue
-            found = await events_read.since(connection, place)
-            fresh = [event for event in found.events if event.id not in told]
-            place = found.place
-            told = {event.id: event.xid for event in found.events if event.xid >= place}
+            found = await events_read.since(connection, self.place)
+            fresh = [event for event in found.events if event.id not in self.told]
+            self.place = found.place
+            self.told = {event.id for event in found.events if event.xid >= found.place}
             if fresh or not found.whole:
-                message = _message(place, fresh) if found.whole else Message(place, reset=True)
+                message = _message(found.place, fresh) if found.whole else Message(found.place, reset=True)
                 for reader in self.readers:
                     reader.tell(message)
                 await asyncio.sleep(PAUSE)
