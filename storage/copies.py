@@ -111,28 +111,34 @@ class Again:
 
 
 def again(connection: Connection, told: Sequence[Told]) -> dict[int, Again]:
-    """Mention id → its key, for mentions about to be filed: that of the first copy by the same author, else its own. Keeps their bands.
+    """Mention id → its key, for mentions about to be filed: that of the ticket an earlier copy by the same author is on, else its own.
+    Keeps their bands. What is alike step by step shares one key, filed together or one after the other.
 
     The key is an open link of the ticket like a conversation, so that a unique index decides when two copies are filed at once.
     """
     if not told:
         return {}
-    known: dict[tuple[str, str], list[Sketch]] = {}
+    known: dict[tuple[str, str], list[tuple[Sketch, str]]] = {}
     asked = sorted({(one.platform, one.author, band) for one in told for band in one.made.bands})
     driver = bulk.raw(connection)
     rows = driver.execute(_BY_AUTHOR, tuple([row[n] for row in asked] for n in range(3))).fetchall()
-    for _, platform, author, name, content in rows:
+    for _, platform, author, name, content, key in rows:
         if made := sketch(f"{name}\n{content}" if name and content else name or content):
-            known.setdefault((platform, author), []).append(made)
+            known.setdefault((platform, author), []).append((made, key or _key(made)))
     found = {}
     for one in sorted(told, key=lambda one: one.id):
         before = known.setdefault((one.platform, one.author), [])
-        same = [other for other in before if alike(one.made.normal, other.normal)]
-        longest = max((len(other.normal) for other in same), default=len(one.made.normal))
-        found[one.id] = Again(f"case:copy:{(same[0] if same else one.made).exact:x}", len(one.made.normal) > longest)
-        before.append(one.made)
+        same = [(other, key) for other, key in before if alike(one.made.normal, other.normal)]
+        longest = max((len(other.normal) for other, _ in same), default=len(one.made.normal))
+        key = same[0][1] if same else _key(one.made)
+        found[one.id] = Again(key, len(one.made.normal) > longest)
+        before.append((one.made, key))
     add(connection, {one.id: one.made for one in told})
     return found
+
+
+def _key(made: Sketch) -> str:
+    return f"case:copy:{made.exact:x}"
 
 
 def headlines(connection: Connection, subjects: Mapping[int, str]) -> None:
@@ -145,7 +151,9 @@ def headlines(connection: Connection, subjects: Mapping[int, str]) -> None:
 
 
 _BY_AUTHOR = """
-SELECT DISTINCT m.id, m.platform, m.author_id, m.name, m.content
+SELECT DISTINCT m.id, m.platform, m.author_id, m.name, m.content, (
+    SELECT min(c.conversation) FROM ticket_mentions l JOIN ticket_conversations c ON c.ticket_id = l.ticket_id AND c.open
+    WHERE l.mention_id = m.id AND c.conversation LIKE 'case:copy:%%') AS key
 FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS asked(platform, author, band)
 CROSS JOIN LATERAL (SELECT mention_id FROM copy_bands b WHERE b.band = asked.band ORDER BY mention_id DESC LIMIT 50) b
 JOIN mentions m ON m.id = b.mention_id AND m.platform = asked.platform AND m.author_id = asked.author

@@ -4,10 +4,12 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from domain.copies import alike, normal
 from domain.nouns import Stored, Verdict
 from storage import copies, digests, reposts, views_ticket
 from storage.ledger import Ledger, one, rows
@@ -77,6 +79,23 @@ def test_a_copy_after_the_ticket_was_closed_opens_a_new_one(ledger: Ledger) -> N
     store(ledger, "x-one", [post("x", "b2", SAID.format("b"), person(3))])
     drain(ledger)
     assert ticket_of(ledger, "b2") != [first]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["one batch", "one after the other"])
+def test_what_is_alike_step_by_step_is_one_ticket_however_it_comes(ledger: Ledger, at_once: bool) -> None:
+    """The last is no copy of the first, only of what stands between them."""
+    author, name = person(40 + at_once), f"chain{at_once}"
+    words = f"help me please with {name} I have been waiting three weeks for my refund and nobody answers at all now".split()
+    told = []
+    for step in range(7):
+        told.append(post("x", f"{name}{step}", " ".join(words), author))
+        words[4 + step] = f"changed{step}"
+    assert not alike(normal(told[0].content), normal(told[-1].content))
+    assert all(alike(normal(a.content), normal(b.content)) for a, b in pairwise(told))
+    for part in [told] if at_once else [[single] for single in told]:
+        store(ledger, "x-one", part)
+        drain(ledger)
+    assert len({*ticket_of(ledger, *(each.native_id for each in told))}) == 1
 
 
 def test_two_copies_digested_at_the_same_moment_are_one_ticket(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
