@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from sqlalchemy import Connection
+
+from storage.ledger import one
 
 MOST = 2000  # events told one by one; more is told as "read everything anew"
 WINDOW = "10 minutes"  # how long after a cut a reader can go on where it was
@@ -27,6 +30,14 @@ class Found:
     whole: bool
 
 
+_PLACE = "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
+
+
+def before(connection: Connection) -> int:
+    """The place of what is about to be read: a stream from here tells all that commits afterwards."""
+    return int(one(connection, _PLACE))
+
+
 async def listen(connection: psycopg.AsyncConnection[Any]) -> None:
     """Be told of commits from now on; what is told is only that there is something to read."""
     await connection.execute("LISTEN earmark")
@@ -34,7 +45,7 @@ async def listen(connection: psycopg.AsyncConnection[Any]) -> None:
 
 async def place(connection: psycopg.AsyncConnection[Any]) -> int:
     """Here and now."""
-    cursor = await connection.execute("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
+    cursor = await connection.execute(_PLACE)
     row = await cursor.fetchone()
     assert row
     return int(row[0])

@@ -207,7 +207,7 @@ def test_tabs_share_one_stream_and_another_takes_over(page: "playwright.Page") -
     second = page.context.new_page()
     streams: list[str] = []
     for one in (page, second):
-        one.on("request", lambda request: streams.append(request.url) if request.url.endswith("/live") else None)
+        one.on("request", lambda request: streams.append(request.url) if "/live?" in request.url else None)
     page.goto("/inbox")
     page.wait_for_selector("body[data-live=on]")
     second.goto("/inbox")

@@ -130,6 +130,16 @@ def test_an_open_transaction_of_somebody_else_holds_nothing_up(
     ear.cut()
 
 
+def test_what_commits_between_a_page_and_its_stream_is_told(ledger: Ledger, address: str, ids: dict[str, int]) -> None:
+    with web.enter(ledger, address, ids["viewer"]) as client:
+        page = client.get("/inbox").text
+    place = page.split('data-place="')[1].split('"')[0]
+    id_ = make(ledger, "l-between")
+    ear = listener(ledger, address, ids["viewer"], place)
+    wait_until(lambda: id_ in ear.created, timeout=5, message="the ticket is announced")
+    ear.cut()
+
+
 def test_a_listener_that_lost_its_connection_goes_on_where_it_was(
     ledger: Ledger, address: str, ids: dict[str, int]
 ) -> None:

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from console.web import bearer
 from console.web.house import House, house
 from console.web.roles import PUBLIC, allowed
-from storage import users
+from storage import events_read, users
 from storage.tokens import Token
 from storage.users import Session, User
 
@@ -38,9 +39,10 @@ async def guard(request: Request) -> None:
         check_origin(request, here)
     if PUBLIC in roles:
         return
-    session = await run_in_threadpool(_session, here, request.cookies.get(here.session_cookie, ""))
-    if session is None:
+    found = await run_in_threadpool(_session, here, request.cookies.get(here.session_cookie, ""))
+    if found is None:
         raise LoginNeeded
+    session, request.state.place = found
     request.state.session = session
     if session.user.role not in roles:
         raise HTTPException(403, f"Your role, {session.user.role}, may not do this.")
@@ -55,10 +57,17 @@ def _program(token: Token) -> Session:
     return Session(User(0, "", token.name, "agent"), "", datetime.max.replace(tzinfo=UTC))
 
 
-def _session(here: House, cookie: str) -> Session | None:
+def _session(here: House, cookie: str) -> tuple[Session, int] | None:
+    """The session behind a cookie, and the place in the log of what happened before the page is read."""
     if not cookie:
         return None
-    return here.ledger.run(lambda connection: users.session(connection, cookie), patience=0)
+
+    def work(connection: Connection) -> tuple[Session, int] | None:
+        place = events_read.before(connection)
+        session = users.session(connection, cookie)
+        return None if session is None else (session, place)
+
+    return here.ledger.run(work, patience=0)
 
 
 def check_origin(request: Request, here: House) -> None:

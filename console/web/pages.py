@@ -116,6 +116,7 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
         "csrf": session.csrf if session else "",
         "counts": counts,
         "path": request.url.path,
+        "place": getattr(request.state, "place", 0),
         "now": now,
         "ago": lambda moment: words.ago(moment, now),
         "countdown": lambda due, due_for: words.countdown(due, due_for, now),

@@ -20,13 +20,14 @@ RETRY = 3000  # milliseconds a browser waits before it comes back; pages add the
 
 @router.get("/live")
 async def live(request: Request) -> Response:
-    """`tickets` messages with ids, `reset` where a page should read itself anew. `Last-Event-ID` goes on where a stream was cut."""
+    """`tickets` messages with ids, `reset` where a page should read itself anew. `Last-Event-ID` goes on where a stream was cut,
+    `since` where the page was read: what commits between reading a page and opening its stream is told too."""
     here = house(request)
     stream = request.app.state.live
     if len(stream.readers) >= MOST_STREAMS or stream.closed:
         return JSONResponse({"detail": "Too many open pages."}, 503, {"retry-after": "30"})
-    header = request.headers.get("last-event-id", "")
-    last = int(header) if header.isdecimal() and len(header) < 19 else None
+    since = request.headers.get("last-event-id", "") or request.query_params.get("since", "")
+    last = int(since) if since.isdecimal() and len(since) < 19 else None
     cookie = request.cookies.get(here.session_cookie, "")
     return StreamingResponse(
         _told(here, stream.read(last, PING), cookie),

@@ -10,10 +10,11 @@
   const others = "BroadcastChannel" in window ? new BroadcastChannel("earmark-live") : null;
   if (others) others.onmessage = (event) => hear(event.data);
 
+  let place = body.dataset.place; // of what this page shows; later of the last message
   const open = () => new Promise((ended) => {
-    const source = new EventSource("/live");
+    const source = new EventSource(`/live?since=${place}`);
     const pass = (message) => { hear(message); others?.postMessage(message); };
-    source.addEventListener("happened", (event) => pass({ kind: "happened", ...JSON.parse(event.data) }));
+    source.addEventListener("happened", (event) => { place = event.lastEventId || place; pass({ kind: "happened", ...JSON.parse(event.data) }); });
     source.addEventListener("reset", () => pass({ kind: "reset" }));
     source.onopen = () => { body.dataset.live = "on"; };
     source.onerror = () => {
