@@ -29,6 +29,7 @@ def forget(connection: Connection, secret: bytes, person: Person, reason: str) -
         ids=ids,
     )
     for statement in (
+        "UPDATE automation_runs SET matched = '{}', actions = '[]' WHERE subject = 'interaction' AND subject_id = ANY(:ids)",
         "DELETE FROM interactions WHERE id = ANY(:ids)",
         "DELETE FROM proposals WHERE customer_id = ANY(:customers) OR other_id = ANY(:customers) OR identity_id = ANY(:identities)",
         "DELETE FROM moves WHERE merge_id IN (SELECT id FROM merges WHERE winner_id = ANY(:customers) OR loser_id = ANY(:customers))",

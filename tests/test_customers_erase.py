@@ -37,6 +37,13 @@ def test_nothing_of_an_erased_customer_is_left(ledger: Ledger) -> None:
         for n in range(3)
     ]  # fmt: skip
     ledger.run(lambda c: interactions.record(c, SECRET, "crm", told))
+    with ledger.begin() as c:  # the receipt of an automation that answered one of them
+        rows(
+            c,
+            "INSERT INTO automation_runs (automation, event_id, kind, subject, subject_id, outcome, matched) "
+            "SELECT 'form-filled', id, 'interaction.email', 'interaction', id, 'done', jsonb_build_object('subject', 'sentinelwords') "
+            "FROM interactions RETURNING id",
+        )
     ledger.run(lambda c: interactions.aside(c, "hook:crm", [(1, "bad", '{"email": "sentinel@example.org"}')]))
     ledger.run(lambda c: proposals.look(c))
     ledger.run(lambda c: merges.merge(c, first, second, "command"))
