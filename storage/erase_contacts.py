@@ -1,4 +1,5 @@
-"""What an erasure takes of a customer beyond posts and tickets: interactions, proposals, merges, rows set aside, kept answers."""
+"""What an erasure takes of a customer beyond posts and tickets: interactions, proposals, merges, rows set aside, kept answers, and
+learned models that have one of their handles or addresses among their words (`earmark learn` makes another without)."""
 
 from sqlalchemy import Connection, text
 
@@ -28,6 +29,8 @@ def forget(connection: Connection, secret: bytes, person: Person, reason: str) -
         reason,
         ids=ids,
     )
+    marks = person.patterns()
+    told = {"anywhere": marks["anywhere"], "names": [*marks["anywhere"], *marks["patterns"]]}
     for statement in (
         "UPDATE automation_runs SET matched = '{}', actions = '[]' WHERE subject = 'interaction' AND subject_id = ANY(:ids)",
         "DELETE FROM interactions WHERE id = ANY(:ids)",
@@ -35,7 +38,8 @@ def forget(connection: Connection, secret: bytes, person: Person, reason: str) -
         "DELETE FROM moves WHERE merge_id IN (SELECT id FROM merges WHERE winner_id = ANY(:customers) OR loser_id = ANY(:customers))",
         "DELETE FROM merges WHERE winner_id = ANY(:customers) OR loser_id = ANY(:customers)",
         "UPDATE asides SET payload = '', reason = 'erased' WHERE payload || ' ' || reason ~* ANY(CAST(:anywhere AS text[]))",
+        "DELETE FROM models WHERE CAST(body -> 'weights' AS text) ~* ANY(CAST(:names AS text[]))",
         "DELETE FROM idempotency WHERE answer ~* ANY(CAST(:anywhere AS text[]))",
     ):
-        connection.execute(text(statement), {"ids": ids, **known, "anywhere": person.patterns()["anywhere"]})
+        connection.execute(text(statement), {"ids": ids, **known, **told})
     return len(ids)

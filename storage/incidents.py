@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -12,7 +12,7 @@ from storage.ledger import rows
 from storage.runs import ids
 
 BEFORE = timedelta(minutes=30)  # the flag of a slow series goes up this long after the first of it
-MOST = 500  # tickets that are taken in at the opening; what comes in later joins by itself (storage/gathering.py)
+PART = 500  # tickets taken in by one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,21 @@ def open_tickets(
             made.targets.update(targets)
         connection.execute(text("UPDATE incidents SET ticket_id = :t WHERE id = :i"), {"t": ticket, "i": row["id"]})
         since = row["since"] - max(BEFORE, timedelta(minutes=row["minutes"]))
-        explained = rows(
-            connection,
-            "SELECT id FROM tickets WHERE topic = :topic AND opened_at >= :since AND label = 'negative' "
-            "AND status NOT IN ('resolved', 'closed') AND parent_id IS NULL AND id <> :ticket ORDER BY id LIMIT :most",
-            topic=row["topic"], since=since, ticket=ticket, most=MOST,
-        )  # fmt: skip
-        gathering.gather(connection, [one["id"] for one in explained])
+        _gather(connection, row["topic"], since, ticket)
     return made
+
+
+def _gather(connection: Connection, topic: str, since: datetime, ticket: int) -> None:
+    """All that stands open since then, `PART` at a time; what comes in later joins by itself (storage/gathering.py)."""
+    after = 0
+    while explained := rows(
+        connection,
+        "SELECT id FROM tickets WHERE topic = :topic AND opened_at >= :since AND label = 'negative' "
+        "AND status NOT IN ('resolved', 'closed') AND parent_id IS NULL AND id <> :ticket AND id > :after ORDER BY id LIMIT :part",
+        topic=topic, since=since, ticket=ticket, after=after, part=PART,
+    ):  # fmt: skip
+        gathering.gather(connection, [one["id"] for one in explained])
+        after = explained[-1]["id"]
 
 
 def _ticket(

@@ -83,6 +83,14 @@ def ledger(database_url: str) -> Iterator[Ledger]:
             )
         )
     )
+    made.run(
+        lambda c: c.execute(
+            text(
+                "INSERT INTO models (hash, body, in_force) VALUES ('a', '{\"weights\": {\"thanks sentinel_handle\": 0.4}}', true), "
+                "('b', '{\"weights\": {\"thanks somebody\": 0.4}}', false)"
+            )
+        )
+    )
     yield made
     made.close()
 
@@ -117,6 +125,8 @@ def test_the_person_is_everywhere_then_nowhere(ledger: Ledger) -> None:
     done = ledger.run(lambda c: erase.erase(c, SECRET, customer, "command"))
 
     assert tables_holding(ledger, MARKS) == {}
+    with ledger.begin() as c:
+        assert rows(c, "SELECT hash FROM models") == [{"hash": "b"}]  # what was learned without their name stays
     assert reconcile_is_green(ledger)
     assert (done.mentions, done.rejects, done.cancelled) == (9, 1, owed)
     assert done.remote, "the desk's copies are named"
