@@ -54,10 +54,17 @@ def keep(connection: Connection, channel_id: int, proof: bytes, event: str, body
 
 
 def received(connection: Connection, channel_id: int, after: int, limit: int) -> list[tuple[int, Any]]:
-    """The next deliveries after a row, oldest first: (row, {"at", "body"}). What stands at or before it is in the ledger, so it goes."""
+    """The next deliveries after a row, oldest first: (row, {"at", "body"}).
+
+    What the channel's committed state is past is in the ledger, so its body goes. `after` may be ahead of that: several pages share a
+    transaction, and a process killed before it commits must find them again, for nobody pushes them twice.
+    """
     connection.execute(
-        text("UPDATE hooks SET body = '' WHERE channel_id = :c AND id <= :after AND body <> ''"),
-        {"c": channel_id, "after": after},
+        text(
+            "UPDATE hooks h SET body = '' FROM channels c WHERE c.id = h.channel_id AND h.channel_id = :c "
+            "AND h.id <= CAST(c.state ->> 'row' AS bigint) AND h.body <> ''"
+        ),
+        {"c": channel_id},
     )
     found = rows(
         connection,
