@@ -11,7 +11,7 @@ from domain.rules import ServiceLevel
 from storage import channels, escalations, mentions, outbox, runs
 from storage.ledger import Ledger
 from storage.mentions import Found, PageCounts, PageIn, Rejected
-from workers import digest
+from workers import digest, file
 
 SECRET = b"a test's secret"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -30,9 +30,9 @@ def judge(stored: Stored) -> Verdict:
     )  # type: ignore[arg-type]
 
 
-def desktop() -> digest.Desktop:
+def desktop() -> file.Desktop:
     levels = {name: ServiceLevel(name, 60, 600) for name in ("low", "normal", "high", "urgent")}  # type: ignore[arg-type]
-    return digest.Desktop(judge, ("acme", "other"), levels, tuple(map(digest.Desk, DESKS)), LINKABLE, "http://console")
+    return file.Desktop(judge, ("acme", "other"), levels, tuple(map(file.Desk, DESKS)), LINKABLE, "http://console")
 
 
 def post(platform: str, id_: str, said: str, author: Author | None, context: str = "", **more: Any) -> Mention:

@@ -20,6 +20,7 @@ from tests.delivering import desk, name, now, zendesk_settings
 from town.server import Town
 from workers import digest
 from workers.deliver import deliver
+from workers.file import Desk
 from workers.sync import Synced, sync
 
 LEASE = 3.0
@@ -41,7 +42,7 @@ def file(ledger: Ledger, target: str, *posts: tuple[str, int]) -> list[int]:
     """Posts (id, author) go through the real ingest and digest; the numbers of their tickets."""
     made = [ledgers.post("x", id_, f"help with {id_}", ledgers.person(who), context=id_) for id_, who in posts]
     ledgers.store(ledger, "x-one", made)
-    digest.drain(ledger, replace(ledgers.desktop(), desks=(digest.Desk(target),)), "tester", lambda: False)
+    digest.drain(ledger, replace(ledgers.desktop(), desks=(Desk(target),)), "tester", lambda: False)
     with ledger.begin() as connection:
         found = rows(
             connection,

@@ -11,7 +11,7 @@ from storage import review, users
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
 from tests import ledgers
-from workers import digest
+from workers import digest, file
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def ledger(database_url: str) -> Iterator[Ledger]:
 def test_a_reviewed_post_becomes_a_ticket(ledger: Ledger) -> None:
     current = config.load_document({"topics": [{"name": "acme"}], "settings": {"language": "en"}})
     judge = bench(current).judge
-    desktop = digest.Desktop(judge, ("acme",), ledgers.desktop().levels)
+    desktop = file.Desktop(judge, ("acme",), ledgers.desktop().levels)
     ledgers.add_channel(ledger, "x")
     ledgers.store(ledger, "x", [ledgers.post("x", "1", "lol great, another outage", ledgers.person(1))])
     digest.drain(ledger, desktop, "tester", lambda: False)

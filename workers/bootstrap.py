@@ -34,7 +34,7 @@ from domain.rules import Topic
 from storage import configurations, learning
 from storage.ledger import Ledger
 from workers import services
-from workers.digest import Desk, Desktop
+from workers.file import Desk, Desktop
 from workers.poll import Watched
 
 log = structlog.get_logger()
