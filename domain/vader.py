@@ -2,7 +2,8 @@
 
 The rules, constants and their order are those of https://github.com/cjhutto/vaderSentiment (Hutto and Gilbert, ICWSM 2014), bugs
 included: `tests/test_judge_vader.py` compares the two. The stock package lowers every word of the text again at each scored
-word; here words are looked up in one table of those that mean anything, at the speed of C, and only these are visited.
+word; here words are looked up in one table of those that mean anything, at the speed of C, and only these are visited. A cache of
+words already met was tried and is slower on texts that are new: it grows until every look-up waits for memory.
 """
 
 import math
@@ -12,11 +13,13 @@ from heapq import heappop, heappush
 from itertools import compress
 from typing import NamedTuple
 
-from domain.vader_words import BOOST, BOOST_PAIRS, CONTEXT, IDIOM_KEYS, IDIOM_WORDS, IDIOMS, NEGATE
+from domain.vader_words import BOOST, BOOST_PAIRS, CONTEXT, IDIOM_KEYS, IDIOMS, NEGATE
 
 NEGATION = -0.74
 CAPITALS = 0.733
 
+_made = tuple.__new__
+_root = math.sqrt
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
@@ -30,9 +33,9 @@ class Polarity(NamedTuple):
 
 
 class Token:
-    """What a word in small letters means to itself and to its neighbours."""
+    """What a word in small letters means to itself and to its neighbours, where that is more than a valence."""
 
-    __slots__ = ("boost", "key", "lower", "matters", "negates", "scored", "turns", "valence")
+    __slots__ = ("boost", "but", "key", "lower", "negates", "scored", "turns", "valence")
 
     def __init__(self, lower: str, valence: float | None) -> None:
         self.lower = lower
@@ -41,13 +44,13 @@ class Token:
         self.scored = valence is not None and not self.boost
         self.negates = lower in NEGATE or "n't" in lower
         self.key = lower in IDIOM_KEYS
+        self.but = lower == "but"
         self.turns = bool(self.boost) or self.negates or lower in ("no", "this", "least")
-        self.matters = self.key or lower == "but"
 
 
-Tokens = Sequence[Token | None]
+# Most words of the lexicon are their valence and nothing else: an object for each would be fetched from afar each time.
+Known = float | Token | None
 
-_IDIOM_TOKENS = {word: Token(word, None) for word in IDIOM_WORDS}
 _NOTHING = Token("", None)
 _SHORT = Token("", None)  # stands for a word of at most two letters until it is seen whether punctuation is about it
 _EMPTY = Polarity(0.0, 0.0, 0.0, 0.0)
@@ -58,7 +61,7 @@ class Vader:
     """The analyzer, over a lexicon and emoji descriptions in the formats of the stock package's two files."""
 
     def __init__(self, lexicon: Mapping[str, float], emoji: Mapping[str, str]) -> None:
-        known = {word: Token(word, lexicon.get(word)) for word in (*lexicon, *BOOST, *NEGATE, *CONTEXT)}
+        known = {word: _known(word, lexicon.get(word)) for word in (*lexicon, *BOOST, *NEGATE, *CONTEXT)}
         short = {word: token for word, token in known.items() if len(word.strip(_PUNCTUATION)) <= 2}
         long = {word: token for word, token in known.items() if len(word) > 2 and word.strip(_PUNCTUATION) == word}
         # The stock package takes the punctuation off a word, but not if that leaves two letters or fewer.
@@ -70,87 +73,93 @@ class Vader:
 
     def polarity(self, text: str) -> Polarity:
         """The four numbers."""
-        text, count, hits = self._hits(text)
-        if not hits:
-            return _NEUTRAL if count else _EMPTY
-        valences = [valence for _, _, valence in hits]
-        emphasis = _emphasis(text)
+        text, words, _, values = self._hits(text)
+        if not values:
+            return _NEUTRAL if words else _EMPTY
+        compound, emphasis = _compound(values, text)
         positive = negative = 0.0
-        neutral = count
-        for valence in valences:
-            if valence > 0:
-                positive += valence + 1
+        neutral = len(words)
+        for value in values:
+            if value > 0:
+                positive += value + 1
                 neutral -= 1
-            elif valence < 0:
-                negative -= valence - 1
+            elif value < 0:
+                negative -= value - 1
                 neutral -= 1
-        if positive > negative:
-            positive += emphasis
-        elif positive < negative:
-            negative += emphasis
+        if emphasis:
+            if positive > negative:
+                positive += emphasis
+            elif positive < negative:
+                negative += emphasis
         total = positive + negative + neutral
-        return Polarity(
-            round(negative / total, 3) if negative else 0.0,
-            round(neutral / total, 3),
-            round(positive / total, 3) if positive else 0.0,
-            _compound(valences, emphasis),
+        return _made(
+            Polarity,
+            (
+                round(negative / total, 3) if negative else 0.0,
+                round(neutral / total, 3),
+                round(positive / total, 3) if positive else 0.0,
+                compound,
+            ),
         )
 
     def compound(self, text: str) -> tuple[float, list[tuple[str, float]]]:
         """The compound alone, with each scored word's share of the sum it comes from, in the order of the text."""
-        text, _, hits = self._hits(text)
-        if not hits:
+        text, words, places, values = self._hits(text)
+        if not values:
             return 0.0, []
-        words = [(token.lower, valence) for _, token, valence in hits]
-        return _compound([valence for _, valence in words], _emphasis(text)), words
+        told = [(_word(words[place]), value) for place, value in zip(places, values, strict=True)]
+        return _compound(values, text)[0], told
 
-    def _hits(self, text: str) -> tuple[str, int, list[tuple[int, Token, float]]]:
-        """(the text with emoji spelt out, the number of tokens, the scored tokens with place and valence)."""
+    def _hits(self, text: str) -> tuple[str, list[str], list[int], list[float]]:
+        """(the text with emoji spelt out, its words, the places of those that are scored, their valences)."""
         if not (self._plain_ascii and text.isascii()):
             text = self._sign.sub(self._spell, text)
-        text = text.strip()
         words, of = text.split(), self._of_bare
-        count = len(words)
         tokens = [of(word.strip(_PUNCTUATION).lower()) for word in words]
-        if "'" in text and "n't" in text.lower():
+        if "'" in text and ("'t" in text or "'T" in text):
             _negated(words, tokens)
-        places: list[tuple[int, Token, bool]] = []
-        idioms, shouted, but, turn = False, False, -1, -4
-        for place in compress(range(count), tokens):
+        places: list[int] = []
+        values: list[float] = []
+        apart: list[int] = []  # which of them are in capitals or stand near a word that changes them
+        shouted, idioms, but, turn, key = False, False, -1, -4, -4
+        for place in compress(range(len(words)), tokens):
             token = tokens[place]
             if token is _SHORT:
                 token = tokens[place] = self._of_short(words[place].lower())
-            if token is None:
-                continue
+                if token is None:
+                    continue
             if words[place].isupper():
                 shouted = True
-            if token.scored:
-                places.append((place, token, place - turn < 4 or token.turns))
+                apart.append(len(places))
+            if type(token) is float:
+                if place - turn < 4 or place - key < 4:
+                    apart.append(len(places))
+                places.append(place)
+                values.append(token)
+                continue
             if token.turns:
                 turn = place
-            if token.matters:
-                if token.key:
-                    idioms = True
-                elif but < 0:
-                    but = place
+            if token.key:
+                key, idioms = place, True
+                apart += [at for at in range(max(0, len(places) - 2), len(places))]
+            elif token.but and but < 0:
+                but = place
+            if token.scored:
+                apart.append(len(places))
+                places.append(place)
+                values.append(token.valence)
         if not places:
-            return text, count, []
-        if idioms:
-            tokens = [token or _IDIOM_TOKENS.get(_word(words[place])) for place, token in enumerate(tokens)]
-        loud = [*map(str.isupper, words)] if shouted else ()
-        capitals = loud if False in loud else None  # a text in capitals throughout shouts at no word
-        hits: list[tuple[int, Token, float]] = []
-        for place, token, turned in places:
-            if token.key and token.lower == "kind" and place + 1 < count and _lower(tokens[place + 1]) == "of":
-                continue
-            if turned or idioms:
-                value = _valence(token, place, tokens, capitals, idioms)
-            else:
-                value = token.valence or 0.0
-                if capitals and capitals[place]:
-                    value += CAPITALS if value > 0 else -CAPITALS
-            hits.append((place, token, value))
-        return text, count, hits if but < 0 else _turned(hits, but)
+            return text, words, places, values
+        loud = shouted and not all(map(str.isupper, words))  # a text in capitals throughout shouts at no word
+        for index in apart:
+            if index < len(places):
+                values[index] = _valence(places[index], words, tokens, loud, idioms)
+        if idioms and any(_kind_of(place, words) for place in places):
+            kept = [index for index, place in enumerate(places) if not _kind_of(place, words)]
+            places, values = [places[index] for index in kept], [values[index] for index in kept]
+        if but >= 0:
+            _turn(values, places, but)
+        return text, words, places, values
 
     def _spell(self, match: re.Match[str]) -> str:
         at, sign = match.start(), match.group()
@@ -177,52 +186,66 @@ def _word(raw: str) -> str:
     return (word if len(word) > 2 else raw).lower()
 
 
-def _negated(words: Sequence[str], tokens: list[Token | None]) -> None:
+def _known(lower: str, valence: float | None) -> float | Token:
+    token = Token(lower, valence)
+    plain = token.scored and not (token.turns or token.key or token.but)
+    return float(valence) if plain and valence else token
+
+
+def _negated(words: Sequence[str], tokens: list[Known]) -> None:
     """Enters what negates by an "n't" anywhere in it."""
-    for place, raw in enumerate(words):
-        if tokens[place] is None and "n't" in (word := _word(raw)):
-            tokens[place] = Token(word, None)
+    for place in [place for place, word in enumerate(words) if "'" in word]:
+        if tokens[place] is None and "n't" in (lower := _word(words[place])):
+            tokens[place] = Token(lower, None)
 
 
-def _lower(token: Token | None) -> str:
-    return token.lower if token else ""
+def _kind_of(place: int, words: Sequence[str]) -> bool:
+    return _word(words[place]) == "kind" and place + 1 < len(words) and _word(words[place + 1]) == "of"
 
 
-def _valence(token: Token, at: int, tokens: Tokens, capitals: Sequence[bool] | None, idioms: bool) -> float:
+def _scores(known: Sequence[Known]) -> bool:
+    return any(type(one) is float or (type(one) is Token and one.valence is not None) for one in known)
+
+
+def _valence(at: int, words: Sequence[str], tokens: Sequence[Known], loud: bool, idioms: bool) -> float:
     """A scored word's valence, given the three words before it (and two after, for idioms)."""
-    base = value = token.valence or 0.0
-    one = (tokens[at - 1] if at else None) or _NOTHING
-    two = (tokens[at - 2] if at > 1 else None) or _NOTHING
-    three = (tokens[at - 3] if at > 2 else None) or _NOTHING
-    if token.lower == "no" and at + 1 < len(tokens) and (tokens[at + 1] or _NOTHING).valence is not None:
-        value = 0.0  # negates the next word instead
-    if one.lower == "no" or two.lower == "no" or (three.lower == "no" and one.lower in ("or", "nor")):
+    token, third = tokens[at], tokens[at - 3] if at > 2 else None
+    one = before if at and type(before := tokens[at - 1]) is Token else _NOTHING
+    two = before if at > 1 and type(before := tokens[at - 2]) is Token else _NOTHING
+    three = third if type(third) is Token else _NOTHING
+    if type(token) is Token:
+        base = value = token.valence or 0.0
+        if token.lower == "no" and _scores(tokens[at + 1 : at + 2]):
+            value = 0.0  # negates the next word instead
+    else:
+        base = value = token or 0.0  # type: ignore[assignment]
+    if one.lower == "no" or two.lower == "no" or (three.lower == "no" and _word(words[at - 1]) in ("or", "nor")):
         value = base * NEGATION
-    if capitals and capitals[at]:
+    if loud and words[at].isupper():
         value += CAPITALS if value > 0 else -CAPITALS
     if one.valence is None:
         if one.boost:
-            value += _boost(one, value, capitals is not None and capitals[at - 1])
+            value += _boost(one, value, loud and words[at - 1].isupper())
         if one.negates:
             value *= NEGATION
     if two.valence is None:
         if two.boost:
-            value += _boost(two, value, capitals is not None and capitals[at - 2]) * 0.95
+            value += _boost(two, value, loud and words[at - 2].isupper()) * 0.95
         if two.negates:
             if two.lower == "never" and one.lower in ("so", "this"):
                 value *= 1.25
-            elif not (two.lower == "without" and one.lower == "doubt"):
+            elif not (two.lower == "without" and _word(words[at - 1]) == "doubt"):
                 value *= NEGATION
-    if at > 2 and three.valence is None:
+    if at > 2 and three.valence is None and type(third) is not float:
         if three.boost:
-            value += _boost(three, value, capitals is not None and capitals[at - 3]) * 0.9
+            value += _boost(three, value, loud and words[at - 3].isupper()) * 0.9
         if one.lower in ("so", "this") or (three.lower == "never" and two.lower in ("so", "this")):
             value *= 1.25
-        elif three.negates and not (three.lower == "without" and "doubt" in (two.lower, one.lower)):
+        elif three.negates and not (three.lower == "without" and "doubt" in map(_word, words[at - 2 : at])):
             value *= NEGATION
         if idioms:
-            value = _idiom(value, at, tokens)
-    if one.lower == "least" and one.valence is None and two.lower not in ("at", "very"):
+            value = _idiom(value, at, words)
+    if one.lower == "least" and one.valence is None and (at < 2 or _word(words[at - 2]) not in ("at", "very")):
         value *= NEGATION
     return value
 
@@ -234,12 +257,12 @@ def _boost(word: Token, value: float, loud: bool) -> float:
     return amount
 
 
-def _idiom(value: float, at: int, tokens: Tokens) -> float:
+def _idiom(value: float, at: int, words: Sequence[str]) -> float:
     """Phrases that mean something else than their words, ending, lying or starting at the word."""
-    three, two, one, zero, *after = map(_lower, tokens[at - 3 : at + 3])
-    for words in ((one, zero), (two, one, zero), (two, one), (three, two, one), (three, two)):
-        if words in IDIOMS:
-            value = IDIOMS[words]
+    three, two, one, zero, *after = map(_word, words[at - 3 : at + 3])
+    for phrase in ((one, zero), (two, one, zero), (two, one), (three, two, one), (three, two)):
+        if phrase in IDIOMS:
+            value = IDIOMS[phrase]
             break
     value = IDIOMS.get((zero, *after[:1]), value)
     if len(after) > 1:
@@ -249,13 +272,12 @@ def _idiom(value: float, at: int, tokens: Tokens) -> float:
     return value
 
 
-def _turned(hits: list[tuple[int, Token, float]], but: int) -> list[tuple[int, Token, float]]:
+def _turn(values: list[float], places: Sequence[int], but: int) -> None:
     """What stands before the first "but" counts half, what follows one and a half.
 
     The stock package looks each value up by its first equal in the list it is changing, so that equal values can be turned twice
     and others never; the heaps hold where each value stands, first place on top, to do the same without searching.
     """
-    values = [valence for _, _, valence in hits]
     stands: dict[float, list[int]] = {}
     for index, value in enumerate(values):
         stands.setdefault(value, []).append(index)
@@ -264,28 +286,26 @@ def _turned(hits: list[tuple[int, Token, float]], but: int) -> list[tuple[int, T
         if value == 0:
             continue
         first = stands[value][0]
-        place = hits[first][0]
-        if place == but:
+        if places[first] == but:
             continue
         heappop(stands[value])
-        values[first] = value * (0.5 if place < but else 1.5)
+        values[first] = value * (0.5 if places[first] < but else 1.5)
         heappush(stands.setdefault(values[first], []), first)
-    return [(place, token, value) for (place, token, _), value in zip(hits, values, strict=True)]
 
 
-def _emphasis(text: str) -> float:
-    """Up to four exclamation marks; two, three or more question marks."""
-    asked = text.count("?")
-    return min(text.count("!"), 4) * 0.292 + (0 if asked < 2 else asked * 0.18 if asked <= 3 else 0.96)
-
-
-def _compound(valences: list[float], emphasis: float) -> float:
-    total = float(sum(valences))
-    if total > 0:
-        total += emphasis
-    elif total < 0:
-        total -= emphasis
-    return round(max(-1.0, min(1.0, total / math.sqrt(total * total + 15))), 4)
+def _compound(values: list[float], text: str) -> tuple[float, float]:
+    """(the compound, the emphasis: up to four exclamation marks; two, three or more question marks)."""
+    emphasis, total = 0.0, sum(values)
+    if "!" in text:
+        emphasis = min(text.count("!"), 4) * 0.292
+    if "?" in text and (asked := text.count("?")) > 1:
+        emphasis += asked * 0.18 if asked <= 3 else 0.96
+    if emphasis:
+        if total > 0:
+            total += emphasis
+        elif total < 0:
+            total -= emphasis
+    return round(total / _root(total * total + 15), 4), emphasis
 
 
 def read_lexicon(text: str) -> dict[str, float]:

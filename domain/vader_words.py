@@ -110,8 +110,4 @@ IDIOMS: dict[tuple[str, ...], float] = {
 }
 # One rare word of each idiom and pair: a text without any of them has none.
 IDIOM_KEYS = frozenset(("shit", "bomb", "ass", "bus", "yeah", "kiss", "die", "beating", "enough", "kind", "sort"))
-CONTEXT = frozenset(
-    ("no", "or", "nor", "never", "so", "this", "without", "doubt", "least", "at", "very", "but", *IDIOM_KEYS)
-)
-# What is looked at only where there is one of those: the commonest words of all are among them.
-IDIOM_WORDS = frozenset(("of", "just", *(word for idiom in IDIOMS for word in idiom)))
+CONTEXT = frozenset(("no", "this", "least", "but", *IDIOM_KEYS))
