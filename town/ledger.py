@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS deliveries (id INTEGER PRIMARY KEY, webhook_id TEXT, 
 CREATE TABLE IF NOT EXISTS mails (id INTEGER PRIMARY KEY, at REAL, tls INTEGER, login TEXT, sender TEXT, recipients TEXT,
   message_id TEXT, message TEXT);
 CREATE TABLE IF NOT EXISTS notices (id INTEGER PRIMARY KEY, at REAL, path TEXT, body TEXT);
+CREATE TABLE IF NOT EXISTS objects (id INTEGER PRIMARY KEY, desk TEXT, type TEXT, at REAL, archived INTEGER, data TEXT, indexed TEXT);
+CREATE INDEX IF NOT EXISTS objects_type ON objects (desk, type, at);
+CREATE TABLE IF NOT EXISTS associations (desk TEXT, one INTEGER, other_type TEXT, other INTEGER, kind INTEGER,
+  PRIMARY KEY (desk, one, other_type, other, kind)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS properties (desk TEXT, type TEXT, name TEXT, data TEXT, PRIMARY KEY (desk, type, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
 """
 
@@ -183,6 +188,20 @@ class Ledger:
             " JOIN tickets t ON t.id = c.ticket AND t.desk = c.desk WHERE c.desk = ? ORDER BY c.id",
             desk,
         )
+
+    def objects(self, desk: str, kind: str) -> list[dict[str, Any]]:
+        """A CRM's records of one type that are not archived: id, properties, and the ids of what each is associated with, by type."""
+        found = self.rows(
+            "SELECT id, data FROM objects WHERE desk = ? AND type = ? AND NOT archived ORDER BY id", desk, kind
+        )
+        near: dict[int, dict[str, list[int]]] = {}
+        for row in self.ask(
+            "SELECT DISTINCT one, other_type, other FROM associations WHERE desk = ? ORDER BY other", desk
+        ):
+            near.setdefault(row["one"], {}).setdefault(row["other_type"], []).append(row["other"])
+        return [
+            {"id": row["id"], "properties": json.loads(row["data"]), "near": near.get(row["id"], {})} for row in found
+        ]
 
     def deliveries(self) -> list[dict[str, Any]]:
         return self.rows("SELECT * FROM deliveries ORDER BY id")
