@@ -232,6 +232,8 @@ def _references(book: Book, vendors: bool) -> None:
         for action in actions.items if actions is not None and actions.kind == "list" else ():
             _known(book, _at(action, ("routes",)), known["alert"], "alert")
             _known(book, _at(action, ("team",)), known["team"], "team")
+    if "casework" in book.sections:
+        _known(book, _at(book.sections["casework"], ("reply_by",)), known["desk or alert"], "desk or alert")
     if "default_team" in book.sections:
         _known(book, book.sections["default_team"], known["team"], "team")
     for item in _items(book, "own_accounts"):

@@ -196,6 +196,15 @@ class Casework(Model):
         default="30m",
         description="An owner chosen by routing who does nothing for this long loses the ticket to the next.",
     )
+    hold: Length | None = Field(
+        default="10s",
+        description="How long a public reply waits before it leaves and can be taken back; null: it leaves at once.",
+    )
+    reply_by: str = Field(
+        default="",
+        description="The desk or alert route of kind smtp that sends public replies by e-mail to customers whose address is known; "
+        "empty: replies leave only through a helpdesk that has the ticket.",
+    )
     same_case: Length | None = Field(
         default=None,
         description="A post of the same customer, topic and intent joins a ticket that was active within this time, such as 3d; "

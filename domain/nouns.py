@@ -170,7 +170,7 @@ class Stored:
 class Notice:
     """One effect we owe the outside world, in neutral words; a desk or alert route renders it into its own request.
 
-    kind: `ticket.create`, `ticket.comment`, `ticket.status`, `flag.open`, `flag.update`, `flag.close`.
+    kind: `ticket.create`, `ticket.comment`, `ticket.reply` (to the customer), `ticket.status`, `flag.open`, `flag.update`, `flag.close`.
     `key` is the stable id of the effect, sent wherever the target takes one. `body` is JSON-ready (shapes in docs/guarantees.md).
     """
 

@@ -20,6 +20,7 @@ KINDS = {  # kind → what it is called on a page
     "deleted": "Deleted",
     "note": "Note",
     "reply": "Answer",
+    "withdrawn": "Taken back",
     "status": "Change",
     "system": "Earmark",
     "skip": "Skipped",

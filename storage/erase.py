@@ -167,6 +167,7 @@ def _tickets(connection: Connection, person: Person, actor: str, done: Erased, m
         "DELETE FROM promises WHERE ticket_id = ANY(:tickets)",
         "DELETE FROM surveys WHERE ticket_id = ANY(:tickets)",
         "DELETE FROM tasks WHERE ticket_id = ANY(:tickets)",
+        "DELETE FROM drafts WHERE ticket_id = ANY(:tickets) OR ticket_id = ANY(:kept)",  # they may quote what is to go
         "DELETE FROM ticket_links WHERE a = ANY(:tickets) OR b = ANY(:tickets)",
         "UPDATE automation_runs SET matched = '{}', actions = '[]' WHERE subject = 'ticket' AND subject_id = ANY(:tickets)",
         "DELETE FROM ticket_conversations c WHERE c.ticket_id = ANY(:tickets) OR c.ticket_id = ANY(:kept) AND NOT EXISTS ("

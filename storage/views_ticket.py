@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from storage.ledger import rows
+from storage.ledger import one, rows
 from storage.views import DUE
 
 
@@ -96,6 +96,8 @@ class Entry:
     post: Post | None = None
     parent: Post | None = None
     before: str | None = None
+    user_id: int | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +167,32 @@ def related(connection: Connection, ticket_id: int, limit: int = 100) -> list[di
     return [dict(row) for row in found]
 
 
-def history(connection: Connection, ticket_id: int) -> list[Entry]:
-    """Entries in the order things happened: a post counts from its publication. Reposts are counted apart (storage/reposts.py)."""
+HISTORY = 200  # entries a page shows
+
+
+def history_pages(connection: Connection, ticket_id: int) -> int:
+    """How many pages `history` has."""
+    n = one(connection, "SELECT count(*) FROM entries WHERE ticket_id = :id AND kind <> 'repost'", id=ticket_id)
+    return max(1, -(-int(n) // HISTORY))
+
+
+def whole_history(connection: Connection, ticket_id: int) -> list[Entry]:
+    """All of it, oldest first: for commands."""
+    pages = range(history_pages(connection, ticket_id), 0, -1)
+    return [entry for page in pages for entry in history(connection, ticket_id, page)]
+
+
+def history(connection: Connection, ticket_id: int, page: int = 1) -> list[Entry]:
+    """Entries in the order things happened, the newest HISTORY on page 1: a post counts from its publication. Reposts are counted
+    apart (storage/reposts.py)."""
     found = rows(
         connection,
-        """SELECT e.id, e.kind, e.body, e.at, e.version, e.mention_id, u.name AS user
+        """SELECT e.id, e.kind, e.body, e.at, e.version, e.mention_id, e.user_id, e.detail, u.name AS user
         FROM entries e LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = :id AND e.kind <> 'repost'
-        ORDER BY e.at, e.id""",
+        ORDER BY e.at DESC, e.id DESC LIMIT :limit OFFSET :offset""",
         id=ticket_id,
+        limit=HISTORY,
+        offset=(max(1, page) - 1) * HISTORY,
     )
     ids = sorted({row["mention_id"] for row in found if row["mention_id"]})
     posts = {post.id: post for post in _posts(connection, ids)}
@@ -196,6 +216,8 @@ def history(connection: Connection, ticket_id: int) -> list[Entry]:
                 body=row["body"],
                 at=post.published if post and row["kind"] == "mention" else row["at"],
                 user=row["user"],
+                user_id=row["user_id"],
+                detail=row["detail"] or {},
                 version=row["version"],
                 post=post,
                 parent=parents.get(row["mention_id"]) if row["kind"] == "mention" else None,

@@ -23,14 +23,16 @@ from connectors import guard
 from connectors.contract import Context, Delivered
 from connectors.errors import AuthError, ConfigError, Refused, Transient
 from connectors.outbound._mail import Line
-from connectors.outbound._text import canonical, cut
+from connectors.outbound._text import canonical, clean, cut
 from connectors.outbound._words import headline, plain
 from domain.nouns import Notice
 
 LABEL = "E-mail (SMTP)"
 KINDS = (
-    "ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event", "survey.ask",
+    "ticket.create", "ticket.comment", "ticket.reply", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event", "survey.ask",
 )  # fmt: skip
+REPLIES = "address"  # a mail to the one address the notice names, and to nobody else
+TO_CUSTOMER = ("survey.ask", "ticket.reply")
 GUARANTEE = (
     "at least once with a Message-ID made of the effect's key, the same on every repeat; a repeat happens only when the server's "
     "answer to the whole mail was lost"
@@ -81,15 +83,32 @@ class Desk:
 
     def render(self, notice: Notice, remote: str | None) -> str:
         """What the mail will say, as data: the message made of it is the same each time but for its date."""
+        if notice.kind == "ticket.reply":
+            return self._reply(notice)
         first = remote or _first(notice.key, self._domain)
         return canonical(
             {
                 "message_id": message_id(notice.key, self._domain),
                 "references": first if first != message_id(notice.key, self._domain) else None,
-                **({"to": [notice.body["to"]]} if notice.kind == "survey.ask" else {}),  # the customer, and nobody else
+                **({"to": [notice.body["to"]]} if notice.kind in TO_CUSTOMER else {}),  # the customer, and nobody else
                 "subject": headline(notice).replace("=?", "= ?"),  # see _message
                 "text": cut(_words(notice), TEXT_LIMIT, "[cut: the whole text is in Earmark]")
                 + f"\n\nref {notice.key}",
+            }
+        )
+
+    def _reply(self, notice: Notice) -> str:
+        """A person's answer to the customer: their words and nothing of ours, in the thread of the mail it answers, if there is one."""
+        body, subject = notice.body, headline(Notice(notice.kind, notice.key, {"subject": notice.body.get("subject")}))
+        above = str(body.get("in_reply_to") or "")
+        return canonical(
+            {
+                "message_id": message_id(notice.key, self._domain),
+                "references": above if _MESSAGE_ID.fullmatch(above) else None,
+                "to": [body["to"]],
+                "subject": (subject if subject.lower().startswith("re:") else f"Re: {subject}").replace("=?", "= ?"),
+                "text": cut(clean(str(body.get("text") or "")), TEXT_LIMIT, "[cut]"),
+                "by": "person",
             }
         )
 
@@ -125,7 +144,8 @@ class Desk:
         message["Message-ID"] = wanted["message_id"]
         if wanted["references"]:
             message["In-Reply-To"] = message["References"] = wanted["references"]
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office replies stay away
+        if wanted.get("by") != "person":
+            message["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office replies stay away
         message.set_content(wanted["text"], cte="base64")
         return message
 
@@ -217,6 +237,7 @@ def _checked(message: EmailMessage) -> bytes:
 
 _PLAIN = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9][A-Za-z0-9.-]*")
 _ADDRESS = re.compile(r"[^\s@\"'<>:;,(]+@[^\s@\"'<>:;,)]+")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,200}@[!-;=?-~]{1,200}>")  # RFC 5322 3.6.4, without what nobody writes
 _FLAG_KEY = re.compile(r"em-f(\d+)-\d+-(.+)", re.DOTALL)
 
 

@@ -17,8 +17,9 @@ from domain.nouns import Notice
 
 LABEL = "Standard output"
 KINDS = (
-    "ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event", "survey.ask",
+    "ticket.create", "ticket.comment", "ticket.reply", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event", "survey.ask",
 )  # fmt: skip
+REPLIES = "address"  # prints what a mail server would have got
 GUARANTEE = "at least once with the effect's key in each line; a crash between printing and our note of it prints the line again"
 
 

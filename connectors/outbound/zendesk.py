@@ -1,7 +1,8 @@
 """Zendesk Support: tickets with an idempotency key, comments that are looked for before they are repeated.
 
 https://developer.zendesk.com/api-reference/ticketing/tickets/tickets/ · …/ticketing/introduction/#idempotency
-Text from outside goes into private notes: a public comment would be e-mailed to people.
+Text from outside goes into private notes: a public comment would be e-mailed to people. Only `ticket.reply`, which a person wrote for
+the customer, is public.
 """
 
 import base64
@@ -21,10 +22,11 @@ from connectors.outbound._zendesk_audits import Account, Reading, remark
 from domain.nouns import Notice
 
 LABEL = "Zendesk Support"
-KINDS = ("ticket.create", "ticket.comment", "ticket.status", "ticket.update")
+KINDS = ("ticket.create", "ticket.comment", "ticket.reply", "ticket.status", "ticket.update")
+REPLIES = "desk"  # a public comment: Zendesk tells the requester, at the address it has of them
 GUARANTEE = (
     "exactly once: creation by external_id look-up and Idempotency-Key (Zendesk keeps the key two hours), comments by a look-up of "
-    "their reference line, changes of fields by a look-up of the key in the change's metadata"
+    "their reference line, public replies and changes of fields by a look-up of the key in the change's metadata"
 )
 BODY_LIMIT = 64 * 1024 - 1  # Zendesk cuts the rest without a word
 SUBJECT_LIMIT = 255
@@ -100,6 +102,9 @@ class Desk:
                 return _signed(self._ticket(notice), notice.key)
             case "ticket.comment":
                 return _signed({"comment": {"body": _note(notice), "public": False}}, notice.key)
+            case "ticket.reply":  # without our reference line: the customer reads it
+                body = cut(clean(str(notice.body.get("text") or "")).strip() or "(no text)", BODY_LIMIT, "[cut]")
+                return _signed({"comment": {"body": body, "public": True}}, notice.key)
             case "ticket.status":
                 return _signed({"status": self._status(notice)}, notice.key)
             case "ticket.update":
@@ -175,7 +180,7 @@ class Desk:
 
     def _follow_up(self, notice: Notice, request: str, remote: str) -> Delivered:
         """A closed ticket takes nothing more: what comes after it goes into a follow-up, under a key of its own."""
-        if notice.kind != "ticket.comment":
+        if notice.kind not in ("ticket.comment", "ticket.reply"):
             raise Refused(f"Zendesk ticket {remote} is closed for good.", status=422)
         comment = json.loads(request)["ticket"]["comment"]
         wanted = {
@@ -191,12 +196,11 @@ class Desk:
 
     def find(self, notice: Notice, request: str, remote: str | None) -> Delivered | None:
         """Ask the primary store, never the search index, which is minutes behind."""
-        if notice.kind in ("ticket.status", "ticket.update"):
-            # set twice, it would undo what an agent did in between
-            if not remote:
-                return None
-            done = next((a for a in self._audits(remote) if Reading.of(a).key == notice.key), None)
-            return Delivered(str(done["id"]), self._url(remote), "found by its key") if done else None
+        if notice.kind in ("ticket.reply", "ticket.status", "ticket.update"):
+            # set twice, a field would undo what an agent did in between
+            done = next((a for a in self._audits(remote) if Reading.of(a).key == notice.key), None) if remote else None
+            if done or notice.kind != "ticket.reply":
+                return Delivered(str(done["id"]), self._url(remote or ""), "found by its key") if done else None
         if notice.kind == "ticket.comment" and remote and (audit := self._commented(notice, remote)):
             return Delivered(audit, self._url(remote), "found by its reference")
         known = self._by_external_id(external_id(notice.key))
@@ -204,7 +208,7 @@ class Desk:
             return None
         first = str(known[0])
         detail = "found by external_id" + (f"; {len(known)} tickets share it: {known}" if len(known) > 1 else "")
-        return Delivered(first, self._url(first), detail, moved_to=first if notice.kind == "ticket.comment" else "")
+        return Delivered(first, self._url(first), detail, moved_to=first if notice.kind != "ticket.create" else "")
 
     def _by_external_id(self, wanted: str) -> list[int]:
         """external_id is not unique; the oldest ticket is the one."""

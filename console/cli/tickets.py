@@ -142,7 +142,7 @@ def show(number: Number, as_json: Json = False) -> None:
         current = configurations.in_force(connection)
         return {
             "ticket": asdict(found),
-            "history": [asdict(entry) for entry in views_ticket.history(connection, found.id)],
+            "history": [asdict(entry) for entry in views_ticket.whole_history(connection, found.id)],
             "clocks": [asdict(clock) for clock in sla.shown(connection, found.id, levels(current))],
             "promises": [asdict(p) for p in promises.of_ticket(connection, found.id)],
             "related": views_ticket.related(connection, found.id),

@@ -1,5 +1,6 @@
-"""The ticket page: what was said and done, why it was opened, who it is about; and the two forms that work on it."""
+"""The ticket page: what was said and done, why it was opened, who it is about; and its small forms."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -9,11 +10,26 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from connectors import outbound
+from console.web import thread
 from console.web.house import house
-from console.web.pages import Id, page
+from console.web.pages import Id, PageNumber, page
 from console.web.words import typed
-from domain.lifecycle import STATUSES
-from storage import casework, copies, promises, reposts, users, views, views_people, views_ticket
+from domain.lifecycle import DONE, STATUSES
+from storage import (
+    casework,
+    configurations,
+    copies,
+    drafts,
+    promises,
+    replies,
+    reposts,
+    seen,
+    users,
+    views,
+    views_people,
+    views_ticket,
+)
 from storage.casework import Change, Refused
 
 router = APIRouter(include_in_schema=False)
@@ -24,16 +40,11 @@ class ChangeForm(BaseModel):
     model_config = {"extra": "forbid"}
     csrf: str = ""
     seen: int | None = None
+    shown: Annotated[str, Field(max_length=20_000)] = ""  # storage/seen.py
     status: str | None = None
     priority: str | None = None
     team: str | None = None
     assignee: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-
-
-class NoteForm(BaseModel):
-    model_config = {"extra": "forbid"}
-    csrf: str = ""
-    body: str = ""
 
 
 class PromiseForm(BaseModel):
@@ -52,8 +63,8 @@ class TagForm(BaseModel):
 
 
 @router.get("/tickets/{number}")
-def ticket(request: Request, number: Id) -> Response:
-    return _show(request, number)
+def ticket(request: Request, number: Id, part: PageNumber) -> Response:
+    return show(request, number, part=part)
 
 
 @router.post("/tickets/{number}/change")
@@ -65,25 +76,21 @@ def change(request: Request, number: Id, form: Annotated[ChangeForm, Form()]) ->
         assignee=form.assignee,
     )
     user = request.state.session.user
+
+    def work(connection: Connection) -> bool:
+        if form.status in DONE:
+            seen.check(connection, casework.locked(connection, number).id, form.shown)
+        return casework.change(connection, user, number, wanted, None if form.shown else form.seen)
+
     try:
-        changed = house(request).ledger.run(lambda c: casework.change(c, user, number, wanted, form.seen), patience=5)
+        changed = house(request).ledger.run(work, patience=5)
+    except seen.Missed as missed:
+        return show(request, number, status=409, error=str(missed), missed=missed.entries)
     except Refused as refused:
-        return _show(request, number, status=409, error=str(refused))
+        return show(request, number, status=409, error=str(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     return RedirectResponse(f"/tickets/{number}?said={'saved' if changed else 'same'}", 303)
-
-
-@router.post("/tickets/{number}/notes")
-def note(request: Request, number: Id, form: Annotated[NoteForm, Form()]) -> Response:
-    user, body = request.state.session.user, typed(form.body)
-    try:
-        entry = house(request).ledger.run(lambda c: casework.note(c, user, number, body), patience=5)
-    except Refused as refused:
-        return _show(request, number, status=422, error=str(refused), draft=body)
-    except LookupError:
-        raise HTTPException(404, "There is no such ticket.") from None
-    return RedirectResponse(f"/tickets/{number}?said=noted#entry-{entry}", 303)
 
 
 @router.post("/tickets/{number}/promises")
@@ -100,7 +107,7 @@ def promise(request: Request, number: Id, form: Annotated[PromiseForm, Form()]) 
     try:
         house(request).ledger.run(work, patience=5)
     except Refused as refused:
-        return _show(request, number, status=422, error=str(refused))
+        return show(request, number, status=422, error=str(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket or promise.") from None
     return RedirectResponse(f"/tickets/{number}?said=saved", 303)
@@ -119,23 +126,29 @@ def tags(request: Request, number: Id, form: Annotated[TagForm, Form()]) -> Resp
     try:
         house(request).ledger.run(work, patience=5)
     except Refused as refused:
-        return _show(request, number, status=422, error=str(refused))
+        return show(request, number, status=422, error=str(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     return RedirectResponse(f"/tickets/{number}?said=saved", 303)
 
 
-def load(connection: Connection, number: int) -> dict[str, Any]:
-    """Everything the page shows, in one snapshot."""
+def load(connection: Connection, number: int, part: int = 1) -> dict[str, Any]:
+    """Everything the page shows, in one snapshot. `part`: of the history, 1 the newest."""
     found = views_ticket.ticket(connection, number)
     if found is None:
         raise HTTPException(404, "There is no such ticket.")
-    history = views_ticket.history(connection, found.id)
+    parts = views_ticket.history_pages(connection, found.id)
+    part = min(max(1, part), parts)
+    history = views_ticket.history(connection, found.id, part)
     mentions = sorted({entry.post.id for entry in history if entry.post})
     customer = views_people.customer(connection, found.customer_id) if found.customer_id else None
     return {
         "ticket": found,
         "history": history,
+        "part": part,
+        "parts": parts,
+        "shown": seen.stamp(connection, found.id),
+        "sent": replies.sent(connection, found.id),
         "reasons": [r for r in views_ticket.reasons(connection, mentions) if r.outcome == "ticket"],
         "deliveries": views_ticket.deliveries(connection, found.id),
         "customer": customer,
@@ -152,10 +165,23 @@ def load(connection: Connection, number: int) -> dict[str, Any]:
     }
 
 
-def _show(request: Request, number: int, *, status: int = 200, error: str = "", draft: str = "") -> Response:
-    with house(request).ledger.read() as connection:
-        values = load(connection, number)
-        values["why"] = house(request).why.sentences(connection, [r.mention_id for r in values["reasons"]])
+def show(
+    request: Request,
+    number: int,
+    *,
+    status: int = 200,
+    error: str = "",
+    missed: Sequence[int] = (),
+    typed: Mapping[str, str] | None = None,
+    part: int = 1,
+) -> Response:
+    """The page. `missed`: entries a stopped send had not seen; `typed`: what was being sent, kind by kind."""
+    me, here = request.state.session.user, house(request)
+    with here.ledger.read() as connection:
+        values = load(connection, number, part)
+        values["why"] = here.why.sentences(connection, [r.mention_id for r in values["reasons"]])
+        values["ways"] = reply_ways(connection, number)
+        kept = drafts.of(connection, values["ticket"].id, me.id)
         people = [user for user in users.everybody(connection) if user.role in ("agent", "lead", "admin")]
         teams = views.teams(connection)
     return page(
@@ -163,7 +189,11 @@ def _show(request: Request, number: int, *, status: int = 200, error: str = "", 
         "ticket.html",
         code=status,
         error=error,
-        draft=draft,
+        lines=thread.lines(values["history"], missed),
+        note_before=thread.last_word(values["history"], me.id) if values["part"] == 1 else None,
+        missed=frozenset(missed),
+        drafts=kept,
+        texts={kind: (typed or {}).get(kind) or (kept[kind].body if kind in kept else "") for kind in drafts.KINDS},
         people=people,
         teams=teams,
         statuses=STATUSES,
@@ -171,3 +201,15 @@ def _show(request: Request, number: int, *, status: int = 200, error: str = "", 
         most_similar=SIMILAR,
         **values,
     )
+
+
+def reply_ways(connection: Connection, number: int) -> replies.Ways:
+    """How an answer from this ticket can reach the customer, as the configuration in force and what is known of them have it."""
+    current = configurations.in_force(connection)
+    by = ((current.document if current else {}).get("casework") or {}).get("reply_by") or ""
+    return replies.ways(connection, number, by, _takes)
+
+
+def _takes(kind: str) -> str:
+    """How a kind of target passes answers on: as a desk, to an address, or not at all."""
+    return str(getattr(outbound.load(kind), "REPLIES", "")) if kind in outbound.kinds() else ""

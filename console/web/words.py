@@ -8,6 +8,7 @@ SENTIMENTS = {"negative": "▼", "neutral": "●", "positive": "▲", "unscored"
 ENTRY = {
     "note": "Internal note",
     "reply": "Reply",
+    "withdrawn": "Taken back",
     "status": "Change",
     "system": "System",
     "deleted": "Deleted",
@@ -41,6 +42,10 @@ SAID = {
     "welcome": "Your password is set. Log in with it.",
     "same": "Nothing to change.",
     "noted": "Note added.",
+    "draft": "Kept as a draft.",
+    "leaves": "Your reply leaves in a moment; until then you can take it back.",
+    "sent": "Your reply is on its way.",
+    "withdrawn": "Taken back before it left. Your text is in the form again.",
     "ticket": "Queued: the ticket opens in a moment.",
     "ignore": "Ignored, with your name in the audit.",
     "corrected": "Noted, with your name. The next `earmark learn` learns from it.",

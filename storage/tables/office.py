@@ -1,7 +1,7 @@
 """What the console and the API keep: tokens, preferences, idempotency keys, event webhooks."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 
 from storage.tables.base import TS, at_, id_, int_, metadata, text_
 
@@ -35,6 +35,28 @@ api_tokens = Table(
     Column("expires_at", TS, nullable=False),
     Column("revoked_at", TS),
     Column("used_at", TS),  # to the minute
+    int_("per_minute", 600),  # requests
+)
+
+token_rates = (
+    Table(  # requests of a token in its current minute; lost with a crash of the database, and nothing else is
+        "token_rates",
+        metadata,
+        Column("token_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("minute", TS, nullable=False),
+        Column("n", Integer, nullable=False),
+        prefixes=["UNLOGGED"],
+    )
+)
+
+object_scopes = Table(  # who sees only some teams' or topics' tickets: storage/scopes.py
+    "object_scopes",
+    metadata,
+    Column("subject", Text, primary_key=True),  # user:3, token:5
+    Column("teams", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # empty: all
+    Column("topics", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    text_("by"),
+    at_(),
 )
 
 idempotency = Table(  # answers given to requests that carried a key, kept for a day
@@ -61,6 +83,16 @@ acts = Table(  # what a person did with one click, for a day: storage/acts.py ta
 )
 Index("acts_user", acts.c.user_id, acts.c.id, postgresql_where=text("undone_at IS NULL"))
 
+drafts = Table(  # what a person has begun to write on a ticket: storage/drafts.py
+    "drafts",
+    metadata,
+    Column("ticket_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),  # note, reply
+    Column("body", Text, nullable=False),
+    at_(),
+)
+
 talk = Table(  # per hour of publication, for dashboards: storage/talk.py
     "talk",
     metadata,
@@ -70,4 +102,24 @@ talk = Table(  # per hour of publication, for dashboards: storage/talk.py
     Column("label", Text, primary_key=True),  # negative, neutral, positive, unscored, repost
     Column("intent", Text, primary_key=True),
     int_("n"),
+)
+
+ticket_words = (
+    Table(  # what tickets are searched by, a row per text; triggers of the migration keep it: storage/search.py
+        "ticket_words",
+        metadata,
+        Column("ticket_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("source", Text, primary_key=True),  # subject, mention, entry
+        Column("source_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("words", TSVECTOR, nullable=False),
+    )
+)
+Index("ticket_words_words", ticket_words.c.words, postgresql_using="gin")
+
+ticket_seen = Table(  # the time of the newest entry a user has had on their screen
+    "ticket_seen",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("ticket_id", BigInteger, primary_key=True, autoincrement=False),
+    at_(),
 )
