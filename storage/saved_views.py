@@ -41,10 +41,40 @@ def everything(connection: Connection, user: Person) -> list[dict[str, Any]]:
     found = rows(
         connection,
         "SELECT v.id, v.name, v.query, v.shared, u.name AS owner, v.owner_id IS NOT DISTINCT FROM :me AS mine FROM saved_views v "
-        "LEFT JOIN users u ON u.id = v.owner_id WHERE v.shared OR v.owner_id IS NOT DISTINCT FROM :me ORDER BY v.name, v.id",
+        "LEFT JOIN users u ON u.id = v.owner_id WHERE v.shared OR v.owner_id IS NOT DISTINCT FROM :me ORDER BY v.name, v.id LIMIT 500",
         me=user.id or None,
     )
     return [dict(row) for row in found]
+
+
+def change(
+    connection: Connection, user: Person, id_: int, *, name: str | None = None, shared: bool | None = None
+) -> bool:
+    """Give one's own another name, share it or keep it to oneself; False when there is none. Raises Refused for a name that is taken."""
+    if name is not None:
+        name = " ".join(name.split())
+        if not name or len(name) > LONGEST_NAME:
+            raise Refused(f"A view's name has 1 to {LONGEST_NAME} characters.")
+        if one(
+            connection,
+            "SELECT 1 FROM saved_views WHERE owner_id IS NOT DISTINCT FROM :me AND name = :name AND id <> :id",
+            me=user.id or None,
+            name=name,
+            id=id_,
+        ):
+            raise Refused(f"You have a view “{name}” already.")
+    done = one(
+        connection,
+        "UPDATE saved_views SET name = coalesce(:name, name), shared = coalesce(:shared, shared) "
+        "WHERE id = :id AND owner_id IS NOT DISTINCT FROM :me RETURNING id",
+        id=id_,
+        me=user.id or None,
+        name=name,
+        shared=shared,
+    )
+    if done:
+        audit.append(connection, user.actor, "view.change", f"view:{id_}", {} if shared is None else {"shared": shared})
+    return bool(done)
 
 
 def drop(connection: Connection, user: Person, id_: int) -> bool:

@@ -1,24 +1,40 @@
 """The inbox as it is read: tickets by filter, their counts per view, and what the filters offer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from domain.query_tree import NEVER, Node
+from domain.seek import pieces, rest, sought
+from storage import search
 from storage.ledger import one, rows
 
 PAGE = 30
 OPEN = "t.status NOT IN ('resolved', 'closed', 'muted') AND (t.snoozed_until IS NULL OR t.snoozed_until <= now())"
 DUE = "(CASE WHEN t.first_at IS NULL THEN t.first_due ELSE t.resolve_due END)"
 
+# the customer wrote after our last word to them: neither opening a ticket nor assigning, tagging or noting it is one
+SAID_LAST = """(SELECT min(e.at) FROM entries e WHERE e.ticket_id = t.id AND e.kind IN ('mention', 'contact') AND e.at > coalesce((
+    SELECT max(r.at) FROM entries r WHERE r.ticket_id = t.id AND (r.kind = 'reply'
+        OR r.detail -> 'status' ->> 1 IN ('pending', 'resolved', 'closed', 'muted'))), '-infinity'))"""
+# a post or a contact this user has not had on their screen
+UNREAD = """EXISTS (SELECT 1 FROM entries e WHERE e.ticket_id = t.id AND e.kind IN ('mention', 'contact') AND e.at > coalesce((
+    SELECT s.at FROM ticket_seen s WHERE s.user_id = :me AND s.ticket_id = t.id), '-infinity'))"""
+MARKS = {  # what a ticket may be beside its fields -> (label, condition)
+    "waiting": ("Customer waits", f"(t.status NOT IN ('resolved', 'closed', 'muted') AND {SAID_LAST} IS NOT NULL)"),
+    "unread": ("Unread", UNREAD),
+}
+
 VIEWS = {  # name -> (label, condition)
     "open": ("Open", OPEN),
     "mine": ("Mine", f"{OPEN} AND t.assignee_id = :me"),
+    "team": ("My teams", f"{OPEN} AND t.team IN (SELECT unnest(a.teams) FROM agents a WHERE a.user_id = :me)"),  # noqa: S608
     "unassigned": ("Unassigned", f"{OPEN} AND t.assignee_id IS NULL"),
+    "breaching": ("Breaching", f"{OPEN} AND {DUE} < now() + interval '1 hour'"),
     "late": ("Late", f"{OPEN} AND {DUE} < now()"),
-    "soon": ("Due soon", f"{OPEN} AND {DUE} >= now() AND {DUE} < now() + interval '1 hour'"),
     "vip": ("VIP", f"{OPEN} AND EXISTS (SELECT 1 FROM customers c WHERE c.id = t.customer_id AND c.vip)"),  # noqa: S608
     "snoozed": ("Snoozed", "t.status NOT IN ('resolved', 'closed') AND t.snoozed_until > now()"),
     "muted": ("Muted", "t.status = 'muted'"),
@@ -44,12 +60,7 @@ COLUMNS = {
     "sentiment": "t.label",
     "intent": "t.intent",
 }
-# 'simple' neither stems nor drops words: customers write in every language
-SEARCH = """(to_tsvector('simple', t.subject) @@ websearch_to_tsquery('simple', :q) OR t.id IN (
-    SELECT e.ticket_id FROM entries e
-    WHERE e.body <> '' AND to_tsvector('simple', e.body) @@ websearch_to_tsquery('simple', :q)
-    UNION ALL SELECT tm.ticket_id FROM ticket_mentions tm JOIN mentions m ON m.id = tm.mention_id
-    WHERE to_tsvector('simple', m.name || ' ' || m.content) @@ websearch_to_tsquery('simple', :q)))"""
+SEARCH = "t.id IN (SELECT w.ticket_id FROM ticket_words w WHERE {})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,7 @@ class Filter:
     sentiment: tuple[str, ...] = ()
     intent: tuple[str, ...] = ()
     assignee: tuple[str, ...] = ()  # user ids, "me" or "none"
+    mark: tuple[str, ...] = ()  # of MARKS; several mean all of them
     since: datetime | None = None  # opened from
     until: datetime | None = None  # opened before
     sort: str = "due"
@@ -98,6 +110,11 @@ class TicketRow:
     version: int
     tags: list[str]
     snoozed_until: datetime | None
+    reach: int | None = None  # the widest of its authors' followers
+    waiting: datetime | None = None  # since when the customer waits for our word
+    unread: bool = False
+    said: str = ""  # of its newest post; with a search, of a text that matches
+    pieces: list[tuple[str, bool]] = field(default_factory=list)  # its snippet, and which of it matched
 
 
 ROW = f"""t.id, t.number, t.subject, t.status, t.priority, t.team, u.name AS assignee, t.customer_id, t.platform, t.topic,
@@ -112,9 +129,17 @@ class TicketPage:
     total: int
     page: int
     pages: int
+    note: str = ""  # what of the search was not taken as written
 
 
-def _where(filter: Filter, me: int) -> tuple[str, dict[str, Any]]:
+# beside ROW, for the rows of one page only
+MORE = f"""CASE WHEN t.status NOT IN ('resolved', 'closed', 'muted') THEN {SAID_LAST} END AS waiting, {UNREAD} AS unread,
+    (SELECT max(m.followers) FROM ticket_mentions tm JOIN mentions m ON m.id = tm.mention_id WHERE tm.ticket_id = t.id) AS reach,
+    coalesce((SELECT left(m.name || E'\\n' || m.content, 2000) FROM ticket_mentions tm JOIN mentions m ON m.id = tm.mention_id
+        WHERE tm.ticket_id = t.id ORDER BY tm.mention_id DESC LIMIT 1), '') AS said"""  # noqa: S608 our own text
+
+
+def where(filter: Filter, me: int) -> tuple[str, dict[str, Any]]:
     """Conditions out of a fixed set; what the reader typed travels as values only."""
     parts, values = [VIEWS[filter.view][1]], {"me": me}
     for name, column in COLUMNS.items():
@@ -132,41 +157,56 @@ def _where(filter: Filter, me: int) -> tuple[str, dict[str, Any]]:
         values["assignees"] = ids
         none = " OR t.assignee_id IS NULL" if "none" in filter.assignee else ""
         parts.append(f"(t.assignee_id = ANY(CAST(:assignees AS bigint[])){none})")
+    parts += [MARKS[name][1] for name in filter.mark if name in MARKS]
     if filter.q:
-        values["q"] = filter.q
+        said, sought_values = search.condition(sought(filter.q).node)
+        values |= sought_values
         number = filter.q.lstrip("#")
         if number.isdecimal() and len(number) < 19:
             values["number"] = int(number)
-            parts.append(f"(t.number = :number OR {SEARCH})")
+            parts.append(f"(t.number = :number OR {SEARCH.format(said)})")
         else:
-            parts.append(SEARCH)
+            parts.append(SEARCH.format(said))
     return " AND ".join(parts), values
 
 
 def tickets(connection: Connection, filter: Filter, me: int = 0) -> TicketPage:
     """One page of the inbox and how many tickets the same filter has in all."""
-    where, values = _where(filter, me)
-    total = one(connection, f"SELECT count(*) FROM tickets t WHERE {where}", **values)  # noqa: S608
+    condition, values = where(filter, me)
+    total = one(connection, f"SELECT count(*) FROM tickets t WHERE {condition}", **values)  # noqa: S608
     pages = max(1, -(-total // PAGE))
     page = min(max(1, filter.page), pages)
     found = rows(
         connection,
-        f"""SELECT {ROW}, c.name AS customer FROM (SELECT * FROM tickets t WHERE {where} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit OFFSET :offset) t
+        f"""SELECT {ROW}, {MORE}, c.name AS customer FROM (SELECT * FROM tickets t WHERE {condition} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit OFFSET :offset) t
         LEFT JOIN users u ON u.id = t.assignee_id LEFT JOIN customers c ON c.id = t.customer_id
         ORDER BY {SORTS[filter.sort][1]}""",  # noqa: S608 every part comes from the tables above
         **values,
         limit=PAGE,
         offset=(page - 1) * PAGE,
     )
-    return TicketPage([TicketRow(**row) for row in found], total, page, pages)
+    wanted = sought(filter.q)
+    return TicketPage(
+        _snippets(connection, [TicketRow(**row) for row in found], wanted.node), total, page, pages, wanted.note
+    )
+
+
+def _snippets(connection: Connection, found: list[TicketRow], node: Node) -> list[TicketRow]:
+    """Each with a line of its newest post, or of a text that matches the search."""
+    texts = search.texts(connection, node, [row.id for row in found]) if node != NEVER and found else {}
+    out = []
+    for row in found:
+        said = rest(row.subject, texts.get(row.id, row.said))
+        out.append(replace(row, said=said[:500], pieces=pieces(said, node)))
+    return out
 
 
 def among(connection: Connection, filter: Filter, me: int, ids: Sequence[int]) -> list[int]:
     """Which of these tickets the filter holds now."""
-    where, values = _where(filter, me)
+    condition, values = where(filter, me)
     found = rows(
         connection,
-        f"SELECT t.id FROM tickets t WHERE t.id = ANY(:among) AND {where} ORDER BY t.id",  # noqa: S608 as above
+        f"SELECT t.id FROM tickets t WHERE t.id = ANY(:among) AND {condition} ORDER BY t.id",  # noqa: S608 as above
         **values,
         among=list(ids),
     )
@@ -175,20 +215,29 @@ def among(connection: Connection, filter: Filter, me: int, ids: Sequence[int]) -
 
 def numbers(connection: Connection, filter: Filter, me: int, limit: int) -> list[int]:
     """The numbers of the tickets a filter holds, in its order, at most `limit`."""
-    where, values = _where(filter, me)
+    condition, values = where(filter, me)
     found = rows(
         connection,
-        f"SELECT t.number FROM tickets t WHERE {where} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit",  # noqa: S608 as above
+        f"SELECT t.number FROM tickets t WHERE {condition} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit",  # noqa: S608 as above
         **values,
         limit=limit,
     )
     return [row["number"] for row in found]
 
 
+UNCOUNTED = ("done", "all")  # what is finished grows for ever; its number helps nobody
+
+
 def view_counts(connection: Connection, me: int) -> dict[str, int]:
-    """How many tickets each view holds, by the views' own conditions."""
-    parts = ", ".join(f"count(*) FILTER (WHERE {condition}) AS {name}" for name, (_, condition) in VIEWS.items())
-    return dict(rows(connection, f"SELECT {parts} FROM tickets t", me=me)[0])  # noqa: S608 constants above
+    """How many tickets each view of unfinished ones holds, by the views' own conditions."""
+    parts = ", ".join(
+        f"count(*) FILTER (WHERE {condition}) AS {name}"
+        for name, (_, condition) in VIEWS.items()
+        if name not in UNCOUNTED
+    )
+    return dict(
+        rows(connection, f"SELECT {parts} FROM tickets t WHERE t.status NOT IN ('resolved', 'closed')", me=me)[0]  # noqa: S608 constants
+    )
 
 
 def sidebar(connection: Connection) -> dict[str, int]:

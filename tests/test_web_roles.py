@@ -49,6 +49,7 @@ def filled(path: str) -> str:
         "channel_id",
         "user_id",
         "act_id",
+        "view_id",
         "other_id",
         "merge_id",
         "proposal_id",

@@ -34,6 +34,7 @@ from console.web import (
     review,
     stream,
     survey,
+    taking,
     ticket,
 )
 from console.web.armour import BodyLimit, Headers
@@ -95,6 +96,7 @@ def create_app(
         stream,
         inbox,
         bulk,
+        taking,
         ticket,
         reply,
         mention,

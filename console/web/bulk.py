@@ -1,7 +1,7 @@
 """Many tickets at once, and taking back: the same change to what is ticked or to all a filter holds, and the undo of one's own acts."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
@@ -15,6 +15,7 @@ from console.web.house import house
 from console.web.inbox import filter_of, show
 from console.web.pages import Id
 from console.web.words import typed
+from console.web.zone import monday, morning, zone
 from storage import acts, turns, views
 from storage.casework import Change, Refused
 from storage.turns import MOST, Bulk
@@ -93,7 +94,7 @@ def _change(connection: Connection, request: Request, form: BulkForm, seen: dict
         assignee=owner[form.assignee] if form.assignee in owner else int(form.assignee),
     )
     tags, untags = _names(form.tag), _names(form.untag)
-    until = _until(form.snooze, datetime.now(UTC))
+    until = _until(form.snooze, datetime.now(UTC), zone(request))
     versions = {number: version for number, version in seen.items() if version is not None}
     done = Bulk(same=sorted(seen))
     if wanted != Change() or tags or untags:
@@ -109,14 +110,13 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in typed(text).split(",") if name.strip()]
 
 
-def _until(choice: str, now: datetime) -> datetime | None:
-    """A preset as a moment; mornings are at eight, UTC."""
-    morning = now.replace(hour=8, minute=0, second=0, microsecond=0) + timedelta(days=1)
+def _until(choice: str, now: datetime, where: tzinfo) -> datetime | None:
+    """A preset as a moment; mornings are at eight on the clock of who asked."""
     return {
         "1h": now + timedelta(hours=1),
         "4h": now + timedelta(hours=4),
-        "tomorrow": morning,
-        "monday": morning + timedelta(days=(7 - morning.weekday()) % 7),
+        "tomorrow": morning(now, where),
+        "monday": monday(now, where),
     }.get(choice)
 
 

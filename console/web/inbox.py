@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, HTTPException
 from starlette.requests import Request
@@ -13,11 +13,11 @@ from console.web.house import house
 from console.web.pages import page
 from console.web.words import platform, typed
 from domain.lifecycle import STATUSES
-from storage import users, views
-from storage.views import SORTS, VIEWS, Filter
+from storage import first_steps, saved_views, users, views
+from storage.views import MARKS, SORTS, VIEWS, Filter
 
 router = APIRouter(include_in_schema=False)
-MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee")
+MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee", "mark")
 MOST_NEW = 500
 MOST = 20  # values of one field; more is no filter a person made
 
@@ -97,6 +97,11 @@ def show(request: Request, wanted: Filter, *, status: int = 200, error: str = ""
             "view_counts": views.view_counts(connection, me.id),
             "last_resolved": None if found.total else views.last_resolved(connection),
             "silent": 0 if found.total else views.silent_channels(connection),
+            "steps": None if found.total else first_steps.steps(connection),
+            "saved": [
+                {**view, "link": (to := link(filter_of(parse_qsl(view["query"])))), "here": to == link(wanted, page=1)}
+                for view in saved_views.everything(connection, me)
+            ],
         }
     if act is not None:
         context["act"] = act
@@ -153,4 +158,5 @@ def _fields(
         ("intent", "Intent", choices["intent"]),
         ("team", "Team", choices["team"]),
         ("assignee", "Owner", owners),
+        ("mark", "State", [(name, label) for name, (label, _) in MARKS.items()]),
     ]

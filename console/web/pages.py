@@ -76,6 +76,7 @@ def environment() -> Environment:
         exact=words.exact,
         amount=words.amount,
         span=words.span,
+        short=words.short,
     )
     return env
 

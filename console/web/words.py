@@ -41,6 +41,12 @@ SAID = {
     "undone": "# put back as before.",
     "welcome": "Your password is set. Log in with it.",
     "same": "Nothing to change.",
+    "taken": "Yours now. Left untouched it goes back to the others.",
+    "nothing": "Nothing waits for you: no free ticket in your teams that you have not skipped.",
+    "skipped": "Put back. It is not offered to you again for half a day.",
+    "unread": "Marked unread, for you alone.",
+    "kept": "View saved.",
+    "dropped": "View deleted.",
     "noted": "Note added.",
     "draft": "Kept as a draft.",
     "leaves": "Your reply leaves in a moment; until then you can take it back.",
@@ -102,6 +108,15 @@ def iso(moment: datetime) -> str:
 
 def platform(name: str) -> str:
     return PLATFORMS.get(name, name.replace("_", " ").capitalize())
+
+
+def short(n: int) -> str:
+    """A number where there is little room: 940, 1.2k, 38k, 4.1M."""
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if n >= size:
+            value = n / size
+            return f"{value:.0f}{letter}" if value >= 10 else f"{value:.1f}".rstrip("0").rstrip(".") + letter
+    return str(n)
 
 
 def web_link(url: str | None) -> str:

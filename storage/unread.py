@@ -1,0 +1,25 @@
+"""What a person has had on their screen: kept apart from whether the customer waits (storage/views.py), which reading does not change."""
+
+from sqlalchemy import Connection, text
+
+from storage.ledger import one
+
+
+def seen(connection: Connection, user_id: int, ticket_id: int) -> None:
+    """All that is on the ticket now has been shown to them."""
+    connection.execute(
+        text(
+            "INSERT INTO ticket_seen (user_id, ticket_id, at) SELECT :me, :ticket, max(at) FROM entries WHERE ticket_id = :ticket "
+            "HAVING max(at) IS NOT NULL ON CONFLICT (user_id, ticket_id) DO UPDATE SET at = EXCLUDED.at WHERE ticket_seen.at < EXCLUDED.at"
+        ),
+        {"me": user_id, "ticket": ticket_id},
+    )
+
+
+def forget(connection: Connection, user_id: int, number: int) -> bool:
+    """As if they had never looked: for `mark unread`, of one person alone. False where there is no such ticket."""
+    id_ = one(connection, "SELECT id FROM tickets WHERE number = :number", number=number)
+    connection.execute(
+        text("DELETE FROM ticket_seen WHERE user_id = :me AND ticket_id = :ticket"), {"me": user_id, "ticket": id_}
+    )
+    return id_ is not None
