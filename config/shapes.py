@@ -158,10 +158,12 @@ def _fit(book: Book, node: Node, kind: Any, section: str, extra: set[str] | None
 
 def _empty(book: Book, node: Node, kind: Any, trail: list[Any], extra: set[str]) -> None:
     """Keys without a value never reach the model, which leaves their defaults; an unknown one is unknown all the same."""
-    known = {*_fields_at(kind, trail), *(() if trail else extra)} - {"settings"}
-    for key, value in node.pairs:
-        if value.kind == "scalar" and value.value is None and known and key.value not in known:
+    empty = [key for key, value in node.pairs if value.kind == "scalar" and value.value is None]
+    known = {*_fields_at(kind, trail), *(() if trail else extra)} - {"settings"} if empty else set()
+    for key in empty:
+        if known and key.value not in known:
             book.complain(key, f'unknown key "{key.value[:60]}"', nearest(key.value, known))
+    for key, value in node.pairs:
         _empty(book, value, kind, [*trail, key.value], extra)
     for index, item in enumerate(node.items):
         _empty(book, item, kind, [*trail, index], extra)

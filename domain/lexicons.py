@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from domain.words import Finder, reading
 
@@ -24,18 +25,19 @@ class Phrases:
     """Glues the phrases found in a text, so that a scorer of single words meets each as one."""
 
     def __init__(self, phrases: Iterable[str]) -> None:
-        self._forms = {phrase: _form(phrase) for phrase in phrases if " " in phrase}
-        self._finder = Finder(self._forms)
+        several = [phrase for phrase in phrases if " " in phrase]
+        self._finder = Finder(several) if several else None
 
     def glue(self, text: str) -> str:
         """The text with its phrases glued; longer ones first, so that a part does not break the whole."""
-        if not self._forms:
+        if self._finder is None:
             return text
         for phrase in sorted(self._finder.find(reading(text)), key=lambda phrase: -len(phrase)):
-            text = self._forms[phrase].sub(_glued, text)
+            text = _form(phrase).sub(_glued, text)
         return text
 
 
+@lru_cache(maxsize=4096)  # made when a phrase is first met: most never are
 def _form(phrase: str) -> re.Pattern[str]:
     parts = r"\s+".join(re.escape(part).replace("'", "['\u2019]?") for part in phrase.split())
     return re.compile(rf"(?<!\w){parts}(?!\w)", re.IGNORECASE)
