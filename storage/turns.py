@@ -75,6 +75,18 @@ def take_next(connection: Connection, user: User, lease: timedelta = LEASE) -> i
     return int(ticket["number"])
 
 
+def claimed(connection: Connection, user_id: int, ticket_id: int) -> datetime | None:
+    """Until when this person's claim of the ticket holds, if they have one and did nothing yet."""
+    until: datetime | None = one(
+        connection,
+        "SELECT claimed_until FROM tickets WHERE id = :id AND claimed_by = :me AND claimed_until > now() AND hand_back_at IS NOT NULL "
+        "AND status NOT IN ('resolved', 'closed')",
+        id=ticket_id,
+        me=user_id,
+    )
+    return until
+
+
 def skip(connection: Connection, user: User, number: int, reason: str) -> None:
     """Put a ticket back and say why; it is not offered to this person again for half a day."""
     reason = said(reason)
@@ -192,4 +204,4 @@ def _one(connection: Connection, number: int, act: Callable[[int], bool], done: 
         done.refused[number] = str(refused)
 
 
-__all__ = ["Bulk", "Held", "bulk", "one_by_one", "skip", "skips", "snooze", "take_next", "wake", "wake_written"]
+__all__ = ["Bulk", "Held", "bulk", "claimed", "one_by_one", "skip", "skips", "snooze", "take_next", "wake", "wake_written"]

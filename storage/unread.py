@@ -5,14 +5,15 @@ from sqlalchemy import Connection, text
 from storage.ledger import one
 
 
-def seen(connection: Connection, user_id: int, ticket_id: int) -> None:
-    """All that is on the ticket now has been shown to them."""
+def seen(connection: Connection, user_id: int, number: int) -> None:
+    """All that is on the ticket now is about to be shown to them."""
     connection.execute(
         text(
-            "INSERT INTO ticket_seen (user_id, ticket_id, at) SELECT :me, :ticket, max(at) FROM entries WHERE ticket_id = :ticket "
-            "HAVING max(at) IS NOT NULL ON CONFLICT (user_id, ticket_id) DO UPDATE SET at = EXCLUDED.at WHERE ticket_seen.at < EXCLUDED.at"
+            "INSERT INTO ticket_seen (user_id, ticket_id, at) SELECT :me, e.ticket_id, max(e.at) FROM entries e "
+            "JOIN tickets t ON t.id = e.ticket_id WHERE t.number = :number GROUP BY 2 "
+            "ON CONFLICT (user_id, ticket_id) DO UPDATE SET at = EXCLUDED.at WHERE ticket_seen.at < EXCLUDED.at"
         ),
-        {"me": user_id, "ticket": ticket_id},
+        {"me": user_id, "number": number},
     )
 
 

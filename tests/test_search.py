@@ -147,7 +147,6 @@ def test_reading_ends_unread_and_never_waiting(ledger: Ledger) -> None:
     assert agent
     assert lead
     number = web.ticket(ledger, web.mention(ledger, "w1", "ibis asks", author="ivy"), "ibis", "w1", author="ivy")
-    id_ = web.value(ledger, "SELECT id FROM tickets WHERE number = :n", n=number)
 
     def marks(user: users.User) -> tuple[bool, bool]:
         with ledger.begin() as connection:
@@ -158,7 +157,7 @@ def test_reading_ends_unread_and_never_waiting(ledger: Ledger) -> None:
 
     assert marks(agent) == (True, True)
     with ledger.begin() as connection:
-        unread.seen(connection, agent.id, id_)
+        unread.seen(connection, agent.id, number)
         casework.note(connection, lead, number, "a note of ours")
         casework.tag(connection, lead, number, ["ours"])
     assert marks(agent) == (False, True)

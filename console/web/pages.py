@@ -8,13 +8,15 @@ from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Path
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from console.web import words
 from console.web.house import house
 from console.web.roles import may
+from console.web.zone import zone
 from storage import views
 
 HERE = pathlib.Path(__file__).parent
@@ -73,12 +75,23 @@ def environment() -> Environment:
         platform=words.platform,
         web_link=words.web_link,
         iso=words.iso,
-        exact=words.exact,
+        exact=_exact,
+        at=_at,
         amount=words.amount,
         span=words.span,
         short=words.short,
     )
     return env
+
+
+@pass_context
+def _exact(context: Context, moment: datetime) -> str:
+    return words.exact(moment, context["zone"])
+
+
+@pass_context
+def _at(context: Context, moment: datetime) -> str:
+    return words.at(moment, context["zone"])
 
 
 def page_number(request: Request) -> int:
@@ -119,6 +132,7 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
         "path": request.url.path,
         "place": getattr(request.state, "place", 0),
         "now": now,
+        "zone": zone(request),
         "ago": lambda moment: words.ago(moment, now),
         "countdown": lambda due, due_for: words.countdown(due, due_for, now),
         "pressure": lambda due: words.pressure(due, now),

@@ -11,23 +11,24 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from config.base import seconds
+from console.web import ticket
 from console.web.house import house
 from console.web.inbox import filter_of, link, show
 from console.web.pages import Id
 from console.web.words import typed
-from storage import casework, saved_views, turns, unread
+from storage import casework, saved_views, seen, turns, unread
 from storage.casework import Change, Refused
 
 router = APIRouter(include_in_schema=False)
 
 
 class NextForm(BaseModel):
-    """`resolve`: this one first, as the person saw it (`seen`)."""
+    """`resolve`: this one first, as the person saw it (`shown`: storage/seen.py)."""
 
     model_config = {"extra": "forbid"}
     csrf: str = ""
     resolve: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    seen: int | None = None
+    shown: Annotated[str, Field(max_length=20_000)] = ""
 
 
 class SkipForm(BaseModel):
@@ -60,13 +61,16 @@ def next_(request: Request, form: Annotated[NextForm, Form()]) -> Response:
 
     def work(connection: Connection) -> int | None:
         if form.resolve:
-            casework.change(connection, me, form.resolve, Change(status="resolved"), form.seen)
+            seen.check(connection, casework.locked(connection, form.resolve).id, form.shown)
+            casework.change(connection, me, form.resolve, Change(status="resolved"))
         return take(request, connection)
 
     try:
         number = here.ledger.run(work, patience=5)
+    except seen.Missed as missed:
+        return ticket.show(request, form.resolve, status=409, error=str(missed), missed=missed.entries)
     except Refused as refused:
-        raise HTTPException(409, str(refused)) from None
+        return ticket.show(request, form.resolve, status=409, error=str(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     return RedirectResponse(f"/tickets/{number}?said=taken" if number else "/inbox?said=nothing", 303)

@@ -25,6 +25,8 @@ from storage import (
     replies,
     reposts,
     seen,
+    turns,
+    unread,
     users,
     views,
     views_people,
@@ -64,6 +66,8 @@ class TagForm(BaseModel):
 
 @router.get("/tickets/{number}")
 def ticket(request: Request, number: Id, part: PageNumber) -> Response:
+    me = request.state.session.user
+    house(request).ledger.run(lambda c: unread.seen(c, me.id, number), patience=1)
     return show(request, number, part=part)
 
 
@@ -182,6 +186,7 @@ def show(
         values["why"] = here.why.sentences(connection, [r.mention_id for r in values["reasons"]])
         values["ways"] = reply_ways(connection, number)
         kept = drafts.of(connection, values["ticket"].id, me.id)
+        values["claim"] = turns.claimed(connection, me.id, values["ticket"].id)
         people = [user for user in users.everybody(connection) if user.role in ("agent", "lead", "admin")]
         teams = views.teams(connection)
     return page(

@@ -1,6 +1,6 @@
 """How times, platforms and states are said on a page. Pure."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlsplit
 
 PLATFORMS = {"reddit": "Reddit", "x": "X", "feeds": "Feed", "feed": "Feed", "rss": "Feed", "zendesk": "Zendesk"}
@@ -98,8 +98,12 @@ def pressure(due: datetime | None, now: datetime) -> str:
     return "late" if due < now else "soon" if due - now < timedelta(minutes=30) else "calm"
 
 
-def exact(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%a %-d %b %Y, %H:%M:%S UTC")
+def exact(moment: datetime, where: tzinfo = UTC) -> str:
+    return moment.astimezone(where).strftime("%a %-d %b %Y, %H:%M:%S %Z")
+
+
+def at(moment: datetime, where: tzinfo = UTC) -> str:
+    return moment.astimezone(where).strftime("%-d %b %H:%M %Z")
 
 
 def iso(moment: datetime) -> str:

@@ -26,11 +26,10 @@
       time.className = `due ${left < 0 ? "late" : left < 1800 ? "soon" : "calm"}`;
     }
   };
-  for (const time of document.querySelectorAll("time[title]")) {
-    time.title = `${new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" })} (${time.title})`;
-  }
   tick();
   setInterval(tick, 10000);
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone; // by which the server writes times and mornings
+  if (zone && !document.cookie.includes(`earmark-zone=${zone}`)) document.cookie = `earmark-zone=${zone}; path=/; max-age=31536000; samesite=lax`;
 
   const filters = document.getElementById("filters");
   if (filters) {
@@ -156,6 +155,7 @@
     t: ["tags …", () => change("t")],
     e: ["resolve", () => settle("status", "resolved") || known("e")?.click()],
     E: ["resolve and take the next", () => known("E")?.click()],
+    U: ["mark unread, for yourself", () => known("U")?.click()],
     h: ["snooze …", () => change("h")],
     z: ["undo what the page offers to", () => known("z")?.click()],
     w: ["why: rules and values", () => { const why = document.querySelector(".why details"); if (why) { why.open = !why.open; why.querySelector("summary").focus(); } }],
