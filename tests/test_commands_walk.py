@@ -234,6 +234,9 @@ WALK: dict[str, Walk] = {
     "export mentions": Walk(wrong=lambda s: ["-o", "/nowhere/at/all"]),
     "restored": Walk(lambda s: ["--yes"], lambda s: ["--ahead", "0"], lambda s: ["--yes"], on="quiet"),
     "report": Walk(lambda s: ["--pictures", str(s.files / "pictures")], lambda s: ["--since", "never"]),
+    "seed": Walk(
+        lambda s: ["--mentions", "1200", "--tickets", "100", "--force"], lambda s: ["--mentions", "10", "--force"],
+    ),
     "tickets list": Walk(wrong=lambda s: ["--view", "none"]),
     "tickets show": Walk(a_ticket, lambda s: ["x"], NO_TICKET, away=False),
     "tickets next": Walk(lambda s: ["--as", *a_user(s)], lambda s: [], lambda s: ["--as", "a@example.org"]),

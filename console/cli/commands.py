@@ -18,6 +18,7 @@ from console.cli import (
     plan,
     proof,
     report,
+    seed,
     serve,
     settings,
     tickets,
@@ -50,6 +51,7 @@ for part in (
     backup,
     learning,
     report,
+    seed,
     desks,
 ):
     app.registered_commands += part.app.registered_commands
