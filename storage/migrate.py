@@ -8,6 +8,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
+from storage import database_roles
+
 _LOCK = 0x6561726D61726B  # "earmark": two first starts at once migrate one after the other
 
 
@@ -18,13 +20,15 @@ def _config() -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Run every migration that is missing. Safe to call from several processes at once."""
+    """Run every migration that is missing, and give the database's roles their rights where we may. Safe to call from several processes at once."""
     engine = create_engine(database_url)
     config = _config()
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if database_roles.possible(connection):
+            database_roles.install(connection)
     engine.dispose()
 
 

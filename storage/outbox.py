@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from domain.retry import LIMITS
-from storage import bulk, runs
+from storage import audit, bulk, runs
 from storage.runs import Run
 
 CONCURRENCY = 2  # calls to one target at a time, over all workers
@@ -241,7 +241,7 @@ def finish(
         # whoever read the desk's ticket before this reads it again (storage/desks.py); what was refused there is looked at
         sent = text(
             "UPDATE desk_links SET version = version + 1, wanted_at = CASE WHEN :state = 'dead' AND EXISTS ("
-            "SELECT 1 FROM desk_syncs s WHERE s.target = :target AND s.enabled) THEN clock_timestamp() ELSE wanted_at END"
+            "SELECT 1 FROM desk_syncs s WHERE s.target = :target AND s.what = 'tickets' AND s.enabled) THEN clock_timestamp() ELSE wanted_at END"
             " WHERE ticket_id = :ticket AND target = :target"
         )
         connection.execute(sent, {"ticket": owed.ticket_id, "target": owed.target, "state": state})
@@ -255,7 +255,7 @@ def link(connection: Connection, ticket_id: int, target: str, remote_id: str, ur
     """Remember which of the target's tickets is ours; a follow-up takes the place of the ticket it follows."""
     statement = text(
         "INSERT INTO desk_links (ticket_id, target, remote_id, url, wanted_at) SELECT :ticket, :target, :remote, :url,"
-        " (SELECT now() FROM desk_syncs s WHERE s.target = :target AND s.enabled)"  # a hint may have come before this
+        " (SELECT now() FROM desk_syncs s WHERE s.target = :target AND s.what = 'tickets' AND s.enabled)"  # a hint may have come before this
         " ON CONFLICT (ticket_id, target) DO UPDATE SET remote_id = excluded.remote_id, url = excluded.url, at = now(),"
         " version = desk_links.version + 1, wanted_at = excluded.wanted_at, missing_at = NULL, broken_at = NULL"
         " WHERE desk_links.remote_id <> excluded.remote_id"
@@ -314,6 +314,36 @@ def retry_dead(connection: Connection, id_: int, by: str = "command") -> bool:
     connection.execute(close, {"id": id_, "by": by})
     connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
     return True
+
+
+REPLAYED = ("event",)  # kinds whose receivers know a repeat by its id
+
+
+def replay(connection: Connection, id_: int, by: str) -> None:
+    """Send an event webhook again, delivered or dead, to the letter and with the same id.
+
+    Raises LookupError for none, CannotReplay for other kinds (a desk would have it twice) and what is on its way or erased.
+    """
+    found = connection.execute(
+        text("SELECT kind, state, error, target FROM outbox WHERE id = :id FOR UPDATE"), {"id": id_}
+    ).one_or_none()
+    if found is None:
+        raise LookupError(id_)
+    if found.kind not in REPLAYED:
+        raise CannotReplay("only event webhooks are sent again; what a desk has it would have twice")
+    if found.state not in ("done", "dead") or found.error == "erased":
+        raise CannotReplay(f"it is {'erased' if found.error == 'erased' else 'on its way'}")
+    if found.state == "dead":
+        retry_dead(connection, id_, by)
+    connection.execute(
+        text("UPDATE outbox SET state = 'retry', due = now(), error = NULL, done_at = NULL WHERE id = :id"), {"id": id_}
+    )
+    audit.append(connection, by, "delivery.replay", f"outbox:{id_}", {})
+    connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
+
+
+class CannotReplay(Exception):
+    """It cannot be sent again; the message says why."""
 
 
 def drop_dead(connection: Connection, id_: int, by: str = "command") -> int:

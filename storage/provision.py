@@ -11,11 +11,12 @@ from sqlalchemy.engine import URL, make_url
 def first_role_and_database(role: str, password: str, database: str) -> str:
     """The statements a new embedded cluster is born with, for PostgreSQL's single-user mode (one statement per line).
 
-    The role is no superuser: it may make databases and the trusted extensions in them, and read the statistics.
+    The role is no superuser: it may make databases and the trusted extensions in them, make roles that may less than itself
+    (storage/database_roles.py), and read the statistics.
     """
     name, owned, secret = sql.Identifier(role), sql.Identifier(database), sql.Literal(password)
     statements = (
-        sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(name, secret),
+        sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}").format(name, secret),
         sql.SQL("GRANT pg_monitor TO {}").format(name),
         sql.SQL("CREATE DATABASE {} OWNER {}").format(owned, name),
         sql.SQL("REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC").format(owned),

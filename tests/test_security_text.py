@@ -120,7 +120,7 @@ def test_every_payload_is_shown_as_text_on_every_page(stage: Stage, pages: list[
 
 
 def test_the_api_answers_with_json_that_no_browser_takes_for_a_page(stage: Stage, pages: list[str]) -> None:
-    for path in ("/api/v1/tickets", "/api/v1/review", "/api/v1/channels", "/api/v1/status", "/api/v1/flags/1"):
+    for path in ("/api/v1/tickets", "/api/v1/review", "/api/v1/channels", "/api/v1/status", "/api/v1/escalations/1"):
         answer = stage.console.get(path)
         assert answer.status_code == 200, path
         assert answer.headers["content-type"] == "application/json"

@@ -3,32 +3,33 @@
 A link is opened by mail scanners and chat previews: looking at it changes nothing, the button on its page does.
 """
 
-import hmac
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated
 from urllib.parse import parse_qs
 
 import structlog
 from fastapi import APIRouter, Form, HTTPException
 from pydantic import BaseModel
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from config.secrets import SecretError, secret
+from console.web import bearer
+from console.web.api_shape import do, problems
 from console.web.house import House, house
 from console.web.pages import Id
-from domain import signatures
+from domain import act_links, signatures
+from domain.act_links import Act
 from storage import configurations, pages
+from storage.idempotency import Answer
 
 router = APIRouter()
 log = structlog.get_logger()
-Act = Literal["ack", "snooze", "useful", "noise", "late"]
-VALID = 7 * 86_400  # seconds a link may be used
-WORDS = {
+WORDS: dict[Act, str] = {
     "ack": "Acknowledge",
     "snooze": "Snooze for two hours",
     "useful": "Useful",
@@ -51,11 +52,22 @@ def act(request: Request, flag_id: Id, form: Annotated[ActForm, Form()]) -> Resp
     return RedirectResponse(f"/flags/{flag_id}?said={form.act}", 303)
 
 
-@router.post("/api/v1/flags/{flag_id}/act", summary="Acknowledge, snooze or judge a flag")
-def act_api(request: Request, flag_id: Id, act: Act) -> dict[str, Any]:
-    session = request.state.session
-    who = f"user:{session.user.id}" if session.user.id else f"token:{session.user.name}"
-    return {"flag": flag_id, "act": act, "by": _do(house(request), flag_id, act, who)}
+class Acted(BaseModel):
+    flag: int
+    act: Act
+    by: str
+
+
+@router.post("/api/v1/escalations/{flag_id}/act", summary="Acknowledge, snooze or judge an escalation", response_model=Acted,
+             responses=problems(400, 404))  # fmt: skip
+async def act_api(request: Request, flag_id: Id, act: Act) -> JSONResponse:
+    def work(connection: Connection) -> Answer:
+        by = _act(connection, flag_id, act, bearer.actor(request))
+        if by is None:
+            raise LookupError(flag_id)
+        return Answer(200, {"flag": flag_id, "act": act, "by": by})
+
+    return await do(request, work)
 
 
 @router.get("/flags/act/{token}", include_in_schema=False)
@@ -78,46 +90,30 @@ def by_link(request: Request, token: str) -> Response:
     )
 
 
-def link(key: bytes, base_url: str, flag_id: int, what: Act, now: float) -> str:
-    """An address that lets whoever holds it do this one thing, for a week."""
-    text = f"{flag_id}.{what}.{int(now) + VALID}"
-    return f"{base_url}/flags/act/{text}.{_sign(key, text)}"
-
-
-def _sign(key: bytes, text: str) -> str:
-    return hmac.new(key, f"flag-act|{text}".encode(), sha256).hexdigest()[:40]
-
-
 def _read(here: House, token: str) -> tuple[int, Act]:
-    text, _, given = token.rpartition(".")
-    parts = text.split(".")
-    if (
-        not hmac.compare_digest(given.encode(), _sign(here.secret, text).encode())
-        or len(parts) != 3
-        or parts[1] not in WORDS
-    ):
-        raise HTTPException(404, "This link was not made here.")
-    if int(parts[2]) < time.time():
-        raise HTTPException(404, "This link is older than a week. Open the flag in the console.")
-    return int(parts[0]), parts[1]  # type: ignore[return-value]
+    try:
+        return act_links.read(here.secret, token, time.time())
+    except act_links.BadLink as refused:
+        raise HTTPException(404, str(refused)) from None
 
 
 def _do(here: House, flag_id: int, what: Act, actor: str) -> str:
     """Do it; returns who has it. 404 for a flag that is not there."""
 
-    def work(connection: Any) -> str | None:
-        if what == "ack":
-            return pages.acknowledge(connection, flag_id, actor)
-        if what == "snooze":
-            done = pages.snooze(connection, flag_id, datetime.now(UTC) + timedelta(hours=2), actor)
-        else:
-            done = pages.judge(connection, flag_id, what, actor)
-        return actor if done else None
-
-    who = here.ledger.run(work, patience=5)
+    who = here.ledger.run(lambda connection: _act(connection, flag_id, what, actor), patience=5)
     if who is None:
         raise HTTPException(404, "There is no such flag.")
     return who
+
+
+def _act(connection: Connection, flag_id: int, what: Act, actor: str) -> str | None:
+    if what == "ack":
+        return pages.acknowledge(connection, flag_id, actor)
+    if what == "snooze":
+        done = pages.snooze(connection, flag_id, datetime.now(UTC) + timedelta(hours=2), actor)
+    else:
+        done = pages.judge(connection, flag_id, what, actor)
+    return actor if done else None
 
 
 @router.post("/hooks/alerts/{target}", include_in_schema=False)
@@ -145,7 +141,9 @@ def _told(here: House, target: str, headers: dict[str, str], body: bytes) -> Res
         raise HTTPException(401, str(refused)) from None
     for flag_id, who in _slack(body) if settings["kind"] == "slack" else _pagerduty(body):
         here.ledger.run(lambda c, f=flag_id, w=who: pages.acknowledge(c, f, f"{target}:{w}"), patience=2)
-    return JSONResponse({"text": "Acknowledged."} if settings["kind"] == "slack" else {"ok": True})
+    return (
+        Response() if settings["kind"] == "slack" else JSONResponse({"ok": True})
+    )  # the message itself is updated by the outbox
 
 
 def _slack(body: bytes) -> list[tuple[int, str]]:
@@ -159,13 +157,17 @@ def _slack(body: bytes) -> list[tuple[int, str]]:
 
 
 def _pagerduty(body: bytes) -> list[tuple[int, str]]:
-    """https://developer.pagerduty.com/docs/webhooks-overview#incidentacknowledged: the incident's key is the alert's dedup_key."""
+    """https://developer.pagerduty.com/docs/webhooks-overview#incidentacknowledged: the incident's key is the alert's dedup_key.
+    Who resolves an incident looked after it as well."""
     try:
         event = json.loads(body)["event"]
-        if event["event_type"] != "incident.acknowledged":
-            return []
-        key = str(event["data"].get("incident_key") or "")
-        agent = str((event.get("agent") or {}).get("id", "somebody"))[:40]
-        return [(int(key.removeprefix("earmark:")), agent)] if key.startswith("earmark:") else []
+        agent = event.get("agent") or {}
+        if (
+            event["event_type"] not in ("incident.acknowledged", "incident.resolved")
+            or agent.get("type") != "user_reference"
+        ):
+            return []  # what our own events did comes back as well, by the integration
+        key = str(event["data"].get("incident_key") or "").removeprefix("earmark:")
+        return [(int(key), str(agent.get("id", "somebody"))[:40])] if key.isdigit() and len(key) < 19 else []
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise HTTPException(400, "This is no event.") from None

@@ -32,6 +32,7 @@ class Headers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
+        state = scope.setdefault("state", {})
 
         async def armoured(message: Message) -> None:
             nonlocal started
@@ -41,6 +42,8 @@ class Headers:
                 for name, value in HEADERS.items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")
+                for name, value in state.get("rate", {}).items():  # of an API token: console/web/bearer.py
+                    headers[name] = value
                 if self.secure:
                     headers["strict-transport-security"] = "max-age=31536000"
             await send(message)
@@ -70,7 +73,7 @@ class BodyLimit:
         limit = HOOK_LIMIT if scope["path"].startswith("/hooks/") else self.limit
         if not length.isdigit() or int(length) > limit:
             await drain(receive)
-            return await answer(send, 413, TOO_LARGE)
+            return await self._refuse(scope, send)
         received, started, over = 0, False, False
 
         async def counted() -> Message:
@@ -93,10 +96,16 @@ class BodyLimit:
             await self.app(scope, counted, noted)
         if over and not started:
             await drain(receive)
-            await answer(send, 413, TOO_LARGE)
+            await self._refuse(scope, send)
+
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        if scope["path"].startswith("/api/"):
+            return await answer(send, 413, PROBLEM, b"application/problem+json")
+        await answer(send, 413, TOO_LARGE)
 
 
 TOO_LARGE = b"The request is larger than this console accepts.\n"
+PROBLEM = b'{"type":"about:blank","title":"Too large","status":413,"detail":"A body has at most 256 kB."}'
 
 
 DRAIN, PATIENCE = 16_000_000, 2.0  # bytes, seconds
@@ -114,10 +123,10 @@ async def drain(receive: Receive) -> None:
                     return
 
 
-async def answer(send: Send, status: int, text: bytes) -> None:
+async def answer(send: Send, status: int, text: bytes, kind: bytes = b"text/plain; charset=utf-8") -> None:
     """A short plain answer, after which the connection ends."""
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-type", kind),
         (b"content-length", str(len(text)).encode()),
         (b"connection", b"close"),
     ]

@@ -1,6 +1,6 @@
 """API tokens at the door, work done once per key, and errors as programs read them (RFC 9457)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import HTTPException
@@ -10,8 +10,10 @@ from starlette.responses import JSONResponse
 
 from console.web.house import House, house
 from console.web.scopes import SCOPES
-from storage import idempotency, tokens
+from storage import idempotency, scopes, tokens
+from storage.casework import Hand, Person
 from storage.idempotency import Answer
+from storage.scopes import Scope
 from storage.tokens import Token
 
 
@@ -21,12 +23,22 @@ def given(request: Request) -> str:
     return value.strip() if kind.lower() == "bearer" else ""
 
 
-def admit(here: House, method: str, path: str, value: str) -> Token:
-    """The token's holder, if it stands and has the route's scope. Raises HTTPException 401 or 403."""
+def admit(here: House, method: str, path: str, value: str, state: Any) -> Token:
+    """The token's holder, if it stands, has the route's scope and requests left. Raises HTTPException 401, 403 or 429.
+
+    Requests are counted in the ledger, in the statement that finds the token: over all consoles, and with the broker down.
+    """
     token = here.ledger.run(lambda c: tokens.check(c, value), patience=0)
     if token is None:
         raise HTTPException(
             401, "The token is unknown, revoked or expired.", {"www-authenticate": 'Bearer error="invalid_token"'}
+        )
+    state.rate = rate(token)
+    if token.used > token.per_minute:
+        raise HTTPException(
+            429,
+            f"The token makes at most {token.per_minute:,} requests a minute.",
+            {"retry-after": str(max(1, token.left_seconds))},
         )
     scope = SCOPES.get((method, path))
     if scope is None:
@@ -44,6 +56,41 @@ def actor(request: Request) -> str:
     """Who does this, as the audit names them: a token, or the person behind the session."""
     token: Token | None = getattr(request.state, "token", None)
     return token.actor if token else str(request.state.session.user.actor)
+
+
+def rate(token: Token) -> dict[str, str]:
+    """What is left of this minute (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/)."""
+    left = max(0, token.per_minute - token.used)
+    return {
+        "ratelimit-policy": f'"token";q={token.per_minute};w=60',
+        "ratelimit": f'"token";r={left};t={max(1, token.left_seconds)}',
+    }
+
+
+def person(request: Request) -> Person:
+    """Who acts on a ticket: the user, or the program behind the token."""
+    token: Token | None = getattr(request.state, "token", None)
+    return Hand(token.name, token.actor, "console") if token else request.state.session.user
+
+
+def scope(request: Request) -> Scope:
+    """Whose tickets the caller may see."""
+    found: Scope = getattr(request.state, "scope", scopes.EVERYTHING)
+    return found
+
+
+def reaches(request: Request, connection: Connection, **wanted: Sequence[int]) -> None:
+    """Raises LookupError when one of these ids (`mentions`, `customers`, `tickets`, `flags`) is not the caller's to see."""
+    if scope(request).limited:
+        scopes.reaches(connection, wanted)
+
+
+def inside(request: Request, team: str | None, topic: str | None) -> None:
+    """A caller who sees only some teams and topics puts nothing where they could not see it. Raises HTTPException 422."""
+    limits = scope(request)
+    for given, allowed, what in ((team, limits.teams, "team"), (topic, limits.topics, "topic")):
+        if given is not None and allowed and given not in allowed:
+            raise HTTPException(422, f"Your {what} is one of {', '.join(allowed)}.")
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from console.web import bearer
 from console.web.house import House, house
 from console.web.roles import PUBLIC, allowed
-from storage import events_read, users
+from storage import events_read, scopes, users
+from storage.scopes import Scope
 from storage.tokens import Token
 from storage.users import Session, User
 
@@ -32,8 +33,10 @@ async def guard(request: Request) -> None:
     here = house(request)
     if (token := bearer.given(request)) and PUBLIC not in roles and request.url.path.startswith("/api/"):
         path = request.scope["route"].path
-        request.state.token = await run_in_threadpool(bearer.admit, here, request.method, path, token)
+        request.state.token = await run_in_threadpool(bearer.admit, here, request.method, path, token, request.state)
         request.state.session = _program(request.state.token)
+        request.state.scope = request.state.token.scope
+        await run_in_threadpool(_in_sight, here, request)
         return
     if request.method not in SAFE:
         check_origin(request, here)
@@ -42,7 +45,7 @@ async def guard(request: Request) -> None:
     found = await run_in_threadpool(_session, here, request.cookies.get(here.session_cookie, ""))
     if found is None:
         raise LoginNeeded
-    session, request.state.place = found
+    session, request.state.place, request.state.scope = found
     request.state.session = session
     if session.user.role not in roles:
         raise HTTPException(403, f"Your role, {session.user.role}, may not do this.")
@@ -50,6 +53,22 @@ async def guard(request: Request) -> None:
         sent = request.headers.get("x-csrf-token") or str((await request.form()).get("csrf", ""))
         if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
             raise HTTPException(403, "This form was not made for your session. Load the page again.")
+    await run_in_threadpool(_in_sight, here, request)
+
+
+def _in_sight(here: House, request: Request) -> None:
+    """404 when the address names what somebody limited to teams or topics does not see. Reads are held to it again by the database."""
+    scope = request.state.scope
+    if not scope.limited:
+        return
+    path = {
+        name: int(value)
+        for name, value in request.path_params.items()
+        if name in scopes.IN_ADDRESSES and str(value).isdecimal() and len(str(value)) < 19
+    }
+    odd = request.method not in SAFE and (set(request.path_params) & scopes.NOBODYS)
+    if odd or not here.ledger.run(lambda c: scopes.sees(c, scope, path), patience=0):
+        raise HTTPException(404, "There is no such thing.")
 
 
 def _program(token: Token) -> Session:
@@ -57,15 +76,15 @@ def _program(token: Token) -> Session:
     return Session(User(0, "", token.name, "agent"), "", datetime.max.replace(tzinfo=UTC))
 
 
-def _session(here: House, cookie: str) -> tuple[Session, int] | None:
+def _session(here: House, cookie: str) -> tuple[Session, int, Scope] | None:
     """The session behind a cookie, and the place in the log of what happened before the page is read."""
     if not cookie:
         return None
 
-    def work(connection: Connection) -> tuple[Session, int] | None:
+    def work(connection: Connection) -> tuple[Session, int, Scope] | None:
         place = events_read.before(connection)
         session = users.session(connection, cookie)
-        return None if session is None else (session, place)
+        return None if session is None else (session, place, scopes.of(connection, session.user.actor))
 
     return here.ledger.run(work, patience=0)
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from console.web.force import Force
 from console.web.why import Why
 from storage.ledger import Ledger
+from storage.scopes import Scope, ScopedLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,10 @@ class House:
 
 
 def house(request: Request) -> House:
+    """With the ledger as the caller may see it: of some teams and topics only, where they are limited (storage/scopes.py)."""
     found: House = request.app.state.house
-    return found
+    scope: Scope | None = getattr(request.state, "scope", None)
+    return replace(found, ledger=ScopedLedger(found.ledger, scope)) if scope and scope.limited else found
 
 
 def address(request: Request) -> str:

@@ -227,8 +227,51 @@ INSERT INTO ticket_words SELECT ticket_id, 'entry', id, search_words(body) FROM 
     WHERE body <> '' AND kind IN ('note', 'reply', 'handoff', 'promise', 'contact', 'survey', 'skip');
 """
 
+SCOPE = """
+CREATE FUNCTION earmark_sees_team(team text) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(current_setting('earmark.teams', true), '') IN ('', '{}')
+        OR team = ANY(CAST(nullif(current_setting('earmark.teams', true), '') AS text[])) $$;
+CREATE FUNCTION earmark_sees_topic(topic text) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(current_setting('earmark.topics', true), '') IN ('', '{}')
+        OR topic = ANY(CAST(nullif(current_setting('earmark.topics', true), '') AS text[])) $$;
+CREATE FUNCTION earmark_sees_ticket(ticket bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT 1 FROM tickets t WHERE t.id = $1 AND earmark_sees_team(t.team) AND earmark_sees_topic(t.topic)) $$;
+CREATE FUNCTION earmark_sees_number(ticket bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT 1 FROM tickets t WHERE t.number = $1 AND earmark_sees_team(t.team) AND earmark_sees_topic(t.topic)) $$;
+CREATE FUNCTION earmark_sees_mention(mention bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT CASE WHEN EXISTS (SELECT 1 FROM ticket_mentions l WHERE l.mention_id = $1)
+        THEN EXISTS (SELECT 1 FROM ticket_mentions l JOIN tickets t ON t.id = l.ticket_id
+            WHERE l.mention_id = $1 AND earmark_sees_team(t.team) AND earmark_sees_topic(t.topic))
+        ELSE coalesce((SELECT earmark_sees_team(v.team) AND earmark_sees_topic(v.topic) FROM verdicts v
+            WHERE v.mention_id = $1 ORDER BY v.version DESC LIMIT 1), false) END $$;
+CREATE FUNCTION earmark_sees_customer(customer bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT 1 FROM tickets t WHERE t.customer_id = $1 AND earmark_sees_team(t.team) AND earmark_sees_topic(t.topic)) $$;
+CREATE FUNCTION earmark_sees_identity(identity bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT 1 FROM customer_identities l WHERE l.identity_id = $1 AND earmark_sees_customer(l.customer_id)) $$;
+CREATE FUNCTION earmark_sees_flag(flag bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT 1 FROM escalations e WHERE e.id = $1 AND earmark_sees_topic(split_part(e.series, '/', 1))) $$;
+CREATE FUNCTION earmark_sees_merge(merge bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT 1 FROM merges m WHERE m.id = $1 AND earmark_sees_customer(m.winner_id)) $$;
+CREATE FUNCTION earmark_sees_proposal(proposal bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT 1 FROM proposals p WHERE p.id = $1 AND earmark_sees_customer(p.customer_id)
+        AND (p.other_id IS NULL OR earmark_sees_customer(p.other_id))) $$;
+CREATE FUNCTION earmark_sees_effect(effect bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT 1 FROM outbox o WHERE o.id = $1 AND CASE WHEN o.ticket_id IS NOT NULL THEN earmark_sees_ticket(o.ticket_id)
+        WHEN o.escalation_id IS NOT NULL THEN earmark_sees_flag(o.escalation_id) ELSE false END) $$;
+"""
+
 
 def upgrade() -> None:
     if TABLES.strip():
         op.execute(TABLES)
     op.execute(SEARCH)
+    op.execute(SCOPE)
