@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from console.web.house import House, house, loopback
-from console.web.pages import static_files
+from console.web.pages import squeezed, static_files
 from storage import migrate, views_health
 
 router = APIRouter(include_in_schema=False)
@@ -79,12 +79,15 @@ class _Ledger(Collector):
 
 
 @router.get("/static/{name}")
-def static(name: str) -> Response:
+def static(request: Request, name: str) -> Response:
     """A file under its hashed name, for ever: a change makes a new name."""
     if name not in static_files():
         raise HTTPException(404, "There is no such file.")
     body, kind = static_files()[name]
-    return Response(body, media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"})
+    headers = {"cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        body, headers["content-encoding"] = squeezed(name), "gzip"
+    return Response(body, media_type=kind, headers=headers)
 
 
 @router.get("/favicon.ico")

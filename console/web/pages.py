@@ -1,5 +1,6 @@
 """Rendering: the Jinja environment (autoescape on, no exceptions), hashed static files, and one function for every page."""
 
+import gzip
 import hashlib
 import mimetypes
 import pathlib
@@ -11,7 +12,7 @@ from fastapi import Depends, Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from console.web import words
 from console.web.house import house
@@ -42,6 +43,12 @@ def static_files() -> dict[str, tuple[bytes, str]]:
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         files[f"{path.stem}.{hashlib.sha256(body).hexdigest()[:10]}{path.suffix}"] = (body, kind)
     return files
+
+
+@cache
+def squeezed(name: str) -> bytes:
+    """A static file as gzip, the same bytes each time. Only these: what is secret must not be compressed beside what others wrote."""
+    return gzip.compress(static_files()[name][0], 9, mtime=0)
 
 
 @cache
@@ -115,8 +122,8 @@ Id = Annotated[int, Path(ge=1, lt=2**63)]  # what the database can hold
 PageNumber = Annotated[int, Depends(page_number)]
 
 
-def page(request: Request, template: str, *, code: int = 200, **values: Any) -> HTMLResponse:
-    """One page as HTML. `said` in the address names one of our own sentences; nobody else's text is shown from there."""
+def page(request: Request, template: str, *, code: int = 200, **values: Any) -> Response:
+    """One page as HTML, or 304 to who has just this one. `said` in the address names one of our own sentences; nobody else's text is shown from there."""
     now = datetime.now(UTC)
     session = getattr(request.state, "session", None)
     counts: dict[str, int] = {}
@@ -142,4 +149,11 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
         "error": "",
         **values,
     }
-    return HTMLResponse(environment().get_template(template).render(context), status_code=code)
+    body = environment().get_template(template).render(context).encode()
+    if code != 200 or request.method not in ("GET", "HEAD"):
+        return HTMLResponse(body, code)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    # browsers may not keep a page (no-store); who keeps one all the same, and says so, is spared the sending
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"etag": tag})
+    return HTMLResponse(body, headers={"etag": tag})
