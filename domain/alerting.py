@@ -1,9 +1,10 @@
 """Alert rules over a past: what would have been raised and when, against what people judged. Pure; changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
+from typing import Any
 
 from domain.spikes import detect
 
@@ -34,6 +35,17 @@ class Outcome:
     @property
     def a_day(self) -> float:
         return len(self.fired) / (7 * self.weeks) if self.weeks else 0.0
+
+
+def not_yet(evidence: Mapping[str, Any], authors: int) -> str:
+    """Why a series that stands out raises no flag for now, in words; empty: it does. Copies are amplification: without them the count
+    must still reach the threshold."""
+    if evidence["authors"] < authors:
+        return f"too few authors: {evidence['authors']}, and the rule asks for {authors}"
+    own = evidence["count"] - evidence["copies"]
+    if evidence["copies"] and own < evidence["threshold"]:
+        return f"amplification: {evidence['copies']} of {evidence['count']:.0f} are copies; without them it is {own:.0f}, below {evidence['threshold']:.0f}"
+    return ""
 
 
 def run(rows: Sequence[Row], threshold: float, floor: float, judged: Sequence[Span] = ()) -> Outcome:

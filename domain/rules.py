@@ -132,7 +132,9 @@ class SpikeRule:
 
     `spike`: the sum of the last ten minutes, hour, six hours or day is at least `floor`, by at least `authors` people, and its score
     (0..1) against the trailing fourteen days at least `threshold`; it closes when the score stayed below half of the threshold for two
-    of its windows. `share`: of at least `floor` mentions in two hours (a day where there are fewer) at least `share` are negative, and
+    of its windows. `measure`: negative mentions, all, people who said something negative (each once a day), or negative mentions weighted
+    by how many follow who wrote them. `intents`: a series for each of these intents instead, of negative mentions; `*`: every intent.
+    `share`: of at least `floor` mentions in two hours (a day where there are fewer) at least `share` are negative, and
     half as many again as usual. `silence`: a topic that always talks has said nothing for `silence` times its longest usual pause.
     `drift`: the week's share of negative mentions is half as much again as the month's. `mention`: one mention that must not wait,
     by any of `signals`; `followers` is what reach means.
@@ -141,7 +143,8 @@ class SpikeRule:
     name: str
     kind: Literal["spike", "share", "silence", "drift", "mention"] = "spike"
     topics: tuple[str, ...] = ()
-    measure: Literal["negative", "all"] = "negative"
+    measure: Literal["negative", "all", "authors", "reach"] = "negative"
+    intents: tuple[str, ...] = ()
     platforms: bool = False
     floor: int = 10
     authors: int = 0

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+TROUBLE = frozenset(
+    {"risk", "cancel", "complaint", "service"}
+)  # intents that are bad news in words no lexicon scores ("the app is down")
+
 
 @dataclass(frozen=True, slots=True)
 class Filed:

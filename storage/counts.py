@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from domain.amplified import Said
+from domain.urgency import TROUBLE
 from storage import suppress
 from storage.ledger import rows
 
@@ -34,7 +36,7 @@ def bins(
             floor(extract(epoch FROM minute) / 300)::bigint AS bin,
             coalesce(sum(n) FILTER (WHERE strpos(measure, chr(58)) = 0), 0)::int AS live,
             coalesce(sum(n) FILTER (WHERE strpos(measure, chr(58)) > 0 AND minute < :armed), 0)::int AS before
-        FROM counts WHERE minute >= :since AND minute < :until AND split_part(measure, chr(58), 1) IN ('all', 'negative')
+        FROM counts WHERE minute >= :since AND minute < :until AND split_part(measure, chr(58), 1) <> 'reposts'
             AND (CAST(:topics AS text[]) IS NULL OR topic = ANY(CAST(:topics AS text[])))
         GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0""",
         since=since,
@@ -70,30 +72,76 @@ def gaps(connection: Connection, since: datetime) -> list[Any]:
     )
 
 
-def voices(connection: Connection, topic: str, platform: str, negative: bool, since: datetime, until: datetime) -> Any:
-    """Who spoke in a window: distinct `authors`, their `reach` in followers, the commonest `intent`, the `platforms`, `reposts`."""
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which mentions a series is made of: of all platforms without one; negative ones alone, of one intent alone."""
+
+    topic: str
+    platform: str = ""
+    negative: bool = True
+    intent: str = ""
+
+
+def split(measure: str) -> tuple[bool, str]:
+    """(only negative ones, of which intent) of a measure: `negative`, `all`, `negative+complaint`, `authors`, `reach`."""
+    return measure != "all", measure.partition("+")[2]
+
+
+def voices(connection: Connection, about: About, since: datetime, until: datetime) -> Any:
+    """Who spoke in a window: distinct `authors`, their `reach` in followers, the commonest `intent`, the `platforms`, how many `mentions`,
+    and how many `reposts` of any mood beside them."""
     return rows(
         connection,
-        """WITH said AS (SELECT m.id, m.platform, m.origin, m.author_id, v.intent, v.reason, i.followers FROM mentions m
-            JOIN verdicts v ON v.mention_id = m.id AND v.version = m.version
-            LEFT JOIN identities i ON i.id = v.identity_id
-            WHERE m.published >= :since AND m.published < :until AND m.deleted_at IS NULL
-            AND (CAST(:platform AS text) = '' OR m.platform = :platform)
-            AND EXISTS (SELECT 1 FROM sightings s WHERE s.mention_id = m.id AND :topic = ANY(s.topics))
-            AND v.reason <> 'own-account' AND (NOT :negative OR v.label = 'negative'))
-        SELECT count(DISTINCT (platform, origin, author_id)) FILTER (WHERE reason <> 'repost')::int AS authors,
-            count(*) FILTER (WHERE reason = 'repost')::int AS reposts,
+        f"""WITH said AS (SELECT m.id, m.platform, m.origin, m.author_id, v.intent, i.followers, v.reason FROM {_SAID})
+        SELECT count(*)::int AS mentions, count(DISTINCT (platform, origin, author_id))::int AS authors,
+            (SELECT count(*)::int FROM {_PASSED_ON}) AS reposts,
             coalesce((SELECT sum(f) FROM (SELECT max(coalesce(followers, 0)) AS f FROM said GROUP BY platform, origin, author_id) q), 0)::bigint AS reach,
-            coalesce(mode() WITHIN GROUP (ORDER BY intent) FILTER (WHERE reason <> 'repost'), '') AS intent,
-            coalesce(array_agg(DISTINCT platform), '{}') AS platforms,
+            coalesce(mode() WITHIN GROUP (ORDER BY intent), '') AS intent,
+            coalesce(array_agg(DISTINCT platform), '{{}}') AS platforms,
             min(id) AS first_id
-        FROM said""",
-        topic=topic,
-        platform=platform,
-        negative=negative,
-        since=since,
-        until=until,
+        FROM said""",  # noqa: S608 our own text
+        **_asked(about, since, until),
     )[0]
+
+
+_WINDOW = """m.published >= :since AND m.published < :until AND m.deleted_at IS NULL
+    AND (CAST(:platform AS text) = '' OR m.platform = :platform)
+    AND EXISTS (SELECT 1 FROM sightings s WHERE s.mention_id = m.id AND :topic = ANY(s.topics))"""
+_SAID = f"""mentions m JOIN verdicts v ON v.mention_id = m.id AND v.version = m.version
+    LEFT JOIN identities i ON i.id = v.identity_id
+    WHERE {_WINDOW} AND v.reason NOT IN ('own-account', 'repost') AND (CAST(:intent AS text) = '' OR v.intent = :intent)
+    AND (NOT :negative OR v.label = 'negative' OR v.label IN ('neutral', 'unscored') AND v.intent = ANY(:trouble))"""
+_PASSED_ON = f"mentions m JOIN verdicts v ON v.mention_id = m.id AND v.version = m.version WHERE {_WINDOW} AND v.reason = 'repost'"
+
+
+def _asked(about: About, since: datetime, until: datetime) -> dict[str, Any]:
+    return {
+        "topic": about.topic, "platform": about.platform, "negative": about.negative, "intent": about.intent,
+        "trouble": sorted(TROUBLE), "since": since, "until": until,
+    }  # fmt: skip
+
+
+def texts(connection: Connection, about: About, since: datetime, until: datetime, limit: int) -> list[Said]:
+    """What was said in a window and by whom, at most so many, the newest. Nothing of it is to be kept."""
+    found = rows(
+        connection,
+        "SELECT m.id, concat_ws('/', m.platform, m.origin, coalesce(m.author_id, m.id::text)) AS author, "  # noqa: S608
+        f"left(concat_ws(chr(10), nullif(m.name, ''), nullif(m.content, '')), 2000) AS text FROM {_SAID} ORDER BY m.id DESC LIMIT :limit",
+        limit=limit,
+        **_asked(about, since, until),
+    )
+    return [Said(**row) for row in found]
+
+
+def adapting(connection: Connection, channels: Sequence[str], since: datetime) -> list[Any]:
+    """Which of these channels began to be read, or to be read so, after a moment; `edited`: they were read before."""
+    return rows(
+        connection,
+        """SELECT c.name, c.since, EXISTS (SELECT 1 FROM page_counters p WHERE p.channel_id = c.id AND p.at < c.since) AS edited
+        FROM channels c WHERE c.enabled AND c.since > :since AND c.name = ANY(:names) ORDER BY c.since DESC, c.name LIMIT 20""",
+        since=since,
+        names=list(channels),
+    )
 
 
 def words(connection: Connection, topic: str, since: datetime, until: datetime, limit: int) -> Sequence[str]:
@@ -113,23 +161,16 @@ def words(connection: Connection, topic: str, since: datetime, until: datetime, 
     return [row["text"] for row in found]
 
 
-def samples(connection: Connection, topic: str, negative: bool, since: datetime, until: datetime, n: int) -> list[Any]:
+def samples(connection: Connection, about: About, since: datetime, until: datetime, n: int) -> list[Any]:
     """Mentions behind a window: the newest, one per author first. An erasure waits until what is made of them is committed."""
     suppress.share(connection)
     return rows(
         connection,
-        """SELECT id, platform, url, author, text, published FROM (
+        f"""SELECT id, platform, url, author, text, published FROM (
             SELECT m.id, m.platform, m.url, coalesce(m.author_name, m.author_handle, '') AS author,
                 left(m.name || ' ' || m.content, 280) AS text, m.published,
                 row_number() OVER (PARTITION BY m.platform, m.author_id ORDER BY m.published DESC) AS nth
-            FROM mentions m JOIN verdicts v ON v.mention_id = m.id AND v.version = m.version
-            JOIN sightings s ON s.mention_id = m.id AND :topic = ANY(s.topics)
-            WHERE m.published >= :since AND m.published < :until AND m.deleted_at IS NULL
-              AND v.reason NOT IN ('own-account', 'repost') AND (NOT :negative OR v.label = 'negative')
-        ) q ORDER BY nth, published DESC LIMIT :n""",
-        topic=topic,
-        negative=negative,
-        since=since,
-        until=until,
+            FROM {_SAID}) q ORDER BY nth, published DESC LIMIT :n""",  # noqa: S608 our own text
         n=n,
+        **_asked(about, since, until),
     )

@@ -99,6 +99,17 @@ def join_incident(connection: Connection, flag_id: int, topic: str) -> tuple[int
     return int(found.id), bool(found.made)
 
 
+def intents(connection: Connection, incident: int, but: int) -> set[str]:
+    """What the other flags of an incident that stand are about: the commonest intent of each."""
+    found = rows(
+        connection,
+        "SELECT DISTINCT evidence->>'intent' AS intent FROM escalations WHERE incident_id = :i AND id <> :but AND state = 'open' LIMIT 100",
+        i=incident,
+        but=but,
+    )
+    return {row["intent"] for row in found if row["intent"]}
+
+
 def end_incidents(connection: Connection) -> None:
     """An incident is over when none of its flags stands."""
     connection.execute(

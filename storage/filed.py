@@ -5,6 +5,7 @@ run was seen, or is older than a digest's lease and so will never be.
 """
 
 import json
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
@@ -15,30 +16,42 @@ from storage.ledger import rows
 
 MARK = "watched_runs"
 PATIENCE = timedelta(minutes=15)
-MOST = 2_000  # mentions at one look; the rest at the next
+RUNS = 1_000  # at one look; the rest at the next
+PART = 2_000  # mentions read by one statement
 
 
-def since_last(connection: Connection, now: datetime, wanted: bool) -> list[Filed]:
-    """Mentions whose verdict was filed since the last call, and marks them as seen. The first call sees nothing old."""
+def since_last(connection: Connection, now: datetime) -> list[int]:
+    """Runs of the digest that were committed since the last call, at most `RUNS` at a look, and marks them as seen. The first call
+    sees nothing old."""
     kept = rows(connection, "SELECT value FROM meta WHERE key = :k", k=MARK)
-    if not kept or not wanted:
+    if not kept:
         newest = rows(connection, "SELECT coalesce(max(id), 0) AS id FROM runs")[0]["id"]
         _mark(connection, newest, [])
         return []
     mark = json.loads(kept[0]["value"])
     low, seen = int(mark["low"]), set(mark["seen"])
-    found = rows(connection, "SELECT id, kind, at FROM runs WHERE id > :low ORDER BY id LIMIT 5000", low=low)
-    new = [row["id"] for row in found if row["id"] not in seen and row["kind"] == "digest"]
-    mentions = _mentions(connection, new) if new else []
+    found = rows(
+        connection, "SELECT id, kind, at FROM runs WHERE id > :low AND NOT id = ANY(:seen) ORDER BY id LIMIT :most",
+        low=low, seen=sorted(seen), most=RUNS,
+    )  # fmt: skip
     _move(connection, low, seen, found, now)
-    return mentions
+    return [row["id"] for row in found if row["kind"] == "digest"]
+
+
+def mentions(connection: Connection, runs: Sequence[int]) -> Iterator[Filed]:
+    """Negative or risky mentions judged by these runs, in order, a part at a time."""
+    after = 0
+    while runs and (part := _mentions(connection, runs, after)):
+        yield from part
+        after = part[-1].mention_id
 
 
 def _move(connection: Connection, low: int, seen: set[int], found: list, now: datetime) -> None:  # type: ignore[type-arg]
     ids = [row["id"] for row in found]
     old = [row["id"] for row in found if row["at"] < now - PATIENCE]
     floor = max(old, default=low)
-    while low + 1 in set(ids) or low < floor:
+    known = {*seen, *ids}
+    while low + 1 in known or low < floor:
         low += 1
     _mark(connection, low, sorted(i for i in {*seen, *ids} if i > low))
 
@@ -50,7 +63,7 @@ def _mark(connection: Connection, low: int, seen: list[int]) -> None:
     )
 
 
-def _mentions(connection: Connection, runs: list[int]) -> list[Filed]:
+def _mentions(connection: Connection, runs: Sequence[int], after: int) -> list[Filed]:
     """Negative or risky ones with what is known of who wrote them. An erasure waits until what is made of them is committed."""
     suppress.share(connection)
     found = rows(
@@ -58,7 +71,7 @@ def _mentions(connection: Connection, runs: list[int]) -> list[Filed]:
         """WITH new AS (SELECT v.mention_id, v.topic, v.intent, v.label, v.identity_id FROM verdicts v
             WHERE v.run_id BETWEEN :low AND :high AND v.run_id = ANY(:runs) AND v.version = 1
             AND (v.label = 'negative' OR v.intent = 'risk') AND v.reason NOT IN ('own-account', 'repost', 'deleted')
-            ORDER BY v.mention_id LIMIT :most)
+            AND v.mention_id > :after ORDER BY v.mention_id LIMIT :most)
         SELECT m.id AS mention_id, n.topic, m.platform, m.url, coalesce(m.author_name, m.author_handle, '') AS author,
             left(m.name || ' ' || m.content, 280) AS text, m.published, n.intent, n.label,
             coalesce(i.followers, 0)::bigint AS followers, coalesce(c.vip, false) AS vip,
@@ -78,7 +91,8 @@ def _mentions(connection: Connection, runs: list[int]) -> list[Filed]:
         ORDER BY m.id""",
         low=min(runs),
         high=max(runs),
-        runs=runs,
-        most=MOST,
+        runs=list(runs),
+        after=after,
+        most=PART,
     )
     return [Filed(**row) for row in found]

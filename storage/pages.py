@@ -1,6 +1,6 @@
 """Who was told of a flag, who was not and why: one row per decision; and what people said of the flag."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -65,6 +65,75 @@ def of_flag(connection: Connection, flag: int) -> list[Any]:
         connection,
         "SELECT kind, target, action, reason, level, at, next_at FROM pages WHERE escalation_id = :f ORDER BY id LIMIT 200",
         f=flag,
+    )
+
+
+def wait(connection: Connection, rule: str, series: str, reason: str, now: datetime) -> None:
+    """No flag is raised for now, and why: one row for as long as it stands so, with the latest reason."""
+    connection.execute(
+        text(
+            "INSERT INTO pages (rule, series, kind, action, reason, at) VALUES (:rule, :series, 'flag.open', 'held', :reason, :now) "
+            "ON CONFLICT (rule, series) WHERE escalation_id IS NULL AND done_at IS NULL DO UPDATE SET reason = EXCLUDED.reason "
+            "WHERE pages.reason <> EXCLUDED.reason"
+        ),
+        {"rule": rule, "series": series, "reason": reason, "now": now},
+    )
+
+
+def waiting(connection: Connection) -> set[tuple[str, str]]:
+    """(rule, series) of which a flag is held back before it was raised."""
+    found = rows(
+        connection, "SELECT rule, series FROM pages WHERE escalation_id IS NULL AND done_at IS NULL LIMIT 10000"
+    )
+    return {(row["rule"], row["series"]) for row in found}
+
+
+def waited(connection: Connection, rule: str, series: str, now: datetime) -> None:
+    """It is raised after all, or it is over."""
+    connection.execute(
+        text(
+            "UPDATE pages SET done_at = :now WHERE escalation_id IS NULL AND done_at IS NULL AND rule = :rule AND series = :series"
+        ),
+        {"now": now, "rule": rule, "series": series},
+    )
+
+
+def held_back(connection: Connection, limit: int = 50) -> list[Any]:
+    """The latest flags that were not raised, and why; `total` is how many there are of them."""
+    return rows(
+        connection,
+        "SELECT rule, series, reason, at, done_at, count(*) OVER ()::int AS total FROM pages WHERE escalation_id IS NULL "
+        "ORDER BY id DESC LIMIT :limit",
+        limit=limit,
+    )
+
+
+def keep_once(connection: Connection, flag: int, kind: str, reason: str, now: datetime) -> None:
+    """A reason to tell nobody that holds on and on is written once."""
+    connection.execute(
+        text(
+            "INSERT INTO pages (escalation_id, kind, action, reason, at) SELECT :flag, :kind, 'held', :reason, :now WHERE NOT EXISTS "
+            "(SELECT 1 FROM pages WHERE escalation_id = :flag AND kind = :kind AND reason = :reason)"
+        ),
+        {"flag": flag, "kind": kind, "reason": reason, "now": now},
+    )
+
+
+def unheard(connection: Connection, able: Mapping[str, str], since: datetime) -> list[Any]:
+    """What was delivered about flags acknowledged since then, to targets that are to hear of it (`able`: target → "message" or
+    "alert") and were not told: (flag, acked_by, target, key, remote_id), at most 500 at a time."""
+    return rows(
+        connection,
+        """SELECT f.id AS flag, f.acked_by, o.target, o.key, o.remote_id FROM escalations f
+            JOIN outbox o ON o.escalation_id = f.id AND o.kind IN ('flag.open', 'flag.update') AND o.state = 'done'
+        WHERE f.acked_at > :since AND o.target = ANY(:able) AND NOT EXISTS (SELECT 1 FROM outbox a WHERE a.escalation_id = f.id
+                AND a.target = o.target AND a.kind = 'flag.ack' AND (a.key = o.key || '-ack' OR o.target = ANY(:alerts)))
+            AND NOT EXISTS (SELECT 1 FROM pages p WHERE p.escalation_id = f.id AND p.kind = 'flag.ack' AND p.target = o.target
+                AND p.action = 'held')
+        ORDER BY f.id, o.id LIMIT 500""",
+        since=since,
+        able=sorted(able),
+        alerts=sorted(target for target, what in able.items() if what == "alert"),
     )
 
 

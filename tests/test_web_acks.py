@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from console.web.acks import link
+from domain.act_links import link
 from storage.ledger import Ledger, one
 from tests import web
 
@@ -76,7 +76,7 @@ def test_slack_acknowledges(client: httpx2.Client, flag: tuple[Ledger, int]) -> 
 
 def test_pagerduty_acknowledges(client: httpx2.Client, flag: tuple[Ledger, int]) -> None:
     data = {"id": "P1", "incident_key": f"earmark:{flag[1]}"}
-    body = json.dumps({"event": {"event_type": "incident.acknowledged", "agent": {"id": "PU1"}, "data": data}}).encode()
+    body = json.dumps({"event": {"event_type": "incident.acknowledged", "agent": {"id": "PU1", "type": "user_reference"}, "data": data}}).encode()
     mark = "v1=" + hmac.new(b"pd-webhook-secret", body, hashlib.sha256).hexdigest()
     assert (
         client.post("/hooks/alerts/duty", content=body, headers={"x-pagerduty-signature": "v1=00"}).status_code == 401

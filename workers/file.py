@@ -15,6 +15,7 @@ from domain.copies import sketch
 from domain.lifecycle import GRAVE
 from domain.nouns import Stored, Verdict
 from domain.rules import ServiceLevel
+from domain.urgency import TROUBLE
 from storage import bulk, copies, customers, filing, outbox, reposts, runs
 from storage.entries import write as write_entries
 from storage.keys import native
@@ -314,9 +315,6 @@ def _effect(
         "url": url,
     }
     return outbox.Effect(target, "ticket.create", f"em-{number}-{target}-create", body, ticket)
-
-
-TROUBLE = frozenset({"risk", "cancel", "complaint", "service"})
 
 
 def negative(verdict: Verdict) -> bool:

@@ -245,11 +245,21 @@ def watched(current: config.Config, known: set[Key]) -> list[tuple[SpikeRule, Ke
         for topic in current.topics:
             if rule.topics and topic.name not in rule.topics:
                 continue
-            found.append((rule, (topic.name, "", rule.measure)))
-            if rule.platforms:
-                ours = sorted(k for k in known if k[0] == topic.name and k[1] and k[2] == rule.measure)
-                found += [(rule, key) for key in ours]
+            for measure in _measures(rule, topic.name, known):
+                found.append((rule, (topic.name, "", measure)))
+                if rule.platforms:
+                    ours = sorted(k for k in known if k[0] == topic.name and k[1] and k[2] == measure)
+                    found += [(rule, key) for key in ours]
     return found
+
+
+def _measures(rule: SpikeRule, topic: str, known: set[Key]) -> list[str]:
+    """What a rule looks at: its measure, or negative mentions of each intent it asks for."""
+    if not rule.intents:
+        return [rule.measure]
+    if "*" in rule.intents:
+        return sorted({k[2] for k in known if k[0] == topic and not k[1] and k[2].startswith("negative+")})
+    return [f"negative+{intent}" for intent in rule.intents]
 
 
 def name(key: Key) -> str:

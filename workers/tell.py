@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from domain import paging
+from connectors import outbound
+from domain import act_links, paging
 from domain.rules import SpikeRule
 from storage import escalations, outbox, pages
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from workers.watch import Tick
 
 What = Literal["flag.open", "flag.update", "flag.close"]
+RECENT = timedelta(days=1)  # in which what is acknowledged is told on
 
 
 def flag(
@@ -30,7 +32,17 @@ def flag(
     decided = paging.decide(at.current.paging, raised, fallback, at.now)
     decided = [_able(page, enabled) for page in decided]
     pages.keep(at.connection, flag_id, what, decided, at.now)
-    _owe(at, what, flag_id, n, _body(at, flag_id, rule.name, series, severity, shown, rule.kind), decided)
+    body = _body(
+        at,
+        flag_id,
+        rule.name,
+        series,
+        severity,
+        shown,
+        rule.kind,
+        asks=("useful", "noise", "late") if what == "flag.close" else ("ack",),
+    )
+    _owe(at, what, flag_id, n, body, decided)
 
 
 def due(at: Tick) -> None:
@@ -47,6 +59,39 @@ def due(at: Tick) -> None:
     pages.done(at.connection, [row["id"] for row in waiting], at.now)
 
 
+def acknowledged(at: Tick) -> None:
+    """Where a flag was told, it is said that somebody looks after it: each message once, and not where it was acknowledged."""
+    kinds = {target.name: outbound.load(target.kind) for target in at.current.alerts if target.enabled}
+    able = {name: kind.ACKNOWLEDGES for name, kind in kinds.items() if hasattr(kind, "ACKNOWLEDGES")}
+    if not able:
+        return
+    seen: set[tuple[int, str]] = set()
+    for row in pages.unheard(at.connection, able, at.now - RECENT):
+        flag_id, target, alert = row["flag"], row["target"], able[row["target"]] == "alert"
+        if alert and (flag_id, target) in seen:
+            continue
+        seen.add((flag_id, target))
+        there = alert and row["acked_by"].startswith(f"{target}:")
+        page = paging.Page(target, "held", "acknowledged there") if there else paging.Page(target, "sent")
+        pages.keep(at.connection, flag_id, "flag.ack", [page], at.now)
+        if not there:
+            _owe_ack(at, row)
+
+
+def _owe_ack(at: Tick, row: Mapping[str, Any]) -> None:
+    found = escalations.get(at.connection, row["flag"])
+    if found is None:
+        return
+    shown = {**found["evidence"], "samples": []}
+    body = {
+        **_body(at, found["id"], found["rule"], found["series"], found["severity"], shown, found["kind"]),
+        "acknowledged_by": row["acked_by"], "message": row["remote_id"],
+    }  # fmt: skip
+    effect = outbox.Effect(row["target"], "flag.ack", f"{row['key']}-ack", body, escalation_id=found["id"])
+    outbox.owe_many(at.connection, at.running(), [effect])
+    at.owed.add(row["target"])
+
+
 def _climb(at: Tick, flag_id: int) -> None:
     row = escalations.get(at.connection, flag_id)
     if row is None:
@@ -60,7 +105,7 @@ def _climb(at: Tick, flag_id: int) -> None:
         decided = [paging.Page("", "held", "the flag is closed", 1)]
     pages.keep(at.connection, flag_id, "flag.open", decided, at.now)
     n = int(row["evidence"].get("notices", 1))
-    body = _body(at, flag_id, row["rule"], row["series"], row["severity"], row["evidence"], row["kind"])
+    body = _body(at, flag_id, row["rule"], row["series"], row["severity"], row["evidence"], row["kind"], asks=("ack",))
     _owe(at, "flag.open", flag_id, n, body, decided, level=1)
 
 
@@ -118,8 +163,18 @@ def _owe(
 
 
 def _body(
-    at: Tick, flag_id: int, rule: str, series: str, severity: int, shown: Mapping[str, Any], kind: str
+    at: Tick,
+    flag_id: int,
+    rule: str,
+    series: str,
+    severity: int,
+    shown: Mapping[str, Any],
+    kind: str,
+    asks: Sequence[act_links.Act] = (),
 ) -> dict[str, Any]:
+    """`asks`: what whoever reads it may do by a signed link."""
+    base, now = at.current.settings.console_url, at.now.timestamp()
+    acts = {act: act_links.link(at.key, base, flag_id, act, now) for act in asks} if at.key else {}
     return {
         "id": flag_id,
         "rule": rule,
@@ -132,5 +187,6 @@ def _body(
         "threshold": shown.get("threshold"),
         "text": shown.get("text", ""),
         "samples": shown.get("samples", []),
-        "url": f"{at.current.settings.console_url}/flags/{flag_id}",
+        "url": f"{base}/flags/{flag_id}",
+        **({"acts": acts} if acts else {}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from domain.urgency import Filed, signals
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 SEVERITY = {"risk": 8, "vip": 7, "reach": 7, "third-complaint": 6, "mood": 5, "promise": 6}
 
 
-def look(at: Tick) -> None:
-    """Raise a flag for each mention some rule of kind `mention` must not let wait."""
+def look(at: Tick, runs: Sequence[int]) -> None:
+    """Raise a flag for each mention of these runs that some rule of kind `mention` must not let wait."""
     rules = [rule for rule in at.current.escalations if rule.kind == "mention"]
-    for one in filed.since_last(at.connection, at.now, wanted=bool(rules)):
+    for one in filed.mentions(at.connection, runs if rules else ()):
         for rule in rules:
             if rule.topics and one.topic not in rule.topics:
                 continue

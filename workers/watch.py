@@ -13,20 +13,18 @@ import structlog
 from sqlalchemy import Connection
 
 import config
-from domain import kinds, severity, spikes, terms
+from domain import alerting, kinds, severity, spikes
 from domain.board import SCALES
 from domain.live import Heard, Standing, bin_of
 from domain.rules import SpikeRule
-from storage import counts, escalations, incidents, runs
+from storage import counts, escalations, filed, finer, incidents, pages, runs
 from storage.ledger import Ledger
-from workers import tell, urgent
+from workers import evidence, tell, urgent
 from workers.lookout import Key, Lookout, name
 
 log = structlog.get_logger()
 
 MINUTE = timedelta(minutes=1)
-SAMPLES = 5
-TEXTS = 300  # read for the terms that grew
 _LOOKOUTS: WeakKeyDictionary[Ledger, Lookout] = WeakKeyDictionary()
 
 
@@ -38,6 +36,7 @@ class Tick:
     current: config.Config
     now: datetime
     worker: str
+    key: bytes = b""  # signs the links of notices
     run: runs.Run | None = None
     owed: set[str] = field(default_factory=set)
 
@@ -46,29 +45,37 @@ class Tick:
         return self.run
 
 
-def watch(ledger: Ledger, current: config.Config, worker: str, now: datetime | None = None) -> set[str]:
-    """Look at every series once; returns the targets that are owed an alert."""
+def watch(
+    ledger: Ledger, current: config.Config, worker: str, now: datetime | None = None, key: bytes = b""
+) -> set[str]:
+    """Look at every series once; returns the targets that are owed an alert. `key` signs the links in notices."""
     lookout = _LOOKOUTS.setdefault(ledger, Lookout())
     try:
-        return ledger.run(lambda c: tick(c, lookout, current, now or datetime.now(UTC), worker))
+        return ledger.run(lambda c: tick(c, lookout, current, now or datetime.now(UTC), worker, key))
     except BaseException:
         _LOOKOUTS.pop(ledger, None)  # what it remembers may be of a transaction that never was
         raise
 
 
-def tick(connection: Connection, lookout: Lookout, current: config.Config, now: datetime, worker: str) -> set[str]:
+def tick(
+    connection: Connection, lookout: Lookout, current: config.Config, now: datetime, worker: str, key: bytes = b""
+) -> set[str]:
     """One look. Whoever comes second leaves it to the first."""
     if not escalations.alone(connection):
         return set()
-    at = Tick(connection, current, now, worker)
+    at = Tick(connection, current, now, worker, key)
+    filed_since = filed.since_last(connection, now)
+    finer.count(connection, filed_since)
     flags = {(row["rule"], row["series"]): row for row in escalations.standing(connection)}
-    for rule, key, standing in lookout.tick(connection, current, now, _open_of(flags)):
-        _act(at, rule, key, standing, flags.get((rule.name, name(key))))
+    waiting = pages.waiting(connection)
+    for rule, key, standing in lookout.tick(connection, current, now, _open_of(flags) | waiting):
+        _act(at, rule, key, standing, flags.get((rule.name, name(key))), (rule.name, name(key)) in waiting)
     for rule, key, when in lookout.missed:
         _missed(at, rule, key, when)
     _others(at, lookout, flags)
-    urgent.look(at)
+    urgent.look(at, filed_since)
     tell.due(at)
+    tell.acknowledged(at)
     desks = [incidents.Desk(d.name, d.when.teams, d.when.priorities) for d in current.desks if d.enabled]
     opened = incidents.open_tickets(connection, worker, current.settings.console_url, current.default_team, desks)
     at.owed |= opened.targets
@@ -115,16 +122,21 @@ def _other(
             n = int(last["evidence"].get("notices", 1)) + 1
             tell.flag(at, "flag.close", last["id"], rule, topic, series, last["severity"], last["evidence"], n)
         return
-    if sign is None or (last is not None and at.now < last["opened_at"] + timedelta(days=1)):
+    if sign is None:
+        return
+    if last is not None and at.now < last["opened_at"] + timedelta(days=1):
+        pages.keep_once(at.connection, last["id"], "flag.open", "again within a day of this flag", at.now)
         return
     until = at.now.replace(second=0, microsecond=0)
-    found = counts.samples(at.connection, topic, rule.kind != "silence", until - timedelta(hours=2), until, SAMPLES)
+    about = counts.About(topic, "", rule.kind != "silence")
+    found = counts.samples(at.connection, about, until - timedelta(hours=2), until, evidence.SAMPLES)
     shown = {
         "window": {"from": (until - timedelta(hours=2)).isoformat(), "to": until.isoformat()},
         "text": sign.text, "count": sign.count, "baseline": round(sign.baseline, 2), "threshold": round(sign.threshold, 2),
         "score": round(sign.score, 4), "detector": spikes.VERSION, "rule_version": at.current.hash[:12], "notices": 1,
         "samples": [{"mention_id": r["id"], **{k: r[k] for k in ("platform", "url", "author", "text")}} for r in found],
-        "gaps": gaps(at.connection, at.now - timedelta(days=1)),
+        "baseline_adapts": evidence.adapting(at, topic),
+        "gaps": evidence.gaps(at.connection, at.now - timedelta(days=1)),
     }  # fmt: skip
     level = severity.severity(sign.score, 360, 0, int(sign.count))
     flag = escalations.open_flag(
@@ -135,7 +147,7 @@ def _other(
         tell.flag(at, "flag.open", flag, rule, topic, series, level, shown, 1)
 
 
-def _act(at: Tick, rule: SpikeRule, key: Key, standing: Standing, last: Any | None) -> None:
+def _act(at: Tick, rule: SpikeRule, key: Key, standing: Standing, last: Any | None, waiting: bool) -> None:
     if last is not None and last["state"] == "open":
         scale = SCALES.index(last["scale"]) if last["scale"] in SCALES else 0
         calm = standing.calm[min(scale, len(standing.calm) - 1)]
@@ -144,72 +156,37 @@ def _act(at: Tick, rule: SpikeRule, key: Key, standing: Standing, last: Any | No
         elif standing.counts[min(scale, len(standing.counts) - 1)] >= 1.5 * last["peak"]:
             _update(at, rule, key, last, standing, standing.counts[min(scale, len(standing.counts) - 1)])
         return
-    if not standing.flag or (last is not None and _same(last, standing)):
+    if waiting and not standing.flag and not _still(rule, standing):
+        pages.waited(at.connection, rule.name, name(key), at.now)
+        return
+    if not standing.flag and not waiting:
+        return
+    if last is not None and _same(last, standing):
+        pages.keep_once(at.connection, last["id"], "flag.open", "the event of this flag goes on", at.now)
         return
     _open(at, rule, key, standing)
 
 
+def _still(rule: SpikeRule, standing: Standing) -> bool:
+    """Whether what was held back before a flag was raised stands out as it did."""
+    return standing.score >= rule.threshold and standing.count >= rule.floor
+
+
 def _same(last: Mapping[str, Any], standing: Standing) -> bool:
-    """Whether the last flag was of this very event: talk has not been usual since it opened."""
+    """Whether the last flag was of this very event: talk has not been usual since it opened, nor grown by half beyond its peak."""
+    scale = SCALES.index(last["scale"]) if last["scale"] in SCALES else 0
+    if standing.counts[min(scale, len(standing.counts) - 1)] >= 1.5 * last["peak"]:
+        return False
     return standing.rested is None or last["window_start"] >= standing.rested
 
 
-def evidence(at: Tick, rule: SpikeRule, key: Key, standing: Standing) -> dict[str, Any]:
-    """Counts against the baseline with the threshold, who spoke and where, terms that grew, samples, gaps, versions."""
-    topic, platform, measure = key
-    until = at.now.replace(second=0, microsecond=0)
-    start = until - timedelta(minutes=standing.scale)
-    negative = measure == "negative"
-    voices = counts.voices(at.connection, topic, platform, negative, start, until + MINUTE)
-    found = counts.samples(at.connection, topic, negative, start, until + MINUTE, SAMPLES)
-    day = timedelta(days=1)
-    said = counts.words(at.connection, topic, start, until + MINUTE, TEXTS)
-    before = counts.words(at.connection, topic, start - 7 * day, start, TEXTS)
-    samples = [{"mention_id": row["id"], **{k: row[k] for k in ("platform", "url", "author", "text")}} for row in found]
-    return {
-        "window": {"from": start.isoformat(), "to": until.isoformat()},
-        "count": standing.count,
-        "baseline": standing.baseline,
-        "threshold": standing.border,
-        "score": standing.score,
-        "minutes": standing.scale,
-        "floor": rule.floor,
-        "authors": voices["authors"],
-        "reach": voices["reach"],
-        "reposts": voices["reposts"],
-        "intent": voices["intent"],
-        "platforms": list(voices["platforms"]),
-        "first_mention": voices["first_id"],
-        "terms": terms.grew(said, before),
-        "links": sorted({s["url"] for s in samples if s["url"]}),
-        "detector": spikes.VERSION,
-        "rule_version": at.current.hash[:12],
-        "samples": samples,
-        "gaps": gaps(at.connection, at.now - day),
-    }
-
-
-def gaps(connection: Connection, since: datetime) -> list[dict[str, Any]]:
-    """What was not evaluable, in words a page can show."""
-    return [
-        {
-            "channel": gap["channel"],
-            "since": gap["since"].isoformat() if gap["since"] else None,
-            "until": gap["until"].isoformat() if gap["until"] else None,
-            "reason": gap["reason"],
-            "text": f"not evaluable {gap['since']:%H:%M} to {gap['until']:%H:%M}, {gap['channel']} was down"
-            if gap["since"] and gap["until"]
-            else f"not evaluable, {gap['channel']} is down",
-        }
-        for gap in counts.gaps(connection, since)
-    ]
-
-
 def _open(at: Tick, rule: SpikeRule, key: Key, standing: Standing) -> None:
-    shown = evidence(at, rule, key, standing)
-    if shown["authors"] < rule.authors:
-        log.info("flag held", rule=rule.name, series=name(key), reason="too few authors", authors=shown["authors"])
+    shown = evidence.of_spike(at, rule, key, standing)
+    if reason := alerting.not_yet(shown, rule.authors):
+        log.info("flag held", rule=rule.name, series=name(key), reason=reason)
+        pages.wait(at.connection, rule.name, name(key), reason, at.now)
         return
+    pages.waited(at.connection, rule.name, name(key), at.now)
     level = severity.severity(standing.score, standing.scale, shown["reach"], shown["authors"])
     flag = escalations.open_flag(
         at.connection, at.running(), rule.name, name(key), standing.at, level, standing.count, {**shown, "notices": 1},
@@ -218,14 +195,25 @@ def _open(at: Tick, rule: SpikeRule, key: Key, standing: Standing) -> None:
     if flag is None:
         return
     log.warning("flag raised", flag_id=flag, rule=rule.name, series=name(key), severity=level)
-    _, made = escalations.join_incident(at.connection, flag, key[0])
-    tell.flag(at, "flag.open", flag, rule, key[0], name(key), level, shown, 1, folded=not made and bool(key[1]))
+    folded = _folds(at, flag, key, shown)
+    tell.flag(at, "flag.open", flag, rule, key[0], name(key), level, shown, 1, folded=folded)
+
+
+def _folds(at: Tick, flag: int, key: Key, shown: Mapping[str, Any]) -> bool:
+    """Whether what a flag says is told by another of its incident: the topic's for one of its platforms, for one intent a flag on the
+    same one. Another intent is another matter."""
+    incident, made = escalations.join_incident(at.connection, flag, key[0])
+    if made:
+        return False
+    if "+" in key[2]:
+        return shown["intent"] in escalations.intents(at.connection, incident, but=flag)
+    return bool(key[1])
 
 
 def _update(at: Tick, rule: SpikeRule, key: Key, last: Mapping[str, Any], standing: Standing, count: float) -> None:
     """A flag that stands tells again when it grew by half."""
     n = int(last["evidence"].get("notices", 1)) + 1
-    shown = {**evidence(at, rule, key, standing), "notices": n}
+    shown = {**evidence.of_spike(at, rule, key, standing), "notices": n}
     level = max(last["severity"], severity.severity(standing.score, standing.scale, shown["reach"], shown["authors"]))
     escalations.update_flag(at.connection, last["id"], level, count, shown)
     tell.flag(at, "flag.update", last["id"], rule, key[0], last["series"], level, shown, n)
@@ -244,7 +232,7 @@ def _close(at: Tick, last: Mapping[str, Any], standing: Standing) -> None:
 def _missed(at: Tick, rule: SpikeRule, key: Key, when: datetime) -> None:
     """A flag of a past that was read only now: written down as over, and nobody is told."""
     shown = {"window": {"from": when.isoformat(), "to": (when + 5 * MINUTE).isoformat()}, "late": True,
-             "detector": spikes.VERSION, "gaps": gaps(at.connection, when), "notices": 0}  # fmt: skip
+             "detector": spikes.VERSION, "gaps": evidence.gaps(at.connection, when), "notices": 0}  # fmt: skip
     flag = escalations.open_flag(at.connection, at.running(), rule.name, name(key), when, 1, 0.0, shown, closed=True)
     if flag is not None:
         tell.flag(at, "flag.open", flag, rule, key[0], name(key), 1, shown, 1, late=True)

@@ -8,7 +8,13 @@ from domain.nouns import Notice
 
 HEADLINE_LIMIT = 200
 QUOTE_LIMIT = 16_000
-_FLAGS = {"flag.open": "Flag raised", "flag.update": "Flag grew", "flag.close": "Flag closed"}
+_FLAGS = {
+    "flag.open": "Flag raised",
+    "flag.update": "Flag grew",
+    "flag.close": "Flag closed",
+    "flag.ack": "Acknowledged",
+}
+_ACTS = {"ack": "Acknowledge", "useful": "It was useful", "noise": "It was noise", "late": "It was too late"}
 
 
 def headline(notice: Notice) -> str:
@@ -29,6 +35,8 @@ def plain(notice: Notice, quote: str = "> ") -> str:
     parts = _flag(notice.body, quote) if notice.kind in _FLAGS else _ticket(notice.body, quote)
     if notice.body.get("url"):
         parts.append(f"In Earmark: {_line(notice.body['url'])}")
+    acts: Mapping[str, Any] = notice.body.get("acts") or {}  # signed links
+    parts.append("\n".join(f"{_ACTS[act]}: {_line(address)}" for act, address in acts.items() if act in _ACTS))
     return "\n\n".join(part for part in parts if part.strip()) or "(no text)"
 
 
@@ -62,6 +70,7 @@ def _flag(body: Mapping[str, Any], quote: str) -> list[str]:
     facts = [
         f"{label}: {_line(value)}"
         for label, value in (
+            ("By", body.get("acknowledged_by")),
             ("Severity", body.get("severity")),
             ("From", window.get("from")),
             ("To", window.get("to")),

@@ -20,6 +20,7 @@ KINDS = ("flag.open", "flag.update", "flag.close", "flag.ack")
 GUARANTEE = (
     "exactly once while the alert is open, by dedup_key; a trigger repeated after it was resolved opens it again"
 )
+ACKNOWLEDGES = "alert"  # one for all that was sent of a flag, and none for what was acknowledged there
 _ACTION = {"flag.open": "trigger", "flag.update": "trigger", "flag.ack": "acknowledge", "flag.close": "resolve"}
 
 

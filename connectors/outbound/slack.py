@@ -2,6 +2,7 @@
 
 https://docs.slack.dev/reference/methods/chat.postMessage: HTTP 200 whether it worked or not, `ok` tells. There is no idempotency key: after
 a lost answer the channel's history is searched for our metadata (https://docs.slack.dev/reference/methods/conversations.history).
+A message whose flag somebody looks after is written anew (https://api.slack.com/methods/chat.update): twice is the same as once.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,8 @@ from connectors.outbound._words import headline, plain
 from domain.nouns import Notice
 
 LABEL = "Slack"
-KINDS = ("flag.open", "flag.update", "flag.close")
+KINDS = ("flag.open", "flag.update", "flag.close", "flag.ack")
+ACKNOWLEDGES = "message"  # every message that asks says who answered
 GUARANTEE = (
     "exactly once while the channel's last 100 messages hold ours: a lost answer is looked up by the effect's key"
 )
@@ -58,6 +60,9 @@ class Desk:
         said = escape(headline(notice))
         text = cut(escape(plain(notice)), BLOCK, "[cut: the whole text is in Earmark]")
         blocks: list[dict[str, Any]] = [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
+        if notice.kind == "flag.ack":
+            ts = str(notice.body.get("message", ""))
+            return canonical({"channel": self.settings.channel, "ts": ts, "text": said, "blocks": blocks})
         if notice.kind != "flag.close" and self.settings.signing_env:
             button = {"type": "button", "action_id": "ack", "value": str(notice.body.get("id", "")),
                       "text": {"type": "plain_text", "text": "Acknowledge"}}  # fmt: skip
@@ -66,10 +71,13 @@ class Desk:
         return canonical({"channel": self.settings.channel, "text": said, "blocks": blocks, "metadata": metadata})
 
     def deliver(self, notice: Notice, request: str, remote: str | None) -> Delivered:
-        found = self._call("POST", "/api/chat.postMessage", request)
+        method = "chat.update" if notice.kind == "flag.ack" else "chat.postMessage"
+        found = self._call("POST", f"/api/{method}", request)
         return Delivered(remote_id=str(found.get("ts", "")))
 
     def find(self, notice: Notice, request: str, remote: str | None) -> Delivered | None:
+        if notice.kind == "flag.ack":
+            return None
         asked = urlencode({"channel": self.settings.channel, "include_all_metadata": "true", "limit": 100})
         found = self._call("GET", f"/api/conversations.history?{asked}", None)
         for message in found.get("messages") or []:

@@ -1,7 +1,7 @@
 """Alerts to a Microsoft Teams channel by a workflow's webhook. As documented, not tried live.
 
 https://learn.microsoft.com/en-us/connectors/teams/#microsoft-teams-webhook: 202 says queued, not shown; a card of a wrong shape fails later
-inside the flow. No acknowledgement comes back without a bot: the card opens the flag in Earmark instead.
+inside the flow. No acknowledgement comes back without a bot: the card has signed links instead.
 """
 
 import re
@@ -52,7 +52,11 @@ class Desk:
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": body,
         }  # fmt: skip
         if str(notice.body.get("url", "")).startswith("http"):
-            card["actions"] = [{"type": "Action.OpenUrl", "title": "Open and acknowledge", "url": notice.body["url"]}]
+            acts = {"ack": "Acknowledge", "useful": "Useful", "noise": "Noise", "late": "Too late"}
+            links = {"Open": notice.body["url"]} | {
+                acts[k]: v for k, v in (notice.body.get("acts") or {}).items() if k in acts
+            }
+            card["actions"] = [{"type": "Action.OpenUrl", "title": title, "url": url} for title, url in links.items()]
         attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
         return canonical({"type": "message", "attachments": [attachment]})
 

@@ -19,8 +19,10 @@ pages = Table(  # one row per decision to tell somebody or not; what is held bac
     "pages",
     metadata,
     id_(),
-    Column("escalation_id", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # flag.open, flag.update, flag.close
+    Column("escalation_id", BigInteger),  # empty: no flag was raised, and the row says of which rule and series and why
+    text_("rule"),
+    text_("series"),
+    Column("kind", Text, nullable=False),  # flag.open, flag.update, flag.close, flag.ack
     text_("target"),  # empty: nobody is named
     Column("action", Text, nullable=False),  # sent, digest, held
     text_("reason"),  # quiet-hours, cool-down, snoozed, low-severity, late, backfill, no-route
@@ -31,6 +33,7 @@ pages = Table(  # one row per decision to tell somebody or not; what is held bac
 )
 Index("pages_flag", pages.c.escalation_id, pages.c.id)
 Index("pages_due", pages.c.next_at, postgresql_where=text("done_at IS NULL"))
+Index("pages_waiting", pages.c.rule, pages.c.series, unique=True, postgresql_where=text("escalation_id IS NULL AND done_at IS NULL"))
 
 snapshots = Table(  # what the watch step remembers of a series, for its next start (`meta` says of which moment)
     "snapshots",

@@ -563,6 +563,7 @@ outbox = Table(
 Index("outbox_due", outbox.c.target, outbox.c.due, outbox.c.id, postgresql_where=text("state NOT IN ('done', 'dead')"))
 Index("outbox_sending", outbox.c.target, outbox.c.lease_until, postgresql_where=text("state = 'sending'"))
 Index("outbox_ticket", outbox.c.ticket_id, outbox.c.target)
+Index("outbox_flag", outbox.c.escalation_id, outbox.c.target, postgresql_where=text("escalation_id IS NOT NULL"))
 
 attempts = Table(
     "attempts",
