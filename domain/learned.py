@@ -180,8 +180,10 @@ def shares(
     the bias every text has. `turn` is what a piece's negative and positive count for.
     """
     found: dict[str, float] = {}
+    down, up = turn
     for name, negative, positive in said.parts:
-        found[name] = found.get(name, 0.0) + turn[0] * negative + turn[1] * positive
+        value = down * negative + up * positive
+        found[name] = found[name] + value if name in found else value
     for name, value in manners:
         found[name] = found.get(name, 0.0) + value
     nobody = 0.0  # what is said by words that cancel out to nothing
@@ -202,4 +204,6 @@ _NOT_OF = {(False, "up"), (True, "down")}
 
 
 def _shown(name: str) -> str:
+    if "<" not in name and "#" not in name:
+        return name
     return " ".join(_NAMES.get(part, part) for part in name.split(" "))

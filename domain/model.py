@@ -10,9 +10,12 @@ import hashlib
 import json
 import math
 import zlib
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from domain.pieces import grams, is_word, pairs, slot, slots
 from domain.second import second
@@ -20,7 +23,7 @@ from domain.second import second
 MAGIC = b"earmark-model-1\n"
 LARGEST = 32 * 1024 * 1024
 _CACHED = 60_000
-_STEPS = tuple((1 if q >= 0 else -1) * (q / 127) ** 2 for q in range(-128, 128))
+_STEPS = tuple((1 if q >= 0 else -1) * (q / 127) ** 2 for q in (*range(128), *range(-128, 0)))  # of a signed byte
 
 
 class Weight(NamedTuple):
@@ -59,17 +62,15 @@ class Model:
         self.words: tuple[str, ...] = tuple(words.split("\n"))
         self.known = frozenset(self.words)
         self._mask = len(negative) - 1
-        self._negative, self._positive, self._rarity = (memoryview(part) for part in (negative, positive, rarity))
+        self._slots = _joined(negative, positive, rarity)
         scale, rarest = float(header["scale"]), float(header["rarest"])
-        self._weights = tuple(step * scale for step in _STEPS)  # of a byte, which is read as signed by adding 128
+        self._weights = tuple(step * scale for step in _STEPS)
         self._lengths = tuple((byte * rarest / 255) * (byte * rarest / 255) for byte in range(256))
         self._pieces: dict[str, Weight] = {}
 
     def read(self, found: list[str]) -> Said:
         """What these pieces say. An empty list says nothing."""
-        pieces, mask = self._pieces, self._mask
-        negatives, positives, rarities = self._negative, self._positive, self._rarity
-        weights, lengths = self._weights, self._lengths
+        pieces, weights, lengths, held = self._pieces, self._weights, self._lengths, self._slots
         parts: list[tuple[str, float, float]] = []
         negative = positive = length = 0.0
         for piece in found:
@@ -81,12 +82,14 @@ class Model:
             negative += one
             positive += other
             length += size
-        for name, at in zip(together := [*pairs(found)], slots("b", together, mask), strict=True):
-            one, other = weights[negatives[at]], weights[positives[at]]
-            parts.append((name, one, other))
-            negative += one
-            positive += other
-            length += lengths[rarities[at]]
+        together = [*pairs(found)]
+        for name, at in zip(together, slots("b", together, self._mask), strict=True):
+            if slot_says := held[at]:  # most pairs were never met
+                one, other = weights[slot_says & 255], weights[slot_says >> 8 & 255]
+                parts.append((name, one, other))
+                negative += one
+                positive += other
+                length += lengths[slot_says >> 16]
         if not length:
             return Said(0.0, 0.0, ())
         norm = 1 / math.sqrt(length)
@@ -104,15 +107,22 @@ class Model:
     def _sum(self, found: Iterable[int]) -> Weight:
         negative = positive = length = 0.0
         for at in found:
-            negative += self._weights[self._negative[at]]
-            positive += self._weights[self._positive[at]]
-            length += self._lengths[self._rarity[at]]
+            if slot_says := self._slots[at]:
+                negative += self._weights[slot_says & 255]
+                positive += self._weights[slot_says >> 8 & 255]
+                length += self._lengths[slot_says >> 16]
         return Weight(negative, positive, length)
 
     def coverage(self, found: list[str]) -> float:
         """Which share of the words it was taught."""
         words = [piece for piece in found if is_word(piece)]
         return sum(word in self.known for word in words) / len(words) if words else 0.0
+
+
+def _joined(negative: bytes, positive: bytes, rarity: bytes) -> "array[int]":
+    """What a slot says as one number, so that one look fetches it: negative and positive as signed bytes, rarity above; 0 is nothing."""
+    down, up, rare = (np.frombuffer(part, np.uint8).astype(np.uint32) for part in (negative, positive, rarity))
+    return array("I", ((down ^ 128) | (up ^ 128) << 8 | rare << 16).tobytes())
 
 
 def packed(header: Mapping[str, Any], negative: bytes, positive: bytes, rarity: bytes, words: Iterable[str]) -> bytes:
