@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection
 
+from storage import presence
 from storage.ledger import one
 
 MOST = 2000  # events told one by one; more is told as "read everything anew"
@@ -39,8 +40,9 @@ def before(connection: Connection) -> int:
 
 
 async def listen(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Be told of commits from now on; what is told is only that there is something to read."""
+    """Be told of commits from now on, where what is told is only that there is something to read, and of who looks at what."""
     await connection.execute("LISTEN earmark")
+    await connection.execute(f"LISTEN {presence.CHANNEL}")
 
 
 async def place(connection: psycopg.AsyncConnection[Any]) -> int:

@@ -228,6 +228,7 @@ def take_back(connection: Connection, user: User, number: int, entry_id: int) ->
         ),
         {"id": entry_id, "target": was["reply"]["target"]},
     )
+    connection.execute(text("DELETE FROM ticket_words WHERE source = 'entry' AND source_id = :id"), {"id": entry_id})
     _as_before(connection, ticket, entry_id, bool(was["reply"]["first"]), "status" in was)
     touch(connection, ticket.id, user)
     drafts.put_back(connection, user, ticket.id, "reply", found[0]["body"])

@@ -1,6 +1,7 @@
 """One ticket as its page shows it: what was said, what was done, why it was opened, who it is about, what desks know of it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -147,6 +148,11 @@ def ticket(connection: Connection, number: int) -> Ticket | None:
         number=number,
     )
     return Ticket(**found[0]) if found else None
+
+
+def known(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Those of these tickets the reader may see."""
+    return [row["id"] for row in rows(connection, "SELECT id FROM tickets WHERE id = ANY(:ids)", ids=list(ids))]
 
 
 def related(connection: Connection, ticket_id: int, limit: int = 100) -> list[dict[str, Any]]:

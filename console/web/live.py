@@ -8,14 +8,16 @@ transaction that was still open: everything before it has been told, what is aft
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 import structlog
 
-from storage import events_read
+from console.web.presence import Seats
+from storage import events_read, presence
 from storage.ledger import raw_url
 
 log = structlog.get_logger()
@@ -35,6 +37,7 @@ class Message:
     created: tuple[int, ...] = ()
     changed: tuple[int, ...] = ()
     other: tuple[str, ...] = ()  # kinds of what happened elsewhere: flags, customers
+    present: tuple[int, ...] = ()  # tickets somebody came to, went from or began to answer: console/web/presence.py
     reset: bool = False  # too much or too long ago: read the page anew
 
 
@@ -65,6 +68,7 @@ class Live:
         self.task: asyncio.Task[None] | None = None
         self.closed = False
         self.place = 0  # the oldest transaction that was open when the log was last read; 0: never yet
+        self.seats = Seats()
         self.told: set[int] = set()  # events that are told and may be read again
 
     def start(self) -> None:
@@ -138,8 +142,11 @@ class Live:
         await events_read.listen(connection)
         self.place = self.place or await events_read.place(connection)
         while True:
-            async for _ in connection.notifies(timeout=LOOK, stop_after=1):
-                pass
+            moved = set[int]()
+            async for heard in connection.notifies(timeout=LOOK, stop_after=1):
+                if heard.channel == presence.CHANNEL:
+                    moved |= self.seats.hear(heard.payload, time.monotonic())
+            moved |= self.seats.sweep(time.monotonic())
             if not self.readers:
                 self.place, self.told = await events_read.place(connection), set()
                 continue
@@ -147,8 +154,9 @@ class Live:
             fresh = [event for event in found.events if event.id not in self.told]
             self.place = found.place
             self.told = {event.id for event in found.events if event.xid >= found.place}
-            if fresh or not found.whole:
-                message = _message(found.place, fresh) if found.whole else Message(found.place, reset=True)
+            if fresh or moved or not found.whole:
+                message = replace(_message(found.place, fresh), present=tuple(sorted(moved)))
+                message = message if found.whole else Message(found.place, reset=True)
                 for reader in self.readers:
                     reader.tell(message)
                 await asyncio.sleep(PAUSE)

@@ -48,7 +48,7 @@ async def _told(here: House, messages: AsyncIterator[Message | None], cookie: st
 
 
 def _written(message: Message) -> bytes:
-    data = {"created": message.created, "changed": message.changed, "other": message.other}
+    data = {"created": message.created, "changed": message.changed, "other": message.other, "present": message.present}
     return format_sse_event(
         data_str="{}" if message.reset else json.dumps(data),
         event="reset" if message.reset else "happened",

@@ -194,6 +194,7 @@ def show(
         "ticket.html",
         code=status,
         error=error,
+        present=request.app.state.live.seats.of([values["ticket"].id], me.id).get(values["ticket"].id, ""),
         lines=thread.lines(values["history"], missed),
         note_before=thread.last_word(values["history"], me.id) if values["part"] == 1 else None,
         missed=frozenset(missed),

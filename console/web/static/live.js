@@ -118,6 +118,7 @@
 
   told.push((message) => {
     if (message.kind === "reset") {
+      document.dispatchEvent(new CustomEvent("earmark:reset"));
       if (list && !stale) { stale = true; news.querySelector("span").textContent = list.dataset.stale; news.hidden = false; }
       soon();
       return;
@@ -127,4 +128,27 @@
     if (message.created.length || message.changed.length || message.other.length) soon();
     document.dispatchEvent(new CustomEvent("earmark:happened", { detail: message }));
   });
+
+  // who else is at a ticket, in words on its row
+  const shownRows = () => [...(list?.querySelectorAll("tr[data-id]") ?? [])];
+  const people = async () => {
+    const rows = shownRows().slice(0, 200);
+    if (!rows.length) return;
+    const answer = await fetch(`/presence?${new URLSearchParams(rows.map((row) => ["ticket", row.dataset.id]))}`, { headers: { accept: "application/json" } });
+    if (!answer.ok) return;
+    const said = (await answer.json()).people;
+    for (const row of rows) {
+      const cell = row.querySelector("td.c-what"), was = cell?.querySelector(".here"), words = said[row.dataset.id];
+      if (!cell || (was?.textContent ?? "") === (words ?? "")) continue;
+      was?.remove();
+      if (words) cell.append(Object.assign(document.createElement("span"), { className: "here", textContent: words }));
+    }
+  };
+  if (list) {
+    const ask = calmly(people, 100);
+    told.push((message) => { if (message.kind === "reset" || message.present?.length) ask(); });
+    new MutationObserver((changes) => { if (changes.some((change) => [...change.removedNodes].some((node) => node.className === "here" || node.nodeName === "TR" || node.querySelector?.("tr")))) ask(); })
+      .observe(list, { childList: true, subtree: true });
+    ask();
+  }
 })();

@@ -54,4 +54,82 @@
       if (button) { event.preventDefault(); form.requestSubmit(button); }
     });
   }
+
+  // signs of life, while the page is in sight and somebody is at it: an open page alone keeps no session awake
+  const here = document.getElementById("here");
+  if (!here) return;
+  const csrf = document.querySelector("input[name=csrf]").value, ticket = Number(here.dataset.ticket);
+  const seat = Math.random().toString(36).slice(2, 14) || "page";
+  let active = Date.now(), typed = 0, told = "", toldAt = 0;
+  const state = () => (document.visibilityState === "hidden" || Date.now() - active > 300000 ? "gone" : Date.now() - typed < 20000 ? "replying" : "looking");
+  const sign = (now) => {
+    if (now === told && (now === "gone" || Date.now() - toldAt < 8000)) return;
+    told = now;
+    toldAt = Date.now();
+    fetch(here.dataset.sign, { method: "POST", body: new URLSearchParams({ csrf, page: seat, state: now }), keepalive: true, redirect: "error" }).catch(() => { told = ""; });
+  };
+  for (const what of ["keydown", "pointerdown", "pointermove", "scroll"]) addEventListener(what, () => { active = Date.now(); }, { passive: true });
+  for (const form of forms) form.addEventListener("input", () => { active = typed = Date.now(); sign("replying"); });
+  for (const form of forms) form.addEventListener("submit", () => { typed = 0; });
+  document.addEventListener("visibilitychange", () => sign(state()));
+  addEventListener("pagehide", () => sign("gone"));
+  addEventListener("pageshow", (event) => { if (event.persisted) sign(state()); });
+  setInterval(() => sign(state()), 2000);
+  sign(state());
+
+  // what others do on this ticket: entries wait behind a button, the words about who is here change by themselves
+  const bar = document.getElementById("thread-news");
+  const page = async () => new DOMParser().parseFromString(await (await fetch(location.pathname + location.search)).text(), "text/html");
+  const entries = (root) => [...root.querySelectorAll("#thread [id^=entry-]")].map((one) => one.id);
+  let fresh = null;
+  const look = async () => {
+    const now = await page();
+    if (!now.getElementById("thread")) return;
+    const known = new Set(entries(document)), n = entries(now).filter((id) => !known.has(id)).length;
+    fresh = now;
+    if (!n) return;
+    bar.querySelector("span").textContent = n === 1 ? "1 new entry on this ticket" : `${n} new entries on this ticket`;
+    bar.hidden = false;
+  };
+  // the history as it is now, in place of the one shown; what is being written stays, and from now on counts as having seen it
+  const show = (now) => {
+    document.getElementById("thread").replaceWith(now.getElementById("thread"));
+    const stamp = now.querySelector("input[name=shown]")?.value;
+    if (stamp) for (const field of document.querySelectorAll("input[name=shown]")) field.value = stamp;
+    const version = now.querySelector("input[name=seen]")?.value;
+    if (version) for (const field of document.querySelectorAll("input[name=seen]")) field.value = version;
+    bar.hidden = true;
+    leaving();
+  };
+  bar.querySelector("button").addEventListener("click", () => {
+    if (!fresh) return;
+    const known = new Set(entries(document)), first = entries(fresh).find((id) => !known.has(id));
+    show(fresh);
+    const entry = document.getElementById(first);
+    if (entry) { entry.tabIndex = -1; entry.focus(); }
+  });
+  // when a held reply leaves, the button that would take it back goes
+  const leaving = () => {
+    for (const form of document.querySelectorAll("form[data-leaves]")) {
+      setTimeout(async () => {
+        const now = await page(), item = form.closest("li"), next = item && now.getElementById(item.id);
+        if (next && item.isConnected) item.replaceWith(next);
+      }, Math.max(0, Date.parse(form.dataset.leaves) - Date.now()) + 1500);
+    }
+  };
+  leaving();
+  let waiting = 0;
+  const soon = () => { waiting = waiting || setTimeout(() => { waiting = 0; look().catch(() => {}); }, 150); };
+  document.addEventListener("earmark:happened", (event) => {
+    const { changed = [], present = [] } = event.detail;
+    if (changed.includes(ticket)) soon();
+    if (present.includes(ticket)) who();
+  });
+  document.addEventListener("earmark:reset", () => { soon(); who(); });
+  const who = async () => {
+    try {
+      const answer = await fetch(`/presence?ticket=${ticket}`, { headers: { accept: "application/json" } });
+      if (answer.ok) here.textContent = (await answer.json()).people[ticket] ?? "";
+    } catch { /* the next sign asks again */ }
+  };
 })();
