@@ -91,12 +91,14 @@ class Inbound(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """That the target holds our effect, under which id. `moved_to`: the target's ticket that goes on where a closed one ended."""
+    """That the target holds our effect, under which id. `moved_to`: the target's ticket that goes on where a closed one ended.
+    `person`: the id of the contact it was written to, where the target keeps people."""
 
     remote_id: str = ""
     url: str | None = None
     detail: str = ""
     moved_to: str = ""
+    person: str = ""
 
 
 class Outbound(Protocol):
@@ -106,7 +108,9 @@ class Outbound(Protocol):
     RateLimited, AuthError, Refused, ConfigError, or Transient (`sent=False`: certainly not received; `sent=True`: unknown).
     `find` looks an earlier attempt up: Delivered, or None when the target certainly does not hold it. `quiet` is how long to wait
     before that look-up can be believed. `looks_up` False: the target offers none, so delivery is at least once with a stable id.
-    `remote` is the target's id of the ticket an effect belongs to, known once its creation was delivered.
+    `remote` is the target's id of the ticket an effect belongs to, known once its creation was delivered. A desk with `keeps_people`
+    is told in `notice.body["person"]` who the ticket's customer is: id, name, email, phone, tier, vip, attributes, and `contact`, its own
+    id of that person where one is known.
     """
 
     looks_up: bool
@@ -156,3 +160,37 @@ class Speaking(Outbound, Protocol):
     def pull(self, state: State) -> Told: ...
 
     def changes(self, remote: str) -> list[Remark] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person as a CRM has them. `was`: ids that were merged into this one. `customer`: our own id, where the CRM keeps it.
+
+    `fields`: a field of ours (tier, customer_number, or an attribute's name) → its value there.
+    """
+
+    remote_id: str
+    name: str = ""
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    was: tuple[str, ...] = ()
+    customer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """One page of people that may have changed. `state` is stored with what was taken of them, and not before."""
+
+    people: tuple[Contact, ...]
+    state: State
+    done: bool
+
+
+class Knowing(Outbound, Protocol):
+    """A desk whose people are read. Beside what every desk has, its module says `contacts(settings)`: seconds between two pulls, or None.
+
+    `people` asks who changed since, from `state` or, on the first call, from `{"since": 0}`; it may name somebody twice.
+    """
+
+    def people(self, state: State) -> Contacts: ...

@@ -300,7 +300,7 @@ def _owe_fields(connection: Connection, run: runs.Run, ticket: Held, entry: int,
     if not notice or not ticket.targets:
         return
     speaking = rows(
-        connection, "SELECT target FROM desk_syncs WHERE enabled AND target = ANY(:targets)", targets=ticket.targets
+        connection, "SELECT target FROM desk_syncs WHERE enabled AND what = 'tickets' AND target = ANY(:targets)", targets=ticket.targets
     )
     effects = [
         Effect(row["target"], "ticket.update", f"em-e{entry}u-{row['target']}", {"number": ticket.number, **notice},

@@ -16,7 +16,7 @@ def attach(connection: Connection, ticket_ids: Sequence[int], worker: str, conso
     found = rows(
         connection,
         "SELECT t.number, t.customer_id, array_agg(s.target ORDER BY s.target) AS targets FROM tickets t "
-        "JOIN desk_syncs s ON s.target = ANY(t.targets) AND s.enabled WHERE t.id = ANY(:ids) AND t.customer_id IS NOT NULL "
+        "JOIN desk_syncs s ON s.target = ANY(t.targets) AND s.what = 'tickets' AND s.enabled WHERE t.id = ANY(:ids) AND t.customer_id IS NOT NULL "
         "GROUP BY t.id ORDER BY t.id",
         ids=sorted(set(ticket_ids)),
     )

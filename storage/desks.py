@@ -49,20 +49,23 @@ class Link:
     failures: int
 
 
-def configure(connection: Connection, wanted: Iterable[tuple[str, int]]) -> None:
-    """Make the table say which desks are listened to, and how often they are asked."""
-    names = {name: every for name, every in sorted(wanted)}
-    for name, every in names.items():
+def configure(connection: Connection, wanted: Iterable[tuple[str, str, int]]) -> None:
+    """Make the table say which desks are listened to, for what (tickets, contacts), and how often they are asked."""
+    rows_ = {(name, what): every for name, what, every in sorted(wanted)}
+    for (name, what), every in rows_.items():
         connection.execute(
             text(
-                "INSERT INTO desk_syncs (target, every) VALUES (:target, :every) ON CONFLICT (target) DO UPDATE SET "
+                "INSERT INTO desk_syncs (target, what, every) VALUES (:target, :what, :every) ON CONFLICT (target, what) DO UPDATE SET "
                 "enabled = true, every = excluded.every WHERE NOT desk_syncs.enabled OR desk_syncs.every <> excluded.every"
             ),
-            {"target": name, "every": every},
+            {"target": name, "what": what, "every": every},
         )
     connection.execute(
-        text("UPDATE desk_syncs SET enabled = false WHERE enabled AND target <> ALL(CAST(:names AS text[]))"),
-        {"names": list(names)},
+        text(
+            "UPDATE desk_syncs SET enabled = false WHERE enabled AND (target, what) NOT IN "
+            "(SELECT * FROM unnest(CAST(:names AS text[]), CAST(:whats AS text[])))"
+        ),
+        {"names": [name for name, _ in rows_], "whats": [what for _, what in rows_]},
     )
 
 
@@ -74,47 +77,51 @@ def due(connection: Connection) -> list[str]:
     """Desks to ask, or with tickets to read."""
     found = rows(
         connection,
-        f"SELECT s.target FROM desk_syncs s JOIN targets t ON t.name = s.target AND {_CALLABLE} WHERE s.enabled AND (s.due <= now() "  # noqa: S608 our own text
-        f"OR EXISTS (SELECT 1 FROM desk_links l WHERE l.target = s.target AND {_READABLE})) ORDER BY 1",
+        f"SELECT DISTINCT s.target FROM desk_syncs s JOIN targets t ON t.name = s.target AND {_CALLABLE} WHERE s.enabled AND (s.due <= now() "  # noqa: S608 our own text
+        f"OR s.what = 'tickets' AND EXISTS (SELECT 1 FROM desk_links l WHERE l.target = s.target AND {_READABLE})) ORDER BY 1",
     )
     return [row["target"] for row in found]
 
 
-def ask(connection: Connection, target: str, *, now: bool = False) -> tuple[dict[str, Any], int] | None:
+def ask(
+    connection: Connection, target: str, what: str = "tickets", *, now: bool = False
+) -> tuple[dict[str, Any], int] | None:
     """Whether a pull is due, and from where; nobody else pulls until the next is. None: not yet.
 
-    The first starts where the oldest link or our knowledge of the desk begins: a time out of the ledger, an hour early for its clock.
+    The first of tickets starts where the oldest link or our knowledge of the desk begins: a time out of the ledger, an hour early for its
+    clock. The first of contacts starts with them all.
     """
     found = rows(
         connection,
-        "UPDATE desk_syncs s SET due = now() + make_interval(secs => s.every) WHERE target = :target AND enabled AND (due <= now() OR :now) "
-        "RETURNING state, version, CAST(extract(epoch FROM least(since, (SELECT min(l.at) FROM desk_links l WHERE l.target = s.target))) "
-        "AS bigint) - 3600 AS start",
+        "UPDATE desk_syncs s SET due = now() + make_interval(secs => s.every) WHERE target = :target AND what = :what AND enabled "
+        "AND (due <= now() OR :now) RETURNING state, version, CASE WHEN what = 'tickets' THEN CAST(extract(epoch FROM "
+        "least(since, (SELECT min(l.at) FROM desk_links l WHERE l.target = s.target))) AS bigint) - 3600 ELSE 0 END AS start",
         target=target,
+        what=what,
         now=now,
     )
     return (found[0]["state"] or {"since": found[0]["start"]}, found[0]["version"]) if found else None
 
 
-def pulled(connection: Connection, target: str, version: int, remote_ids: Sequence[str], state: Any) -> int | None:
-    """Keep where the next pull starts, with the tickets it named, or neither. None: somebody else pulled; else the new version."""
+def moved(connection: Connection, target: str, what: str, version: int, state: Any) -> int | None:
+    """Keep where the next pull starts, in the transaction that took what this one told. None: somebody else pulled; else the new version."""
     new: int | None = one(
         connection,
         "UPDATE desk_syncs SET state = CAST(:state AS jsonb), version = version + 1, pulled_at = now(), error = NULL "
-        "WHERE target = :target AND version = :version RETURNING version",
+        "WHERE target = :target AND what = :what AND version = :version RETURNING version",
         target=target,
+        what=what,
         version=version,
         state=bulk.dumps(state),
     )
-    if new is not None:
-        heard(connection, target, remote_ids)
     return new
 
 
-def said(connection: Connection, target: str, error: str) -> None:
+def said(connection: Connection, target: str, error: str, what: str = "tickets") -> None:
     """Why the last pull came to nothing."""
     connection.execute(
-        text("UPDATE desk_syncs SET error = :error WHERE target = :target"), {"target": target, "error": error[:2000]}
+        text("UPDATE desk_syncs SET error = :error WHERE target = :target AND what = :what"),
+        {"target": target, "what": what, "error": error[:2000]},
     )
 
 
@@ -404,45 +411,60 @@ class _Taking:
             runs.finish(self.connection, run)
 
 
-def history(connection: Connection, target: str, since: int) -> dict[str, Any] | None:
-    """The re-sync under way from `since` (unix seconds), begun now or where it was left. None: the desk is not listened to."""
+def history(connection: Connection, target: str, since: int, what: str = "tickets") -> dict[str, Any] | None:
+    """The re-sync under way from `since` (in the unit of this desk's state), begun now or where it was left. None: it is not listened to."""
     found = rows(
         connection,
         "UPDATE desk_syncs SET history = CASE WHEN history ->> 'since' = CAST(:since AS text) THEN history ELSE "
-        "jsonb_build_object('since', CAST(:since AS bigint), 'state', jsonb_build_object('since', CAST(:since AS bigint)), 'tickets', 0, "
-        "'ours', 0, 'done', false) END WHERE target = :target AND enabled RETURNING history",
+        "jsonb_build_object('since', CAST(:since AS bigint), 'state', jsonb_build_object('since', CAST(:since AS bigint)), 'told', 0, "
+        "'ours', 0, 'done', false) END WHERE target = :target AND what = :what AND enabled RETURNING history",
         target=target,
+        what=what,
         since=since,
     )
     return dict(found[0]["history"]) if found else None
 
 
 def remember(
-    connection: Connection, target: str, was: Mapping[str, Any], told: Sequence[str], state: Any, done: bool
+    connection: Connection,
+    target: str,
+    was: Mapping[str, Any],
+    told: int,
+    ours: int,
+    state: Any,
+    done: bool,
+    what: str = "tickets",
 ) -> dict[str, Any]:
-    """One page further in a re-sync: its tickets are to be read, and it goes on behind them."""
-    new = {**was, "state": state, "tickets": was["tickets"] + len(told), "done": done}
-    new["ours"] += heard(connection, target, told)
+    """One page further in a re-sync, in the transaction that took it: so many told, so many of them ours; it goes on behind them."""
+    new = {**was, "state": state, "told": was["told"] + told, "ours": was["ours"] + ours, "done": done}
     connection.execute(
-        text("UPDATE desk_syncs SET history = CAST(:new AS jsonb) WHERE target = :target"),
-        {"target": target, "new": bulk.dumps(new)},
+        text("UPDATE desk_syncs SET history = CAST(:new AS jsonb) WHERE target = :target AND what = :what"),
+        {"target": target, "what": what, "new": bulk.dumps(new)},
     )
     return new
 
 
-def forget(connection: Connection, target: str) -> None:
+def forget(connection: Connection, target: str, what: str = "tickets") -> None:
     """The re-sync is over."""
-    connection.execute(text("UPDATE desk_syncs SET history = NULL WHERE target = :target"), {"target": target})
+    connection.execute(
+        text("UPDATE desk_syncs SET history = NULL WHERE target = :target AND what = :what"),
+        {"target": target, "what": what},
+    )
 
 
 def standing(connection: Connection, target: str) -> dict[str, Any] | None:
-    """How far we are with a desk: for pages and commands."""
+    """How far we are with a desk: for pages and commands. `contacts`: where its people are read."""
     found = rows(
         connection,
-        "SELECT s.target, s.enabled, s.pulled_at, s.error, s.history, (SELECT count(*) FROM desk_links l WHERE l.target = s.target) AS links, "
-        "(SELECT count(*) FROM desk_links l WHERE l.target = s.target AND l.wanted_at IS NOT NULL AND l.broken_at IS NULL) AS waiting, "
-        "(SELECT count(*) FROM desk_links l WHERE l.target = s.target AND l.broken_at IS NOT NULL) AS broken "
-        "FROM desk_syncs s WHERE s.target = :target",
+        "SELECT s.target, s.what, s.enabled, s.pulled_at, s.error, s.history, (SELECT count(*) FROM desk_links l WHERE l.target = s.target) "
+        "AS links, (SELECT count(*) FROM desk_links l WHERE l.target = s.target AND l.wanted_at IS NOT NULL AND l.broken_at IS NULL) AS waiting, "
+        "(SELECT count(*) FROM desk_links l WHERE l.target = s.target AND l.broken_at IS NOT NULL) AS broken, "
+        "(SELECT count(*) FROM identities i JOIN customer_identities c ON c.identity_id = i.id WHERE i.kind = 'number' "
+        "AND i.platform = s.target) AS people FROM desk_syncs s WHERE s.target = :target ORDER BY s.what DESC",
         target=target,
     )
-    return dict(found[0]) if found else None
+    if not found:
+        return None
+    first = dict(found[0])
+    pulls = {row["what"]: {name: row[name] for name in ("enabled", "pulled_at", "error", "history")} for row in found}
+    return {name: value for name, value in first.items() if name != "what"} | {"pulls": pulls}

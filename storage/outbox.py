@@ -20,7 +20,7 @@ GONE = "worker gone"  # an attempt whose process ended before it could say how t
 
 # A row waits for the earlier ones of its ticket or flag. Ids are drawn from per-session caches, so order is by time of writing;
 # a ticket's creation goes first, and while it is a dead letter what follows it is held, not lost.
-_HELD = """(
+HELD = """(
     o.ticket_id IS NOT NULL AND EXISTS (
         SELECT 1 FROM outbox p WHERE p.ticket_id = o.ticket_id AND p.target = o.target AND p.id <> o.id
         AND ((p.kind = 'ticket.create' AND p.state <> 'done')
@@ -144,7 +144,7 @@ _CLAIM = text(
     WITH picked AS (
         SELECT o.id, o.state FROM outbox o
         WHERE o.target = :target AND o.state IN ('new', 'retry', 'unknown') AND o.state NOT IN ('done', 'dead')
-          AND o.due <= now() AND NOT {_HELD}
+          AND o.due <= now() AND NOT {HELD}
         ORDER BY o.due, o.id LIMIT :room FOR UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE outbox o SET state = 'sending', attempts = o.attempts + 1, lease = gen_random_uuid(),
@@ -268,7 +268,7 @@ def due_targets(connection: Connection) -> list[str]:
     statement = text(
         f"""SELECT t.name FROM targets t WHERE {_OPEN} AND EXISTS (
             SELECT 1 FROM outbox o WHERE o.target = t.name AND o.state NOT IN ('done', 'dead')
-            AND ((o.state IN ('new', 'retry', 'unknown') AND o.due <= now() AND NOT {_HELD}) OR {_ABANDONED}))
+            AND ((o.state IN ('new', 'retry', 'unknown') AND o.due <= now() AND NOT {HELD}) OR {_ABANDONED}))
         ORDER BY t.name"""  # noqa: S608 our own text
     )
     return list(connection.execute(statement).scalars())
@@ -279,7 +279,7 @@ def next_due(connection: Connection) -> datetime | None:
     statement = text(
         f"""SELECT min(greatest(CASE WHEN o.state = 'sending' THEN o.lease_until ELSE o.due END, t.open_until))
         FROM outbox o JOIN targets t ON t.name = o.target WHERE t.enabled AND t.blocked IS NULL
-        AND o.state NOT IN ('done', 'dead', 'blocked') AND NOT {_HELD}"""  # noqa: S608 our own text
+        AND o.state NOT IN ('done', 'dead', 'blocked') AND NOT {HELD}"""  # noqa: S608 our own text
     )
     return connection.execute(statement).scalar()
 
@@ -287,7 +287,7 @@ def next_due(connection: Connection) -> datetime | None:
 def backlog(connection: Connection) -> list[dict[str, Any]]:
     """Per target what is owed and why it waits, for status pages: a blocked target's rows all count as blocked."""
     statement = text(
-        f"""SELECT o.target, CASE WHEN t.blocked IS NOT NULL THEN 'blocked' WHEN {_HELD} THEN 'held' ELSE o.state END AS state,
+        f"""SELECT o.target, CASE WHEN t.blocked IS NOT NULL THEN 'blocked' WHEN {HELD} THEN 'held' ELSE o.state END AS state,
             count(*) AS n, min(o.created_at) AS oldest
         FROM outbox o LEFT JOIN targets t ON t.name = o.target WHERE o.state NOT IN ('done', 'dead')
         GROUP BY 1, 2 ORDER BY 1, 2"""  # noqa: S608 our own text
@@ -364,3 +364,18 @@ def drop_dead(connection: Connection, id_: int, by: str = "command") -> int:
         SELECT (SELECT count(*) FROM letters) + (SELECT count(*) FROM closed)"""
     )
     return int(connection.execute(held, {"id": id_, "by": by}).scalar_one())
+
+
+def owe_again(connection: Connection, id_: int, dropped_at: datetime, by: str) -> None:
+    """What was given up together with a ticket's creation, in that very transaction, waits behind it again."""
+    connection.execute(
+        text(
+            """WITH letters AS (
+                UPDATE dead_letters d SET state = 'retried', closed_by = :by FROM outbox o, outbox top
+                WHERE top.id = :id AND top.kind = 'ticket.create' AND o.ticket_id = top.ticket_id AND o.target = top.target
+                  AND d.kind = 'outbox' AND d.ref_id = o.id AND d.reason = 'create-dropped' AND d.state = 'dropped'
+                  AND d.closed_at = :at RETURNING d.ref_id)
+            UPDATE outbox SET state = 'new', error = NULL, due = now() WHERE id IN (SELECT ref_id FROM letters) AND state = 'dead'"""
+        ),
+        {"id": id_, "at": dropped_at, "by": by},
+    )

@@ -180,12 +180,14 @@ def _identities(values: Mapping[str, str], handles: Mapping[str, str], region: s
     return [(one.kind, one.platform, one.native_id) for one in found]
 
 
-def bring(connection: Connection, secret: bytes, lines: Iterable[Line | tuple[int, str]]) -> Brought:
-    """Upsert the lines, some hundred at a time, in the caller's transaction; a dry run rolls it back."""
+def bring(
+    connection: Connection, secret: bytes, lines: Iterable[Line | tuple[int, str]], source: str = "import"
+) -> Brought:
+    """Upsert the lines, some hundred at a time, in the caller's transaction; a dry run rolls it back. `source`: who says so."""
     customers.lock(connection)
     result = Brought()
-    source = iter(lines)
-    while chunk := list(islice(source, CHUNK)):
+    waiting = iter(lines)
+    while chunk := list(islice(waiting, CHUNK)):
         result.lines += len(chunk)
         result.errors += [line for line in chunk if isinstance(line, tuple)]
         readable = [line for line in chunk if isinstance(line, Line)]
@@ -197,7 +199,7 @@ def bring(connection: Connection, secret: bytes, lines: Iterable[Line | tuple[in
             for line in taken:
                 (later if later or seen & set(line.identities) else now).append(line)
                 seen |= set(line.identities)
-            _write(connection, now, result)
+            _write(connection, now, result, source)
             taken = later
     result.errors.sort()
     return result
@@ -219,7 +221,7 @@ def _hash(secret: bytes, key: Identity) -> bytes:
     return suppress.key(secret, "handle" if kind == "account" else kind, platform, "", native_id)
 
 
-def _write(connection: Connection, lines: Sequence[Line], result: Brought) -> None:
+def _write(connection: Connection, lines: Sequence[Line], result: Brought, source: str) -> None:
     """Lines that share nothing: find whose they are, then one statement per table."""
     known = customers.owners(connection, [key for line in lines for key in line.identities])
     mine: dict[int, int] = {}
@@ -240,9 +242,9 @@ def _write(connection: Connection, lines: Sequence[Line], result: Brought) -> No
     updated = _update(connection, [line for line in lines if line.number in mine], mine)
     for line, id_ in zip(fresh, ids(connection, "customers", len(fresh)), strict=True):
         mine[line.number] = id_
-    _create(connection, fresh, mine)
+    _create(connection, fresh, mine, source)
     links = [(key, mine[line.number], line) for line in lines if line.number in mine for key in line.identities]
-    added = _link(connection, [link for link in links if known.get(link[0]) is None])
+    added = _link(connection, [link for link in links if known.get(link[0]) is None], source)
     result.created += len(fresh)
     result.identities += sum(added.values())
     changed = {id_ for id_, n in added.items() if n} | updated
@@ -259,12 +261,13 @@ def _row(line: Line, id_: int) -> dict[str, Any]:
 _RECORD = "json_to_recordset(CAST(:rows AS json)) AS r(id bigint, name text, tier text, vip boolean, attributes jsonb)"
 
 
-def _create(connection: Connection, lines: Sequence[Line], mine: Mapping[int, int]) -> None:
+def _create(connection: Connection, lines: Sequence[Line], mine: Mapping[int, int], source: str) -> None:
     bulk.execute(
         connection,
         "INSERT INTO customers (id, name, tier, vip, attributes, source) OVERRIDING SYSTEM VALUE "  # noqa: S608 our own text
-        f"SELECT id, name, tier, coalesce(vip, false), attributes, 'import' FROM {_RECORD} ORDER BY id",
+        f"SELECT id, name, tier, coalesce(vip, false), attributes, :source FROM {_RECORD} ORDER BY id",
         [_row(line, mine[line.number]) for line in lines],
+        source=source,
     )
 
 
@@ -281,7 +284,7 @@ def _update(connection: Connection, lines: Sequence[Line], mine: Mapping[int, in
     return {row.id for row in found}
 
 
-def _link(connection: Connection, links: Sequence[tuple[Identity, int, Line]]) -> dict[int, int]:
+def _link(connection: Connection, links: Sequence[tuple[Identity, int, Line]], source: str) -> dict[int, int]:
     """Make the identities and give them to their customers: customer id → how many."""
     made = bulk.execute(
         connection,
@@ -289,11 +292,11 @@ def _link(connection: Connection, links: Sequence[tuple[Identity, int, Line]]) -
             AS r(k text, p text, n text, handle text, name text, mark text, customer bigint)
         ), made AS (
             INSERT INTO identities AS i (kind, platform, native_id, handle, name, source, mark)
-            SELECT k, p, n, handle, name, 'import', mark FROM r ORDER BY k, p, n
+            SELECT k, p, n, handle, name, :source, mark FROM r ORDER BY k, p, n
             ON CONFLICT (kind, platform, origin, native_id) DO UPDATE SET source = i.source RETURNING id, kind, platform, native_id
         )
         INSERT INTO customer_identities (identity_id, customer_id, evidence, confidence, source)
-        SELECT made.id, r.customer, 'imported customer list', 1.0, 'import' FROM made
+        SELECT made.id, r.customer, :evidence, 1.0, :source FROM made
         JOIN r ON made.kind = r.k AND made.platform = r.p AND made.native_id = r.n ORDER BY made.id
         ON CONFLICT DO NOTHING RETURNING customer_id""",
         [
@@ -308,6 +311,8 @@ def _link(connection: Connection, links: Sequence[tuple[Identity, int, Line]]) -
             }
             for key, customer, line in links
         ],
+        source=source,
+        evidence="imported customer list" if source == "import" else f"contact at {source}",
     )
     counted: dict[int, int] = {}
     for row in made:

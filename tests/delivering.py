@@ -28,6 +28,7 @@ SECRETS = {
     "ZENDESK_OAUTH": ACCOUNTS["zendesk"]["oauth"],
     "HOOK_SECRET": ACCOUNTS["webhook"]["secret"],
     "ZENDESK_HOOK": ACCOUNTS["zendesk"]["hook"],
+    "HUBSPOT": ACCOUNTS["hubspot"]["token"],
     "WRONG": "whsec_" + "A" * 44,
 }
 

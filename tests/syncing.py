@@ -34,7 +34,7 @@ def listening(ledger: Ledger) -> str:
     """A target that is listened to."""
     target = name(ledger, "zendesk")
     with ledger.begin() as connection:
-        desks.configure(connection, [(target, 1)])
+        desks.configure(connection, [(target, "tickets", 1)])
     return target
 
 

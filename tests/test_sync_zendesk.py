@@ -253,7 +253,7 @@ def test_a_re_sync_goes_on_where_it_was_left(ledger: Ledger, town: Town) -> None
     with ledger.begin() as connection:
         assert desks.standing(connection, target)["history"]["since"] == since
     done = resync(ledger, target, made, since, "tester", asked.append)
-    assert (done["tickets"], done["ours"], done["read"]) == (3, 3, {"applied": 3})
+    assert (done["tickets"], done["read"]) == ({"told": 3, "ours": 3}, {"applied": 3})
     assert asked[0] == 3
     with ledger.begin() as connection:
         assert desks.standing(connection, target)["history"] is None
@@ -274,7 +274,7 @@ def test_the_command_reads_history_again_and_says_what_it_did(
     said = run_earmark([*call, "2020-01-01"], env)
     assert said.returncode == 0, said.stderr
     done = json.loads(said.stdout)
-    assert (done["ours"], done["read"], done["standing"]["waiting"]) == (1, {"applied": 1}, 0)
+    assert (done["tickets"]["ours"], done["read"], done["standing"]["waiting"]) == (1, {"applied": 1}, 0)
     assert entries(ledger, number, "reply") == ["by command"]
     town.faults.add("zendesk", "status", path="/incremental", status=500)
     assert run_earmark([*call, "2020-01-02"], env).returncode == 1

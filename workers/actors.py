@@ -17,7 +17,7 @@ import structlog
 from storage import digests, events, outbox
 from storage import workers as registry
 from storage.ledger import again
-from workers import upkeep, watch
+from workers import errands, upkeep, watch
 from workers.bell import Bell, broker
 from workers.bootstrap import House, NotReady
 from workers.deliver import deliver
@@ -99,14 +99,16 @@ class Answering:
     def sync(self, slot: str) -> None:
         with ExitStack() as opened:
             desk = self.house.target(slot, opened.callback)
-            if desk is None or not hasattr(desk, "changes"):
+            if desk is None or not (hasattr(desk, "changes") or hasattr(desk, "people")):
                 return
-            done = sync(self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set)
+            done = sync(
+                self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set, secret=self.house.secret
+            )
         if done.more and not self.stopping.is_set():
             self.bell.ring("sync", slot)
 
     def watch(self, slot: str) -> None:
-        targets = watch.watch(self.house.ledger, self.house.config(), self.worker_id)
+        targets = watch.watch(self.house.ledger, self.house.config(), self.worker_id, key=self.house.secret)
         self.bell.ring_all("deliver", sorted(targets))
 
     def work(self, slot: str) -> None:
@@ -120,6 +122,7 @@ class Answering:
     def upkeep(self, slot: str) -> None:
         targets = upkeep.upkeep(self.house.ledger, self.house.config(), self.worker_id, self.health)
         self.bell.ring_all("deliver", sorted(targets))
+        errands.run(self.house.ledger, self.house.config(), self.house.secret, self.stopping.is_set)
 
 
 def _answer(kind: str, step: Callable[[str], None], answering: Answering) -> Callable[[str], None]:

@@ -152,7 +152,7 @@ class House:
     def target(self, name: str, opened: Callable[[Callable[[], None]], object]) -> Outbound | None:
         """A configured, enabled desk or alert route by name; `opened` as in Context."""
         current = self.config()
-        found = next((t for t in (*current.desks, *current.alerts) if t.name == name and t.enabled), None)
+        found = next((t for t in (*current.desks, *current.alerts, *current.events) if t.name == name and t.enabled), None)
         if found is None:
             return None
         module = outbound.load(found.kind)
@@ -250,15 +250,20 @@ def channel_rows(current: config.Config) -> list[dict[str, Any]]:
 
 def target_rows(current: config.Config) -> list[tuple[str, str, bool]]:
     """Rows for storage.targets.sync_targets."""
-    return [(target.name, target.kind, target.enabled) for target in (*current.desks, *current.alerts)]
+    return [(target.name, target.kind, target.enabled) for target in (*current.desks, *current.alerts, *current.events)]
 
 
-def speaking_rows(current: config.Config) -> list[tuple[str, int]]:
-    """Rows for storage.desks.configure: desks that are listened to, with the seconds between two pulls."""
+def speaking_rows(current: config.Config) -> list[tuple[str, str, int]]:
+    """Rows for storage.desks.configure: desks that are listened to, for what, with the seconds between two pulls."""
     found = []
     for desk in current.desks:
-        two_way = getattr(outbound.load(desk.kind), "two_way", None)
-        every = two_way(outbound.load(desk.kind).Settings(**desk.settings)) if two_way and desk.enabled else None
-        if every is not None:
-            found.append((desk.name, every))
+        module = outbound.load(desk.kind)
+        for what, ask in (("tickets", "two_way"), ("contacts", "contacts")):
+            every = (
+                getattr(module, ask)(module.Settings(**desk.settings))
+                if desk.enabled and hasattr(module, ask)
+                else None
+            )
+            if every is not None:
+                found.append((desk.name, what, every))
     return found

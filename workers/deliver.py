@@ -8,7 +8,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -19,7 +19,7 @@ from connectors.errors import ConnectorError, RateLimited, Transient
 from domain import retry
 from domain.nouns import Notice
 from domain.retry import Decision, History, Trouble
-from storage import outbox, targets
+from storage import crm, outbox, targets
 from storage.ledger import Ledger
 from storage.outbox import Owed
 from workers import failpoints
@@ -105,6 +105,7 @@ class _Settling:
         notice = Notice(owed.kind, owed.key, json.loads(owed.notice))
         request = owed.request
         if request is None:
+            notice = self._with_person(notice)
             request = self.desk.render(notice, owed.remote_id)
             self._keep(lambda c: outbox.rendered(c, owed, request, self.lease_seconds))
         if retry.next_action(owed.doubt, self.desk.looks_up) == "look-up":
@@ -118,6 +119,13 @@ class _Settling:
         self.called = True
         failpoints.hit("deliver-before-call")
         return self.desk.deliver(notice, request, owed.remote_id), False
+
+    def _with_person(self, notice: Notice) -> Notice:
+        """For a desk that keeps people: who the ticket's customer is now, not when it was owed."""
+        if not getattr(self.desk, "keeps_people", False) or self.owed.ticket_id is None:
+            return notice
+        who = self.ledger.run(lambda c: crm.person(c, self.owed.ticket_id or 0, self.owed.target))
+        return replace(notice, body={**notice.body, "person": who})
 
     def _keep(self, hold: Callable[..., bool]) -> None:
         asked = time.monotonic()
@@ -179,6 +187,8 @@ class _Settling:
         remote = delivered.remote_id if self.owed.kind == "ticket.create" else delivered.moved_to
         if remote and self.owed.ticket_id is not None:
             outbox.link(connection, self.owed.ticket_id, self.owed.target, remote, delivered.url)
+        if delivered.person and self.owed.ticket_id is not None:
+            crm.written(connection, self.owed.ticket_id, self.owed.target, delivered.person)
 
     def _judge(self, connection: Connection, decision: Decision, before: int, said: str, status: int | None) -> None:
         """What this call says about the target, for the breaker all workers share."""

@@ -1,20 +1,21 @@
-"""The step that listens to a desk: ask it what changed, read those tickets again, take over what people did there.
+"""The step that listens to a desk: ask it what changed, read those tickets again, take over what people did there; read whom it knows.
 
 No transaction is open while the desk is asked. What is pushed to us only says which tickets to read (console/web/hooks_desks.py).
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
-from connectors.contract import Speaking
+from connectors.contract import Contacts, Knowing, Speaking, Told
 from connectors.errors import ConnectorError, RateLimited
-from storage import desks
+from storage import crm, desks
 from storage.desks import Link
 from storage.ledger import Ledger
 from workers import failpoints
@@ -28,10 +29,11 @@ SLOWEST = 600.0
 
 @dataclass(slots=True)
 class Synced:
-    """One round. `outcomes` of tickets read; `more`: work is left that needs no waiting for."""
+    """One round. `outcomes` of tickets read, `people` of contacts; `more`: work is left that needs no waiting for."""
 
     pages: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    people: Counter[str] = field(default_factory=Counter)
     more: bool = False
     error: str = ""
 
@@ -39,7 +41,7 @@ class Synced:
 def sync(
     ledger: Ledger,
     target: str,
-    desk: Speaking,
+    desk: Speaking | Knowing,
     worker: str,
     stopping: Callable[[], bool] = lambda: False,
     *,
@@ -47,11 +49,13 @@ def sync(
     lease_seconds: float = LEASE_SECONDS,
     seconds: float = ROUND_SECONDS,
     progress: Callable[[int], None] = lambda done: None,
+    secret: bytes = b"",
 ) -> Synced:
-    """Pull when it is due (or `pull`), then read what waits, for at most `seconds`."""
+    """Pull what is due (or all, with `pull`), then read what waits, for at most `seconds`. `secret`: by which erased people are known."""
     done, until = Synced(), time.monotonic() + seconds
-    _pull(ledger, target, desk, done, until, stopping, pull)
-    while not stopping() and not done.error:
+    for what, ask, take in _pulls(desk, target, secret, done, progress):
+        _pull(ledger, target, what, ask, take, done, until, stopping, pull)
+    while hasattr(desk, "changes") and not stopping() and not done.error:
         if time.monotonic() > until:
             done.more = True
             break
@@ -61,26 +65,66 @@ def sync(
         done.outcomes[_read(ledger, desk, link, worker, done)] += 1
         progress(done.outcomes.total())
     if done.outcomes or done.pages or done.error:
-        log.info("sync", target=target, pages=done.pages, error=done.error or None, **done.outcomes)
+        log.info(
+            "sync", target=target, pages=done.pages, error=done.error or None, **done.outcomes, **_told(done.people)
+        )
     return done
 
 
+Page = Told | Contacts
+Take = Callable[[Connection, Any], tuple[int, int]]  # a page taken over: how many it told of, how many of them are ours
+
+
+def _pulls(
+    desk: Any, target: str, secret: bytes, done: Synced, progress: Callable[[int], None]
+) -> Iterator[tuple[str, Callable[[Any], Page], Take]]:
+    """What a desk can be asked for, how, and what becomes of a page of it."""
+
+    def tickets(connection: Connection, told: Told) -> tuple[int, int]:
+        return len(told.remote_ids), desks.heard(connection, target, told.remote_ids)
+
+    def contacts(connection: Connection, told: Contacts) -> tuple[int, int]:
+        taken = crm.bring(connection, secret, target, told.people)
+        names = ("created", "updated", "unchanged", "proposed", "erased")
+        seen = Counter({name: getattr(taken, name) for name in names} | {"aside": len(taken.problems)})
+        done.people.update(seen)
+        progress(done.people["created"] + done.people["updated"] + done.people["unchanged"])
+        return taken.people, taken.created + taken.updated + taken.unchanged
+
+    if hasattr(desk, "pull"):
+        yield "tickets", desk.pull, tickets
+    if hasattr(desk, "people"):
+        yield "contacts", desk.people, contacts
+
+
+def _told(people: Counter[str]) -> dict[str, int]:
+    return {f"contacts_{name}": n for name, n in people.items() if n}
+
+
 def _pull(
-    ledger: Ledger, target: str, desk: Speaking, done: Synced, until: float, stopping: Callable[[], bool], pull: bool
+    ledger: Ledger,
+    target: str,
+    what: str,
+    ask: Callable[[Any], Page],
+    take: Take,
+    done: Synced,
+    until: float,
+    stopping: Callable[[], bool],
+    now: bool,
 ) -> None:
-    """Page by page; where the next one starts is committed with the tickets it named."""
-    asked = ledger.run(lambda c: desks.ask(c, target, now=pull))
+    """Page by page; where the next one starts is committed with what became of this one."""
+    asked = ledger.run(lambda c: desks.ask(c, target, what, now=now))
     if asked is None:
         return
     state, version = asked
     while not stopping() and time.monotonic() < until:
         try:
-            told = desk.pull(state)
+            told = ask(state)
         except ConnectorError as error:
-            _failed(ledger, target, error, done)
+            _failed(ledger, target, error, done, what)
             return
         failpoints.hit("sync-pulled")
-        new = ledger.run(lambda c, t=told, v=version: desks.pulled(c, target, v, t.remote_ids, t.state))  # type: ignore[misc]
+        new = ledger.run(lambda c, t=told, v=version: _taken(c, target, what, v, t, take))  # type: ignore[misc]
         done.pages += 1
         if new is None or told.done:
             return
@@ -88,7 +132,14 @@ def _pull(
     done.more = True
 
 
-def _read(ledger: Ledger, desk: Speaking, link: Link, worker: str, done: Synced) -> str:
+def _taken(connection: Connection, target: str, what: str, version: int, told: Page, take: Take) -> int | None:
+    new = desks.moved(connection, target, what, version, told.state)
+    if new is not None:
+        take(connection, told)
+    return new
+
+
+def _read(ledger: Ledger, desk: Any, link: Link, worker: str, done: Synced) -> str:
     try:
         remarks = desk.changes(link.remote_id)
     except ConnectorError as error:
@@ -107,37 +158,52 @@ def _read(ledger: Ledger, desk: Speaking, link: Link, worker: str, done: Synced)
     return outcome
 
 
-def _failed(ledger: Ledger, target: str, error: ConnectorError, done: Synced) -> None:
+def _failed(ledger: Ledger, target: str, error: ConnectorError, done: Synced, what: str = "tickets") -> None:
     done.error = f"{error} {error.advice}".strip()
-    ledger.run(lambda c: desks.said(c, target, done.error))
+    ledger.run(lambda c: desks.said(c, target, done.error, what))
     log.warning("sync.failed", target=target, kind=error.kind, why=done.error)
 
 
 def resync(
     ledger: Ledger,
     target: str,
-    desk: Speaking,
+    desk: Speaking | Knowing,
     since: int,
     worker: str,
     progress: Callable[[int], None] = lambda done: None,
+    secret: bytes = b"",
 ) -> dict[str, Any]:
     """Read again what changed at the desk since then, in its order. Left half-way, the same call goes on where it was.
 
     Raises LookupError when the desk is not listened to, ConnectorError when it does not answer.
     """
-    found = ledger.run(lambda c: desks.history(c, target, since))
-    if found is None:
+    noted, result = Synced(), dict[str, Any]()
+    for what, ask, take in _pulls(desk, target, secret, noted, lambda done: None):
+        start = since if what == "tickets" else since * 1000
+        found = ledger.run(lambda c, w=what, s=start: desks.history(c, target, s, w))  # type: ignore[misc]
+        while found is not None and not found["done"]:
+            told = ask(found["state"])
+            found = ledger.run(lambda c, f=found, t=told, w=what, k=take: _again(c, target, w, f, t, k))  # type: ignore[misc]
+            progress(found["told"])
+        if found is not None:
+            result[what] = {"told": found["told"], "ours": found["ours"]}
+    if not result:
         raise LookupError(target)
-    while not found["done"]:
-        told = desk.pull(found["state"])
-        found = ledger.run(lambda c, f=found, t=told: desks.remember(c, target, f, t.remote_ids, t.state, t.done))  # type: ignore[misc]
-        progress(found["tickets"])
-    read: Counter[str] = Counter()
+    done, read = Synced(), Counter[str]()
     while True:
-        done = sync(ledger, target, desk, worker, progress=progress)
+        done = sync(ledger, target, desk, worker, progress=progress, secret=secret)
         read += done.outcomes
         if not done.more:
             break
     if not done.error:
-        ledger.run(lambda c: desks.forget(c, target))
-    return {"tickets": found["tickets"], "ours": found["ours"], "read": dict(read), "error": done.error}
+        for what in result:
+            ledger.run(lambda c, w=what: desks.forget(c, target, w))  # type: ignore[misc]
+    people = {name: n for name, n in noted.people.items() if n}
+    return {**result, "read": dict(read), "people": people, "error": done.error}
+
+
+def _again(
+    connection: Connection, target: str, what: str, was: dict[str, Any], told: Page, take: Take
+) -> dict[str, Any]:
+    count, ours = take(connection, told)
+    return desks.remember(connection, target, was, count, ours, told.state, told.done, what)

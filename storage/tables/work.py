@@ -157,11 +157,12 @@ desk_syncs = Table(  # desks that speak back: where we stand in what they tell
     "desk_syncs",
     metadata,
     Column("target", Text, primary_key=True),
+    Column("what", Text, primary_key=True, server_default=text("'tickets'")),  # tickets, contacts
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     int_("every", 60),  # seconds between two pulls
     Column("state", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("version", BigInteger, nullable=False, server_default=text("0")),  # of the state: compare and set
-    Column("history", JSONB),  # a re-sync under way: {"since", "state", "tickets", "done"}
+    Column("history", JSONB),  # a re-sync under way: {"since", "state", "tickets", "ours", "done"}
     at_("due"),
     at_("since"),
     Column("pulled_at", TS),

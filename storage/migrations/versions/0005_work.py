@@ -140,6 +140,7 @@ CREATE INDEX ix_surveys_ticket_id ON surveys (ticket_id);
 CREATE INDEX surveys_asked ON surveys (asked_at);
 CREATE TABLE desk_syncs (
     target TEXT NOT NULL,
+    what TEXT DEFAULT 'tickets' NOT NULL,
     enabled BOOLEAN DEFAULT true NOT NULL,
     every INTEGER DEFAULT 60 NOT NULL,
     state JSONB DEFAULT '{}'::jsonb NOT NULL,
@@ -149,7 +150,7 @@ CREATE TABLE desk_syncs (
     since TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     pulled_at TIMESTAMP WITH TIME ZONE,
     error TEXT,
-    PRIMARY KEY (target)
+    PRIMARY KEY (target, what)
 );
 CREATE TABLE desk_events (
     target TEXT NOT NULL,
