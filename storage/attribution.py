@@ -44,6 +44,7 @@ def settle(connection: Connection, one_: int, other: int, since: datetime | None
         done.mentions += len(strays)
         _move(connection, run, ticket, strays, done)
     _contacts(connection, run, (one_, other), since, done)
+    _tasks(connection, (one_, other))
     if run.tickets or run.entries or run.links:
         runs.finish(connection, run)
     return done
@@ -149,6 +150,18 @@ def _contacts(
         take_away(connection, "entries", "t.id = ANY(:ids)", "moved", ids=[row["id"] for row in found])
         contacts.join(connection, [row["interaction"] for row in found])
         done.contacts = len(found)
+
+
+def _tasks(connection: Connection, pair: tuple[int, int]) -> None:
+    """What is to be done goes with its ticket; without one, with the contact an automation made it for."""
+    for statement in (
+        "UPDATE tasks k SET customer_id = t.customer_id FROM tickets t WHERE t.id = k.ticket_id AND k.customer_id = ANY(:pair) "
+        "AND t.customer_id = ANY(:pair) AND t.customer_id <> k.customer_id",
+        "UPDATE tasks k SET customer_id = l.customer_id FROM automation_runs r JOIN interactions n ON r.subject = 'interaction' "
+        "AND n.id = r.subject_id JOIN customer_identities l ON l.identity_id = n.identity_id WHERE r.id = k.run_id AND k.ticket_id IS NULL "
+        "AND k.customer_id = ANY(:pair) AND l.customer_id = ANY(:pair) AND l.customer_id <> k.customer_id",
+    ):
+        connection.execute(text(statement), {"pair": list(pair)})
 
 
 def split(connection: Connection, customer_id: int, identity_ids: list[int], actor: str) -> tuple[int, Settled]:

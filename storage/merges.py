@@ -317,6 +317,11 @@ def _return_rows(connection: Connection, done: Undone) -> None:
             ("", f"UPDATE {table} SET customer_id = :loser WHERE customer_id = :winner AND id IN {moved.format(table)}")
             for table in CARRIED
         ),
+        (
+            "",  # told meanwhile by a sender who knows our number of the one
+            "UPDATE interactions SET customer_id = :loser, data = data - 'named_customer' WHERE customer_id = :winner "
+            "AND data ->> 'named_customer' = CAST(:loser AS text)",
+        ),
     ):
         changed = connection.execute(text(statement), values).rowcount
         if name:

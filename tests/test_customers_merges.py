@@ -1,13 +1,14 @@
 """Two customers merged and un-merged: every row as it was, ids included, and what came in between with the right person."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from domain.nouns import Author
-from storage import merges, roll
+from storage import interactions, merges, roll
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
 from tests.ledgers import SECRET, add_channel, drain, post, store, targets
@@ -201,3 +202,76 @@ def test_a_platform_that_forbids_matching_asks_for_the_customers_own_word(ledger
     with pytest.raises(merges.Refused, match="say so themselves"):
         ledger.run(lambda c: merges.merge(c, other, ann, "user:1", unlinkable=terms))
     assert ledger.run(lambda c: merges.merge(c, other, ann, "user:1", unlinkable=terms, stated=True))
+
+
+NAMING = {  # a row of each table that names a customer: what is there anyway, or how one is written; `proposals` name two
+    "customer_identities": "",
+    "tickets": "",
+    "ticket_conversations": "",
+    "tasks": "INSERT INTO tasks (customer_id, what) VALUES (:c, 'call back')",
+    "interactions": "INSERT INTO interactions (source, external_id, kind, customer_id, happened_at) VALUES ('t', 'x1', 'call', :c, now())",
+}
+BETWEEN = {"proposals"}  # stand between two customers: hidden while they are one, there again when they are two
+
+
+def naming(ledger: Ledger) -> dict[str, list[tuple[str, int]]]:
+    """Table → (row without its customer, customer), for every column of that name the schema has."""
+    with ledger.begin() as c:
+        found = rows(
+            c,
+            "SELECT c.table_name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name) "
+            "WHERE c.column_name = 'customer_id' AND c.table_schema = 'public' AND t.table_type = 'BASE TABLE'",
+        )
+        return {
+            row["table_name"]: sorted(
+                (each["rest"], each["customer_id"])
+                for each in rows(
+                    c,
+                    f"SELECT CAST(to_jsonb(t) - 'customer_id' AS text) AS rest, customer_id FROM {row['table_name']} t",
+                )
+            )
+            for row in found
+        }
+
+
+def test_every_column_that_names_a_customer_goes_along_and_comes_back(ledger: Ledger) -> None:
+    said(ledger, ("a1", ANN, "t1"), ("b1", BEA, "t2"))
+    ann, bea = owner(ledger, ANN), owner(ledger, BEA)
+    for statement in filter(None, NAMING.values()):
+        for who in (ann, bea):
+            ledger.run(lambda c, s=statement, w=who: c.execute(text(s.replace("'x1'", f"'x{w}'")), {"c": w}))  # type: ignore[misc]
+    before = naming(ledger)
+    assert set(before) == set(NAMING) | BETWEEN, "a table that names a customer: say here how a row of it comes about"
+    assert all({customer for _, customer in before[name]} == {ann, bea} for name in NAMING)
+    id_ = ledger.run(lambda c: merges.merge(c, ann, bea, "user:1"))
+    merged = naming(ledger)
+    for name in NAMING:
+        assert {customer for _, customer in merged[name]} == {ann}, name
+    ledger.run(lambda c: merges.unmerge(c, id_, "user:1"))
+    after = naming(ledger)
+    for name in NAMING:
+        assert after[name] == before[name], name
+    green(ledger)
+
+
+def test_a_task_made_in_between_goes_with_its_ticket(ledger: Ledger) -> None:
+    said(ledger, ("a1", ANN, "t1"), ("b1", BEA, "t2"))
+    ann, bea = owner(ledger, ANN), owner(ledger, BEA)
+    id_ = ledger.run(lambda c: merges.merge(c, ann, bea, "user:1"))
+    said(ledger, ("b2", BEA, "t3"))
+    make = (
+        "INSERT INTO tasks (customer_id, ticket_id, what) SELECT t.customer_id, t.id, m.native_id FROM tickets t "
+        "JOIN ticket_mentions l ON l.ticket_id = t.id JOIN mentions m ON m.id = l.mention_id"
+    )
+    ledger.run(lambda c: c.execute(text(make)))
+    told = interactions.touch(
+        {"external_id": "e1", "kind": "call", "happened_at": "2026-11-01T10:00:00Z", "customer": bea}, datetime.now(UTC)
+    )
+    assert ledger.run(lambda c: interactions.record(c, SECRET, "crm", [told]))[0].customer == ann
+    ledger.run(lambda c: merges.unmerge(c, id_, "user:1"))
+    with ledger.begin() as c:
+        whose = {row["what"]: row["customer_id"] for row in rows(c, "SELECT what, customer_id FROM tasks")}
+        named = one(c, "SELECT customer_id FROM interactions WHERE external_id = 'e1'")
+    assert whose == {"a1": ann, "b1": bea, "b2": bea}
+    assert named == bea, "the sender named her"
+    green(ledger)
