@@ -33,6 +33,8 @@ _LINKS = (
     ("routing", ("when", "intent"), "intent"),
     ("routing", ("when", "team"), "team"),
     ("surveys", ("teams",), "team"),
+    ("events", ("teams",), "team"),
+    ("events", ("topics",), "topic"),
     ("surveys", ("target",), "desk or alert"),
 )
 _RANGES = (
@@ -93,7 +95,7 @@ def _scorer(book: Book) -> None:
 def places(book: Book) -> dict[str, Complaint]:
     """Where each channel, desk and alert stands, as `channels/NAME`: for complaints made later, about missing secrets."""
     found = {}
-    for section in ("channels", *_TARGETS):
+    for section in ("channels", *_TARGETS, "events"):
         for item in _items(book, section):
             name = item.get("name")
             if name is not None:
@@ -115,10 +117,10 @@ def _names(book: Book, *sections: str) -> list[str]:
 
 
 def _unique(book: Book) -> None:
-    for group in (*((name,) for name in _NAMED), _TARGETS):
+    for group in (*((name,) for name in _NAMED), (*_TARGETS, "events")):
         _unique_by(book, [item for section in group for item in _items(book, section)], "name")
     _unique_levels(book)
-    for item in (item for section in (*_NAMED, *_TARGETS) for item in _items(book, section)):
+    for item in (item for section in (*_NAMED, *_TARGETS, "events") for item in _items(book, section)):
         name = item.get("name")
         if name is not None and isinstance(name.value, str) and not _NAME.fullmatch(name.value):
             slug = re.sub(r"[^\w.-]+", "-", name.value).strip("-_.").lower()[:63]

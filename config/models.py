@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from config.base import Model, Names, seconds
 from config.contacts import ContactSource, Summary
+from config.hooks import EventHook
 from config.work import Automation, BusinessHours, Casework, Macro, Route, Survey, TicketField
 from domain.nouns import Priority
 from domain.paging import Paging
@@ -193,6 +194,7 @@ class Config(Model):
     )
     desks: tuple[Target, ...] = Field(default=(), description="Who receives tickets besides our own inbox.")
     alerts: tuple[Target, ...] = Field(default=(), description="Where flags are sent.")
+    events: tuple[EventHook, ...] = Field(default=(), description="Who is told of events by signed webhooks.")
     paging: Paging = Field(default_factory=Paging, description="Who is told of a flag, when, and who next.")
     settings: Settings = Field(default_factory=Settings, description="What holds for the whole deployment.")
     calendars: tuple[BusinessHours, ...] = Field(default=(), description="When teams are there, for service levels.")

@@ -97,13 +97,13 @@ def runnable(config: Config, environ: Mapping[str, str] = os.environ) -> Config:
             item.model_copy(update={"enabled": False}) if (section, item.name) in lacking else item
             for item in getattr(config, section)
         )
-        for section in ("channels", "desks", "alerts")
+        for section in ("channels", "desks", "alerts", "events")
     }
     return config.model_copy(update=changed)
 
 
 def _enabled(config: Config) -> Iterator[tuple[str, Any]]:
-    for section in ("channels", "desks", "alerts"):
+    for section in ("channels", "desks", "alerts", "events"):
         yield from ((section, item) for item in getattr(config, section) if item.enabled)
 
 

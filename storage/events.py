@@ -6,6 +6,7 @@ event leads to is written in the transaction that marks it done: it happens once
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -28,13 +29,14 @@ class Happened:
     body: Mapping[str, Any]
     depth: int
     cause: int | None
+    at: datetime | None = None
 
 
 def take(connection: Connection, limit: int = BATCH, only: int | None = None) -> list[Happened]:
     """Events that wait, in order, locked until this transaction ends. One that failed before is taken alone (`only`)."""
     found = rows(
         connection,
-        "SELECT id, kind, subject, subject_id, body, depth, cause FROM events WHERE done_at IS NULL "
+        "SELECT id, kind, subject, subject_id, body, depth, cause, at FROM events WHERE done_at IS NULL "
         "AND (attempts = 0 AND CAST(:only AS bigint) IS NULL OR id = :only) ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED",
         limit=limit,
         only=only,

@@ -254,6 +254,9 @@ OUTBOX = Proof(
                 AND EXISTS (SELECT 1 FROM automation_runs r WHERE r.id = CAST(substring(o.key FROM '^em-a([0-9]+)-') AS bigint))
             WHEN o.kind = 'survey.ask' THEN EXISTS (SELECT 1 FROM surveys s WHERE o.key = 'em-s' || s.id || '-' || o.target
                 AND s.id = CAST(substring(o.key FROM '^em-s([0-9]+)-') AS bigint) AND s.ticket_id = o.ticket_id)
+            WHEN o.kind = 'event' THEN o.key = 'em-ev' || (CAST(o.notice AS json) ->> 'sequence') || '-' || o.target
+                AND NOT EXISTS (SELECT 1 FROM events v WHERE v.id = CAST(CAST(o.notice AS json) ->> 'sequence' AS bigint)
+                    AND v.subject_id <> coalesce(o.ticket_id, o.escalation_id, v.subject_id))
             WHEN o.kind LIKE 'flag.%' THEN starts_with(o.key, 'em-f' || o.escalation_id || '-') AND f.id IS NOT NULL
                 AND right(o.key, length(o.target) + 1) = '-' || o.target
             ELSE false END AS fits

@@ -138,6 +138,14 @@ def proposed(s: Stage) -> list[str]:
     return [s.ask(f"INSERT INTO proposals (customer_id, other_id, confidence) VALUES ({a}, {b}, 0.9) RETURNING id")]
 
 
+def a_told_event(s: Stage) -> list[str]:
+    return [
+        s.ask(
+            "INSERT INTO outbox (target, kind, key, notice, state, run_id) VALUES ('walk', 'event', 'walk-' || now(), '{}', 'done', 1) RETURNING id"
+        )
+    ]
+
+
 def a_token(s: Stage) -> list[str]:
     runner.invoke(app, ["tokens", "add", "walk", "--scope", "lookup:read"], env=s.full)
     return [s.ask("SELECT max(id) FROM api_tokens")]
@@ -176,6 +184,7 @@ WALK: dict[str, Walk] = {
     "detect": Walk(input=SERIES, bad_input=SERIES + "2026-01-01T00:02:00Z,many\n", wrong=lambda s: [], failing=None,
                    why="a filter: bad input is 2"),
     "flags list": Walk(wrong=lambda s: ["--state", "half"]),
+    "flags held": Walk(),
     "flags show": Walk(a_flag, lambda s: ["x"], lambda s: ["999999999"], away=False),
     "flags ack": Walk(a_flag, lambda s: ["x"], lambda s: ["999999999"], away=False),
     "flags snooze": Walk(a_flag, lambda s: [*a_flag(s), "--for", "long"], lambda s: ["999999999"], away=False),
@@ -227,6 +236,10 @@ WALK: dict[str, Walk] = {
     ),
     "users list": Walk(),
     "users disable": Walk(a_user, lambda s: [], lambda s: ["nobody@example.org"], away=False),
+    "users limit": Walk(lambda s: [*a_user(s), "--team", "cards"], lambda s: [], lambda s: ["nobody@example.org"], away=False),
+    "hooks list": Walk(wrong=lambda s: ["--limit", "0"]),
+    "hooks replay": Walk(a_told_event, lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "database roles": Walk(),
     "dead list": Walk(wrong=lambda s: ["--state", "undead"]),
     "dead show": Walk(letter, lambda s: ["x:1"], lambda s: ["letter:999999"], away=False),
     "dead retry": Walk(letter, lambda s: ["x:1"], lambda s: ["letter:999999"], away=False),

@@ -152,7 +152,9 @@ class House:
     def target(self, name: str, opened: Callable[[Callable[[], None]], object]) -> Outbound | None:
         """A configured, enabled desk or alert route by name; `opened` as in Context."""
         current = self.config()
-        found = next((t for t in (*current.desks, *current.alerts, *current.events) if t.name == name and t.enabled), None)
+        found = next(
+            (t for t in (*current.desks, *current.alerts, *current.events) if t.name == name and t.enabled), None
+        )
         if found is None:
             return None
         module = outbound.load(found.kind)

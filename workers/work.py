@@ -13,11 +13,12 @@ from sqlalchemy import Connection
 
 import config
 from config.base import seconds
+from config.hooks import EventHook
 from config.workbench import enabled_automations, levels, routes
 from domain.automations import Automation
 from domain.routing import Route
 from domain.sla import Levels
-from storage import automations, contacts, desk_context, events, gathering, promises, routing, sla, turns
+from storage import automations, contacts, desk_context, event_hooks, events, gathering, promises, routing, sla, turns
 from storage.events import Happened
 from storage.ledger import Ledger, again
 from workers.logs import trace
@@ -37,6 +38,7 @@ class Bench:
     depth: int
     hand_back: timedelta
     console_url: str = ""
+    hooks: tuple[EventHook, ...] = ()
 
 
 def bench(current: config.Config) -> Bench:
@@ -47,6 +49,7 @@ def bench(current: config.Config) -> Bench:
         current.casework.automation_depth,
         timedelta(seconds=seconds(current.casework.hand_back)),
         current.settings.console_url.rstrip("/"),
+        tuple(hook for hook in current.events if hook.enabled),
     )
 
 
@@ -132,5 +135,6 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
         bench.depth,
         bench.console_url,
     )
+    done.targets |= event_hooks.owe(connection, bench.hooks, happened, facts, worker, bench.console_url)
     sla.refresh(connection, [event.subject_id for event in happened if event.subject == "ticket"], bench.levels, worker)
     return done.targets

@@ -21,6 +21,7 @@ from domain.nouns import Notice
 LABEL = "Signed webhook"
 KINDS = (
     "ticket.create", "ticket.comment", "ticket.status", "flag.open", "flag.update", "flag.close", "automation.alert", "automation.event",
+    "event",
 )  # fmt: skip
 GUARANTEE = (
     "at least once with the effect's key as webhook-id, the same on every repeat: remember the ids you have seen"
@@ -51,6 +52,8 @@ class Desk:
         self._context = context
 
     def render(self, notice: Notice, remote: str | None) -> str:
+        if notice.kind == "event":  # its own body is the whole message: type, timestamp, sequence, data
+            return canonical({"id": notice.key, **notice.body})
         return canonical({"type": notice.kind, "id": notice.key, "data": _trimmed(dict(notice.body))})
 
     def deliver(self, notice: Notice, request: str, remote: str | None) -> Delivered:

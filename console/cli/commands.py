@@ -10,6 +10,7 @@ from console.cli import (
     doctor,
     filters,
     flags,
+    hooks,
     judging,
     learning,
     linkage,
@@ -53,6 +54,7 @@ for part in (
     report,
     seed,
     desks,
+    hooks,
 ):
     app.registered_commands += part.app.registered_commands
     app.registered_groups += part.app.registered_groups

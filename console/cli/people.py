@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from config.policies import unlinkable
 from console.cli.common import Json, fail, say, show_json, show_table, where, working
 from console.cli.opened import opened
-from storage import audit, customers, export, interactions, roll
+from storage import audit, customers, database_roles, export, interactions, roll, scopes
 from storage import erase as forget
 from storage import users as members
 from storage.ledger import Ledger
@@ -312,6 +312,33 @@ def disable(email: Annotated[str, typer.Argument()], as_json: Json = False) -> N
         show_json({"id": id_, "disabled": True})
     else:
         print(f"{email} comes in no more")
+
+
+@users.command("limit")
+def limit(
+    email: Annotated[str, typer.Argument()],
+    team: Annotated[list[str] | None, typer.Option(help="They see only tickets of these teams; several times.")] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option(help="They see only tickets of these topics; several times.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let a user see only some teams' or topics' tickets; without either: everything again."""
+
+    def work(connection: Connection) -> bool:
+        user = members.by_email(connection, email)
+        if user is None:
+            raise ValueError(f"there is no user {email}")
+        if (team or topic) and not database_roles.ready(connection):
+            raise ValueError("the database has no role for limited readers; run `earmark database roles`")
+        return scopes.limit(connection, user.actor, scopes.Scope(tuple(team or ()), tuple(topic or ())), ACTOR)
+
+    try:
+        changed = _run(work)
+    except ValueError as error:
+        fail(str(error), code=1)
+    found = {"email": email, "teams": sorted(team or ()), "topics": sorted(topic or ()), "changed": changed}
+    show_json(found) if as_json else print(f"{email}: {'limited' if team or topic else 'sees everything'}")
 
 
 def _run(work: Callable[[Connection], T]) -> T:

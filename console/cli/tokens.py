@@ -7,6 +7,7 @@ import typer
 from console.cli.common import Json, fail, show_json, show_table
 from console.cli.opened import opened
 from storage import tokens
+from storage.scopes import Scope
 
 app = typer.Typer()
 group = typer.Typer(no_args_is_help=True, help="API tokens: add, list, revoke.")
@@ -19,12 +20,20 @@ def add(
     name: Annotated[str, typer.Argument(help="Who will use it, such as crm-import.")],
     scope: Annotated[list[str], typer.Option(help="Several times: " + ", ".join(tokens.SCOPES))],
     days: Annotated[int, typer.Option(help=f"How long it lives, at most {tokens.LONGEST_DAYS}.")] = 90,
+    per_minute: Annotated[int, typer.Option(help="Requests it may make in a minute.")] = tokens.PER_MINUTE,
+    team: Annotated[list[str] | None, typer.Option(help="It sees only tickets of these teams; several times.")] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option(help="It sees only tickets of these topics; several times.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token; it is shown this once."""
+    limits = Scope(tuple(team or ()), tuple(topic or ()))
     with opened() as ledger:
         try:
-            id_, value, until = ledger.run(lambda c: tokens.add(c, name, scope, days, ACTOR))
+            id_, value, until = ledger.run(
+                lambda c: tokens.add(c, name, scope, days, ACTOR, per_minute=per_minute, scope=limits)
+            )
         except ValueError as error:
             fail(str(error), code=2)
     if as_json:
