@@ -64,3 +64,37 @@ def refused(connection: Connection) -> Any | None:
     """The complaints about the newest edit, when it was refused: at, complaints."""
     found = rows(connection, "SELECT at, complaints FROM configurations ORDER BY id DESC LIMIT 1")
     return found[0] if found and found[0]["complaints"] is not None else None
+
+
+def lately(connection: Connection, limit: int = 20) -> list[Any]:
+    """The newest edits, accepted and refused: id, hash, at, complaints."""
+    return rows(
+        connection, "SELECT id, hash, at, complaints FROM configurations ORDER BY id DESC LIMIT :limit", limit=limit
+    )
+
+
+def topics_changed(connection: Connection, since: datetime) -> dict[str, datetime]:
+    """Topics of the configuration in force whose query was another one after `since`: name → since when it is this. The newest 500
+    configurations are looked at."""
+    found = connection.execute(
+        text(
+            "SELECT at, document->'topics' AS topics FROM configurations WHERE complaints IS NULL ORDER BY id DESC LIMIT 500"
+        )
+    ).all()
+    changed: dict[str, datetime] = {}
+    now = _asked(found[0].topics) if found else {}
+    at = {name: found[0].at for name in now}
+    for row in found[1:]:
+        before = _asked(row.topics)
+        for name in [name for name in at if name not in changed]:
+            if before.get(name) == now[name]:
+                at[name] = row.at
+            elif name in before and at[name] > since:
+                changed[name] = at[name]
+            else:
+                at.pop(name)
+    return changed
+
+
+def _asked(topics: Any) -> dict[str, Any]:
+    return {one["name"]: {k: v for k, v in one.items() if k != "label"} for one in topics or ()}

@@ -37,7 +37,7 @@ first AS (SELECT s.*, s.author_id IS NULL OR (
             AND NOT ov.run_id = ANY(:runs) AND ov.run_id < :high AND ov.reason NOT IN ('own-account', 'repost', 'deleted')
             AND (ov.label = 'negative' OR ov.label IN ('neutral', 'unscored') AND ov.intent = ANY(:trouble))
             AND EXISTS (SELECT 1 FROM sightings og WHERE og.mention_id = o.id AND s.topic = ANY(og.topics)))) AS new_voice FROM said s),
-added AS (SELECT topic, platform, measure || CASE WHEN backfill THEN ':before' ELSE '' END AS measure,
+added AS (SELECT topic, platform, measure || CASE WHEN backfill THEN chr(58) || 'before' ELSE '' END AS measure,
         date_trunc('minute', published) AS minute, sum(n)::int AS n
     FROM first CROSS JOIN LATERAL (VALUES ('negative+' || intent, CASE WHEN intent <> '' THEN 1 ELSE 0 END),
         ('authors', CASE WHEN new_voice THEN 1 ELSE 0 END),

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from domain import amplified, spikes, terms
 from domain.live import Standing
 from domain.rules import SpikeRule
-from storage import counts
+from storage import configurations, counts
 
 if TYPE_CHECKING:
     from workers.lookout import Key
@@ -82,8 +82,13 @@ def gaps(connection: Connection, since: datetime) -> list[dict[str, Any]]:
 def adapting(at: Tick, topic: str) -> list[str]:
     """Channels of a topic that began to be read, or to be read differently, within the fortnight that says what is usual."""
     feeds = [channel.name for channel in at.current.channels if not channel.topics or topic in channel.topics]
-    return [
+    since = at.now - 14 * DAY
+    changed = configurations.topics_changed(at.connection, since).get(topic)
+    said = (
+        [f"the query of {topic} changed at {changed:%Y-%m-%d %H:%M} UTC: what is usual begins there"] if changed else []
+    )
+    return said + [
         f"{row['name']} is read {'so' if row['edited'] else 'only'} since {row['since']:%Y-%m-%d %H:%M} UTC: "
         "what was published before is taken for what is usual where it was read, and raises nothing"
-        for row in counts.adapting(at.connection, feeds, at.now - 14 * DAY)
+        for row in counts.adapting(at.connection, feeds, since)
     ]

@@ -18,7 +18,7 @@ from domain.live import AGAIN, Heard, Live, Standing, Watched, begins, bin_of
 from domain.rules import SpikeRule
 from domain.snapshots import freeze, join, thaw
 from domain.spikes import VERSION
-from storage import counts, snapshots
+from storage import configurations, counts, snapshots
 
 HOUR = timedelta(hours=1)  # between two snapshots
 MINUTE = timedelta(minutes=1)
@@ -41,6 +41,7 @@ class Lookout:
         self.saved = self.ticked = datetime(1, 1, 1, tzinfo=UTC)
         self.mark = ""
         self.dark: dict[Gap, datetime | None] = {}
+        self.begun: dict[str, int] = {}  # topics whose query changed: the bin with which what is usual begins
         self.missed: list[tuple[SpikeRule, Key, datetime]] = []  # flags of a past that was read only now
 
     def tick(
@@ -51,6 +52,9 @@ class Lookout:
         gaps = counts.gaps(connection, now - timedelta(days=KEEP))
         mark = hashlib.sha256(repr((VERSION, current.hash, armed.astimezone(UTC).isoformat())).encode()).hexdigest()
         self.kept = _kept(current)
+        if self.live is None or mark != self.mark:
+            changed = configurations.topics_changed(connection, now - timedelta(days=KEEP))
+            self.begun = {topic: bin_of(at) for topic, at in changed.items()}
         if self.live is None:
             self._restore(connection, current, mark, now, armed, gaps)
         dark: dict[Gap, datetime | None] = {(g["channel"], g["since"]): g["until"] for g in gaps}
@@ -217,6 +221,8 @@ class Lookout:
         usual: Mapping[Key, dict[int, float]] = defaultdict(dict)
         first, dark = bin_of(armed), _dark(gaps, now)
         for row in found:
+            if row.bin < self.begun.get(row.topic, 0):
+                continue
             for platform in ("", row.platform):
                 key = row.topic, platform, row.measure
                 usual[key][row.bin] = usual[key].get(row.bin, 0.0) + max(0, row.live + row.before)

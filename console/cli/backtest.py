@@ -15,6 +15,7 @@ from domain import alerting
 from domain.alerting import Outcome, Row, Span
 
 FLOOR = 1.0
+MEASURES = ("negative", "all", "authors", "reach")
 Series = Annotated[str, typer.Option("--series", metavar="NAME", help="Alerts: TOPIC/negative.")]
 Threshold = Annotated[float, typer.Option("--threshold", min=0.01, max=0.99, hidden=True)]
 Budget = Annotated[str, typer.Option("--budget", metavar="3/day", help="Alerts: its threshold.")]
@@ -107,8 +108,12 @@ def stored(topic: str, measure: str, days: float) -> list[Row]:
     """The counts of a topic in the ledger, by five minutes, empty ones too."""
     from console.cli.common import ledger
 
-    if not topic or measure not in ("negative", "all"):
-        fail("what is to be replayed?", "a CSV file, or --series TOPIC/negative or TOPIC/all", code=2)
+    if not topic or not (measure in MEASURES or measure.startswith("negative+")):
+        fail(
+            "what is to be replayed?",
+            f"a CSV file, or --series TOPIC/MEASURE with {', '.join(MEASURES)} or negative+INTENT",
+            code=2,
+        )
     return _read(ledger(), topic, measure, days)
 
 
@@ -201,9 +206,20 @@ def trial(ledger: Any, old: Any, new: Any, days: float) -> dict[str, Any]:
         for topic in new.topics:
             if rule.topics and topic.name not in rule.topics:
                 continue
-            rows = _read(ledger, topic.name, rule.measure, days)
-            after = len(alerting.run(rows, rule.threshold, float(rule.floor)).fired) if len(rows) > 1 else 0
-            was = len(alerting.run(rows, last.threshold, float(last.floor)).fired) if last and len(rows) > 1 else 0
-            found.append({"rule": rule.name, "series": f"{topic.name}/{rule.measure}", "before": was, "after": after})
+            for measure in sorted({*_measures(rule), *(_measures(last) if last else ())}):
+                rows = _read(ledger, topic.name, measure, days)
+                after, was = (_fired(rows, one, measure) for one in (rule, last))
+                found.append({"rule": rule.name, "series": f"{topic.name}/{measure}", "before": was, "after": after})
     gone = sorted(set(before) - {rule.name for rule in new.escalations})
     return {"alerts": found, "alerts_removed": gone} if found or gone else {}
+
+
+def _measures(rule: Any) -> list[str]:
+    """What a rule looks at; of `*` the sum, since which intents there were is not known here."""
+    return [f"negative+{i}" for i in rule.intents if i != "*"] or [rule.measure]
+
+
+def _fired(rows: Sequence[Row], rule: Any, measure: str) -> int:
+    if rule is None or measure not in _measures(rule) or len(rows) < 2:
+        return 0
+    return len(alerting.run(rows, rule.threshold, float(rule.floor)).fired)

@@ -40,6 +40,23 @@ def list_(
 
 
 @app.command()
+def held(as_json: Json = False) -> None:
+    """What would have been a flag and was not raised, and why: the latest 50."""
+    with opened(where()) as ledger, ledger.read() as connection:
+        found = [dict(row) for row in pages.held_back(connection)]
+    total = found[0]["total"] if found else 0
+    if as_json:
+        show_json({"total": total, "held": [{k: v for k, v in one.items() if k != "total"} for one in found]})
+        return
+    rows = [
+        (f"{f['at']:%Y-%m-%d %H:%M}", f["rule"], f["series"], f["reason"], "" if f["done_at"] else "still so")
+        for f in found
+    ]
+    show_table("", ("since (UTC)", "rule", "series", "why", ""), rows)
+    typer.echo(f"{len(found)} of {total} held back")
+
+
+@app.command()
 def show(flag: Number, as_json: Json = False) -> None:
     """One flag: its evidence, and every decision to tell somebody or not."""
     with opened(where()) as ledger, ledger.read() as connection:

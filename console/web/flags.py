@@ -13,7 +13,7 @@ from console.web import charts
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
 from console.web.words import iso
-from storage import views_flags
+from storage import pages, views_flags
 from storage.views_flags import Flag, Series
 
 router = APIRouter(include_in_schema=False)
@@ -25,17 +25,19 @@ def flags(request: Request, number: PageNumber, state: str = "") -> Response:
     state = state if state in STATES else ""
     with house(request).ledger.read() as connection:
         found = views_flags.flags(connection, state, number)
-    return page(request, "flags.html", found=found, state=state)
+        held = pages.held_back(connection) if number == 1 and not state else []
+    return page(request, "flags.html", found=found, state=state, held=held)
 
 
 @router.get("/flags/{flag_id}")
 def flag(request: Request, flag_id: Id) -> Response:
     with house(request).ledger.read() as connection:
         found, series = _load(connection, flag_id)
+        told = pages.of_flag(connection, flag_id)
         if "channel" in found.evidence:  # an alarm about a channel has words and no series
-            return page(request, "flag.html", flag=found, series=None, samples=[], chart="")
+            return page(request, "flag.html", flag=found, series=None, samples=[], chart="", told=told)
         samples = views_flags.samples(connection, found)
-    return page(request, "flag.html", flag=found, series=series, samples=samples, chart=draw(found, series))
+    return page(request, "flag.html", flag=found, series=series, samples=samples, chart=draw(found, series), told=told)
 
 
 @router.get("/flags/{flag_id}/series.csv")
