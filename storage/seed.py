@@ -137,7 +137,7 @@ def _books() -> tuple[str, ...]:
 
 def _after(connection: Connection, made: Plan, values: dict[str, object]) -> None:
     """What is summed over all of it: channels' books, flags, what dashboards read."""
-    for sql in said.AFTER:
+    for sql in (*said.AFTER, said.HUSH):
         _run(connection, sql, values)
 
 

@@ -192,6 +192,8 @@ RUNS = """INSERT INTO runs (id, kind, worker, at, verdicts, ticketed, in_review,
 HUSH = "DELETE FROM events WHERE xid = CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
 
 AFTER = (
+    """INSERT INTO facets SELECT 'talk.topic', unnest(CAST(:topics AS text[])) UNION ALL SELECT 'talk.platform', unnest(CAST(:platforms AS text[]))
+    ON CONFLICT DO NOTHING""",
     """UPDATE channels c SET seq = p.n, page_sum = p.s FROM (SELECT channel_id, count(*) AS n, sum(id) AS s FROM page_counters GROUP BY 1) p
     WHERE p.channel_id = c.id AND c.name LIKE 'seed-%'""",
     """INSERT INTO escalations (rule, series, window_start, kind, state, severity, peak, opened_at, closed_at, run_id)

@@ -256,28 +256,23 @@ def sidebar(connection: Connection) -> dict[str, int]:
 
 def choices(connection: Connection) -> dict[str, list[tuple[str, str]]]:
     """What the inbox can be filtered by: (value, label) per field, from what tickets have."""
-    found = rows(
-        connection,
-        """SELECT 'platform' AS field, platform AS value FROM tickets GROUP BY platform
-        UNION ALL SELECT 'topic', topic FROM tickets GROUP BY topic
-        UNION ALL SELECT 'intent', intent FROM tickets GROUP BY intent ORDER BY 1, 2""",
-    )
     fields: dict[str, list[tuple[str, str]]] = {"platform": [], "topic": [], "intent": []}
-    for row in found:
-        if row["value"]:
-            fields[row["field"]].append((row["value"], row["value"]))
+    for row in rows(
+        connection, "SELECT field, value FROM facets WHERE field IN ('platform', 'topic', 'intent') ORDER BY 1, 2"
+    ):
+        fields[row["field"]].append((row["value"], row["value"]))
     fields["team"] = teams(connection)
     return fields
 
 
 def teams(connection: Connection) -> list[tuple[str, str]]:
-    """Teams of the configuration in force, then any that tickets still name."""
+    """Teams of the configuration in force, then any a ticket ever had."""
     found = rows(
         connection,
         """SELECT team ->> 'name' AS name, coalesce(nullif(team ->> 'label', ''), team ->> 'name') AS label FROM (
             SELECT jsonb_path_query(document, '$.teams[*]') AS team FROM (
                 SELECT document FROM configurations WHERE complaints IS NULL ORDER BY id DESC LIMIT 1) c) x
-        UNION ALL SELECT team, team FROM tickets WHERE team <> '' GROUP BY team""",
+        UNION ALL SELECT value, value FROM facets WHERE field = 'team'""",
     )
     labels: dict[str, str] = {}
     for row in found:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI
 
-from console.web.acks import link
+from domain.act_links import link
 from storage import casework, members, merges, promises, talk, users
 from storage.ledger import Ledger
 from tests import web

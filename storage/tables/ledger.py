@@ -506,6 +506,13 @@ entries = Table(
     at_(),
     Column("detail", JSONB),  # what changed, for machines: {"status": ["new", "open"]}
 )
+Index(
+    "entries_reopened",
+    entries.c.ticket_id,
+    postgresql_where=text(
+        "detail #>> '{status,0}' IN ('resolved', 'closed') AND detail #>> '{status,1}' NOT IN ('resolved', 'closed')"
+    ),
+)
 
 # --- escalations ---------------------------------------------------------------------------------------------------
 escalations = Table(

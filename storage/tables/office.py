@@ -1,7 +1,7 @@
 """What the console and the API keep: tokens, preferences, idempotency keys, event webhooks."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Table, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 from storage.tables.base import TS, at_, id_, int_, metadata, text_
 
@@ -104,6 +104,13 @@ talk = Table(  # per hour of publication, for dashboards: storage/talk.py
     int_("n"),
 )
 
+facets = Table(  # what can be filtered by, noted when it first comes: triggers on tickets, and the tally of talk
+    "facets",
+    metadata,
+    Column("field", Text, primary_key=True),  # platform, topic, intent, team; talk.platform, talk.topic
+    Column("value", Text, primary_key=True),
+)
+
 ticket_words = (
     Table(  # what tickets are searched by, a row per text; triggers of the migration keep it: storage/search.py
         "ticket_words",
@@ -122,4 +129,18 @@ ticket_seen = Table(  # the time of the newest entry a user has had on their scr
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("ticket_id", BigInteger, primary_key=True, autoincrement=False),
     at_(),
+)
+
+errands = Table(  # what the console asked a worker to do: storage/errands.py
+    "errands",
+    metadata,
+    id_(),
+    Column("kind", Text, nullable=False),  # plan, reread
+    Column("body", JSONB, nullable=False),
+    text_("by"),
+    at_(),
+    Column("started_at", TS),
+    Column("done_at", TS),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("report", JSONB),
 )
