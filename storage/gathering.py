@@ -100,21 +100,36 @@ def gather(connection: Connection, ticket_ids: Sequence[int]) -> int:
     return len(found)
 
 
+def obstacle(connection: Connection, source: int, target: int) -> str:
+    """Why `source` cannot go on in `target`; empty when it can."""
+    if source == target:
+        return "A ticket is not merged into itself."
+    found = {
+        row["number"]: row
+        for row in rows(
+            connection,
+            "SELECT number, status, customer_id, merged_into FROM tickets WHERE number = ANY(:numbers)",
+            numbers=[source, target],
+        )
+    }
+    for number in (source, target):
+        if into := found[number]["merged_into"]:
+            return f"#{number} was merged already; #{_number(connection, into)} goes on."
+    if found[target]["status"] in DONE:
+        return f"#{target} is {found[target]['status']}: reopen it first."
+    if found[source]["customer_id"] != found[target]["customer_id"]:
+        return "They are two customers' tickets: merge the customers if they are one person, or link the tickets."
+    return ""
+
+
 def merge(connection: Connection, user: Person, source: int, target: int) -> None:
     """Let `source` go on in `target`. Both are the same customer's: people are merged first, where they are one."""
     if source == target:
         raise Refused("A ticket is not merged into itself.")
     held = lock_many(connection, [source, target])
     old, kept = held[source], held[target]
-    if old.merged_into or kept.merged_into:
-        gone = old if old.merged_into else kept
-        raise Refused(f"#{gone.number} was merged already; #{_number(connection, gone.merged_into)} goes on.")
-    if kept.status in DONE:
-        raise Refused(f"#{target} is {kept.status}: reopen it first.")
-    if old.customer_id != kept.customer_id:
-        raise Refused(
-            "They are two customers' tickets: merge the customers if they are one person, or link the tickets."
-        )
+    if why := obstacle(connection, source, target):
+        raise Refused(why)
     added = _take_over(connection, old, kept)
     connection.execute(
         text(
@@ -161,6 +176,8 @@ def unmerge(connection: Connection, user: Person, source: int) -> int:
     held = lock_many(connection, [source, target])
     old, kept = held[source], held[target]
     said = _said(connection, old.id, "merged_into")
+    if said is None:
+        raise Refused(f"#{source} was split off and its posts were given back; there is no merge to undo.")
     taken = _said(connection, kept.id, "merged", str(old.id))
     run = started(connection, user)
     back = rows(
@@ -359,9 +376,9 @@ def _owe_creation(connection: Connection, run: runs.Run, ticket_id: int) -> None
         connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
 
 
-def _said(connection: Connection, ticket_id: int, key: str, value: str = "") -> dict[str, Any]:
-    """The detail of the last entry of a ticket that has this key (with this value)."""
-    found: dict[str, Any] = one(
+def _said(connection: Connection, ticket_id: int, key: str, value: str = "") -> Any:
+    """The detail of the last entry of a ticket that has this key (with this value); None when none has."""
+    found = one(
         connection,
         "SELECT detail FROM entries WHERE ticket_id = :id AND detail ? :key AND (:value = '' OR detail ->> :key = :value) "
         "ORDER BY at DESC, id DESC LIMIT 1",

@@ -43,6 +43,7 @@ class Ticket:
     snoozed_until: datetime | None = None
     parent: int | None = None
     merged_into: int | None = None
+    split_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,9 @@ def ticket(connection: Connection, number: int) -> Ticket | None:
             c.name AS customer, t.platform, t.topic, t.intent, t.label AS sentiment, t.opened_at, t.updated_at,
             {DUE} AS due, CASE WHEN t.first_at IS NULL THEN 'answer' ELSE 'resolve' END AS due_for, t.first_due,
             t.resolve_due, t.first_at, t.resolved_at, t.version, t.tags, t.fields, t.watchers, t.snoozed_until,
-            p.number AS parent, m.number AS merged_into
+            p.number AS parent, m.number AS merged_into, CASE WHEN t.merged_into IS NULL THEN (SELECT o.number FROM entries e
+                JOIN tickets o ON o.id = CAST(e.detail ->> 'split_from' AS bigint) WHERE e.ticket_id = t.id AND e.kind = 'split'
+                AND e.detail ? 'split_from' ORDER BY e.id DESC LIMIT 1) END AS split_from
         FROM tickets t LEFT JOIN tickets p ON p.id = t.parent_id LEFT JOIN tickets m ON m.id = t.merged_into LEFT JOIN users u ON u.id = t.assignee_id LEFT JOIN customers c ON c.id = t.customer_id
         WHERE t.number = :number""",  # noqa: S608 a constant
         number=number,
@@ -156,16 +159,17 @@ def known(connection: Connection, ids: Sequence[int]) -> list[int]:
 
 
 def related(connection: Connection, ticket_id: int, limit: int = 100) -> list[dict[str, Any]]:
-    """Tickets this one belongs together with, and how: links, children, what was merged into it."""
+    """Tickets this one belongs together with, and how: links, children, what was merged into it. `kind` is what a link is said by,
+    `turned` that it is said from the other side."""
     found = rows(
         connection,
-        """SELECT t.number, t.subject, t.status, r.how FROM (
-            SELECT b AS id, CASE kind WHEN 'related' THEN 'related' WHEN 'duplicates' THEN 'says the same' ELSE 'waits for this' END AS how
+        """SELECT t.number, t.subject, t.status, r.how, r.kind, r.turned FROM (
+            SELECT b AS id, kind, false AS turned, CASE kind WHEN 'related' THEN 'related' WHEN 'duplicates' THEN 'says the same' ELSE 'waits for this' END AS how
                 FROM ticket_links WHERE a = :id
-            UNION ALL SELECT a, CASE kind WHEN 'related' THEN 'related' WHEN 'duplicates' THEN 'says the same' ELSE 'must be settled before' END
+            UNION ALL SELECT a, kind, true, CASE kind WHEN 'related' THEN 'related' WHEN 'duplicates' THEN 'says the same' ELSE 'must be settled before' END
                 FROM ticket_links WHERE b = :id
-            UNION ALL SELECT id, 'child' FROM tickets WHERE parent_id = :id
-            UNION ALL SELECT id, 'merged into this' FROM tickets WHERE merged_into = :id
+            UNION ALL SELECT id, 'child', false, 'child' FROM tickets WHERE parent_id = :id
+            UNION ALL SELECT id, '', false, 'merged into this' FROM tickets WHERE merged_into = :id
         ) r JOIN tickets t ON t.id = r.id ORDER BY t.number LIMIT :limit""",
         id=ticket_id,
         limit=limit,
@@ -231,6 +235,11 @@ def history(connection: Connection, ticket_id: int, page: int = 1) -> list[Entry
             )
         )
     return sorted(entries, key=lambda entry: (entry.at, entry.id))
+
+
+def posts(connection: Connection, ticket_id: int) -> int:
+    """How many posts stand on a ticket."""
+    return int(one(connection, "SELECT count(*) FROM ticket_mentions WHERE ticket_id = :id", id=ticket_id))
 
 
 def _posts(connection: Connection, ids: list[int]) -> list[Post]:

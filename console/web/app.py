@@ -26,12 +26,14 @@ from console.web import (
     customers,
     dashboards,
     flags,
+    handling,
     hooks,
     hooks_contacts,
     hooks_desks,
     inbox,
     login,
     mention,
+    operations,
     ops,
     presence,
     reply,
@@ -47,6 +49,7 @@ from console.web.guard import SAFE, LoginNeeded, guard
 from console.web.house import House
 from console.web.live import Live
 from console.web.pages import page
+from console.web.pulse import Pulse
 from storage.ledger import Ledger
 
 log = structlog.get_logger()
@@ -99,6 +102,7 @@ def create_app(
     )
     app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
     app.state.live = live
+    app.state.pulse = Pulse(redis_ping)
     for module in (
         acks,
         login,
@@ -109,6 +113,7 @@ def create_app(
         ticket,
         reply,
         presence,
+        handling,
         mention,
         review,
         customers,
@@ -119,6 +124,7 @@ def create_app(
         hooks,
         hooks_contacts,
         hooks_desks,
+        operations,
         ops,
         api,
         api_customers,

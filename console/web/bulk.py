@@ -126,7 +126,8 @@ async def undo(request: Request, act_id: Id) -> Response:
     from starlette.concurrency import run_in_threadpool
 
     me, here = request.state.session.user, house(request)
-    address = str((await request.form()).get("address", ""))[:4000]
+    form = await request.form()
+    address, ticket = str(form.get("address", ""))[:4000], str(form.get("ticket", ""))
     try:
         done = await run_in_threadpool(here.ledger.run, lambda c: acts.undo(c, me, act_id), patience=5)
     except Refused as refused:
@@ -134,6 +135,8 @@ async def undo(request: Request, act_id: Id) -> Response:
     if done.refused:
         reasons = " ".join(f"#{number}: {why}" for number, why in list(done.refused.items())[:5])
         raise HTTPException(409, f"{len(done.changed)} taken back, {len(done.refused)} not. {reasons}")
+    if ticket.isdecimal() and len(ticket) < 19:  # it was done on a ticket's own page
+        return RedirectResponse(f"/tickets/{ticket}?said=undone&n={len(done.changed)}", 303)
     return RedirectResponse(_back(address, "undone", len(done.changed), None), 303)
 
 

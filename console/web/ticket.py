@@ -15,12 +15,17 @@ from console.web import thread
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
 from console.web.words import typed
+from domain import summary
 from domain.lifecycle import DONE, STATUSES
 from storage import (
+    acts,
     casework,
     configurations,
     copies,
+    custom_fields,
     drafts,
+    lookup,
+    macros,
     promises,
     replies,
     reposts,
@@ -81,20 +86,22 @@ def change(request: Request, number: Id, form: Annotated[ChangeForm, Form()]) ->
     )
     user = request.state.session.user
 
-    def work(connection: Connection) -> bool:
+    def work(connection: Connection) -> tuple[bool, int | None]:
         if form.status in DONE:
             seen.check(connection, casework.locked(connection, number).id, form.shown)
-        return casework.change(connection, user, number, wanted, None if form.shown else form.seen)
+        changed = casework.change(connection, user, number, wanted, None if form.shown else form.seen)
+        return changed, acts.remember(connection, user, "change", [number]) if changed else None
 
     try:
-        changed = house(request).ledger.run(work, patience=5)
+        changed, act = house(request).ledger.run(work, patience=5)
     except seen.Missed as missed:
         return show(request, number, status=409, error=str(missed), missed=missed.entries)
     except Refused as refused:
         return show(request, number, status=409, error=str(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
-    return RedirectResponse(f"/tickets/{number}?said={'saved' if changed else 'same'}", 303)
+    undo = f"act={act}&" if act else ""
+    return RedirectResponse(f"/tickets/{number}?{undo}said={'saved' if changed else 'same'}", 303)
 
 
 @router.post("/tickets/{number}/promises")
@@ -123,17 +130,18 @@ def tags(request: Request, number: Id, form: Annotated[TagForm, Form()]) -> Resp
     user = request.state.session.user
     wanted = [name for name in (part.strip() for part in typed(form.tags)[:2000].split(",")) if name]
 
-    def work(connection: Connection) -> bool:
+    def work(connection: Connection) -> int | None:
         known = casework.locked(connection, number).tags
-        return casework.tag(connection, user, number, wanted, [name for name in known if name not in wanted])
+        casework.tag(connection, user, number, wanted, [name for name in known if name not in wanted])
+        return acts.remember(connection, user, "tags", [number])
 
     try:
-        house(request).ledger.run(work, patience=5)
+        act = house(request).ledger.run(work, patience=5)
     except Refused as refused:
         return show(request, number, status=422, error=str(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
-    return RedirectResponse(f"/tickets/{number}?said=saved", 303)
+    return RedirectResponse(f"/tickets/{number}?{f'act={act}&' if act else ''}said=saved", 303)
 
 
 def load(connection: Connection, number: int, part: int = 1) -> dict[str, Any]:
@@ -162,6 +170,9 @@ def load(connection: Connection, number: int, part: int = 1) -> dict[str, Any]:
         "related": views_ticket.related(connection, found.id),
         "similar": copies.similar_tickets(connection, found.id, SIMILAR),
         "passed_on": reposts.passed_on(connection, found.id),
+        "macros": [(m["name"], m.get("label") or m["name"], macros.effects(m)) for m in macros.known(connection)],
+        "fields": list(custom_fields.known(connection).values()),
+        "summary": _summary(connection, found.customer_id, number),
         "timeline": views_people.timeline(connection, customer.id, 6) if customer else [],
         "others": [t for t in views_people.tickets_of(connection, customer.id, 6) if t.number != number]
         if customer
@@ -199,7 +210,10 @@ def show(
         note_before=thread.last_word(values["history"], me.id) if values["part"] == 1 else None,
         missed=frozenset(missed),
         drafts=kept,
-        texts={kind: (typed or {}).get(kind) or (kept[kind].body if kind in kept else "") for kind in drafts.KINDS},
+        texts={
+            kind: (typed or {}).get(kind) or (kept[kind].body if kind in kept else "")
+            for kind in (*drafts.KINDS, "handoff")
+        },
         people=people,
         teams=teams,
         statuses=STATUSES,
@@ -207,6 +221,11 @@ def show(
         most_similar=SIMILAR,
         **values,
     )
+
+
+def _summary(connection: Connection, customer_id: int | None, number: int) -> list[summary.Line]:
+    """What was said before, each line with its source; a configured model's is asked for by the page (console/web/summary.py)."""
+    return summary.extract(summary.of(*lookup.history(connection, customer_id), but=number)) if customer_id else []
 
 
 def reply_ways(connection: Connection, number: int) -> replies.Ways:

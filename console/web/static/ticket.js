@@ -55,6 +55,9 @@
     });
   }
 
+  // one choice is enough: a preset of the snooze is sent when it is chosen
+  for (const pick of document.querySelectorAll("select[data-key=h]")) pick.addEventListener("change", () => { if (pick.value) pick.form.requestSubmit(); });
+
   // signs of life, while the page is in sight and somebody is at it: an open page alone keeps no session awake
   const here = document.getElementById("here");
   if (!here) return;
