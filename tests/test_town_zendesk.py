@@ -248,3 +248,20 @@ def test_a_long_comment_is_cut_in_silence(town):
     ticket = call(town, "POST", "/tickets", {"ticket": TICKET["ticket"] | {"comment": {"body": "é" * 40_000}}})
     assert ticket.status_code == 201
     assert len(town.ledger.comments()[0]["body"].encode()) == 64 * 1024
+
+
+def test_custom_fields_change_one_by_one_and_the_audit_goes_by_their_ids(town):
+    fields = [{"id": 7, "value": "a"}, {"id": 9, "value": "b"}]
+    made = call(
+        town, "POST", "/tickets", {"ticket": TICKET["ticket"] | {"custom_fields": fields, "tags": ["x"]}}
+    ).json()
+    number = made["ticket"]["id"]
+    assert {e["field_name"]: e["value"] for e in made["audit"]["events"] if e["type"] == "Create"}.items() >= {
+        "7": "a",
+        "tags": ["x"],
+    }.items()
+    done = call(town, "PUT", f"/tickets/{number}", {"ticket": {"custom_fields": [{"id": 9, "value": None}]}}).json()
+    assert done["ticket"]["custom_fields"] == [{"id": 7, "value": "a"}]
+    [changed] = [e for e in done["audit"]["events"] if e["type"] == "Change"]
+    assert (changed["field_name"], changed["previous_value"], changed["value"]) == ("9", "b", None)
+    assert call(town, "PUT", f"/tickets/{number}", {"ticket": {"custom_fields": "x"}}).status_code == 422

@@ -232,6 +232,11 @@ class Zendesk(Agents):
             tags = wanted.get(field) or []
             if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
                 raise invalid("tags", "Tags: is invalid", error="InvalidValue")
+        given = wanted.get("custom_fields") or []
+        if not isinstance(given, list) or not all(
+            isinstance(one, dict) and str(one.get("id", "")).isdigit() for one in given
+        ):
+            raise invalid("custom_fields", "Custom fields: is invalid", error="InvalidValue")
         if wanted.get("external_id") is not None and len(str(wanted["external_id"])) > 255:
             raise invalid("external_id", "External ID: is too long (maximum is 255 characters)")
 

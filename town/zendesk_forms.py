@@ -20,7 +20,6 @@ PLAIN = (
     "assignee_id",
     "group_id",
     "external_id",
-    "custom_fields",
     "custom_status_id",
     "due_at",
 )
@@ -65,10 +64,10 @@ def ticket(
         "is_public": bool((wanted.get("comment") or {}).get("public", True)),
         "due_at": wanted.get("due_at"),
         "tags": tags(wanted.get("tags") or []),
-        "custom_fields": wanted.get("custom_fields") or [],
+        "custom_fields": _filled([], wanted.get("custom_fields")),
         "satisfaction_rating": None,
         "sharing_agreement_ids": [],
-        "fields": wanted.get("custom_fields") or [],
+        "fields": _filled([], wanted.get("custom_fields")),
         "followup_ids": [],
         "brand_id": 360,
         "allow_channelback": False,
@@ -84,9 +83,21 @@ def tags(given: list[str]) -> list[str]:
     return sorted({part for tag in given for part in tag.lower().split()})
 
 
+def _filled(held: list[dict[str, Any]], given: Any) -> list[dict[str, Any]]:
+    """[tickets] "Setting custom field values": only those named change; an empty value clears one."""
+    values = {int(one["id"]): one.get("value") for one in [*held, *(given or [])]}
+    return [{"id": ident, "value": value} for ident, value in sorted(values.items()) if value not in (None, "")]
+
+
 def creation(made: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was set, field by field; a custom field goes by its id
+    (https://developer.zendesk.com/documentation/ticketing/reference-guides/ticket-audit-events-reference/)."""
     shown = ("subject", "priority", "status", "requester_id", "external_id")
-    return [{"type": "Create", "field_name": name, "value": made[name]} for name in shown if made[name] is not None]
+    told = [{"type": "Create", "field_name": name, "value": made[name]} for name in shown if made[name] is not None]
+    told += [{"type": "Create", "field_name": "tags", "value": made["tags"]}] if made["tags"] else []
+    return told + [
+        {"type": "Create", "field_name": str(one["id"]), "value": one["value"]} for one in made["custom_fields"]
+    ]
 
 
 def apply(held: dict[str, Any], wanted: dict[str, Any], now: float) -> list[dict[str, Any]]:
@@ -103,6 +114,15 @@ def apply(held: dict[str, Any], wanted: dict[str, Any], now: float) -> list[dict
         for name, value in new.items()
         if held.get(name) != value
     ]
+    if "custom_fields" in wanted:
+        before = {one["id"]: one["value"] for one in held["custom_fields"]}
+        held["custom_fields"] = held["fields"] = _filled(held["custom_fields"], wanted["custom_fields"])
+        after = {one["id"]: one["value"] for one in held["custom_fields"]}
+        events += [
+            {"type": "Change", "field_name": str(ident), "previous_value": before.get(ident), "value": after.get(ident)}
+            for ident in sorted(before.keys() | after.keys())
+            if before.get(ident) != after.get(ident)
+        ]
     held |= new
     if "subject" in new:
         held["raw_subject"] = new["subject"]
@@ -151,7 +171,8 @@ def hook_events(held: dict[str, Any], made: dict[str, Any]) -> list[dict[str, An
 
     https://developer.zendesk.com/api-reference/webhooks/event-types/ticket-events/
     """
-    kinds = {"status": "status_changed", "priority": "priority_changed", "assignee_id": "agent_assignment_changed"}
+    kinds = {"status": "status_changed", "priority": "priority_changed", "assignee_id": "agent_assignment_changed",
+             "tags": "tags_changed"}  # fmt: skip
     detail = {
         "id": str(held["id"]),
         "external_id": held["external_id"],
@@ -166,6 +187,13 @@ def hook_events(held: dict[str, Any], made: dict[str, Any]) -> list[dict[str, An
         if event["type"] == "Comment":
             said = {"id": str(event["id"]), "body": event["body"], "is_public": event["public"]}
             told.append(("comment_added", {"comment": said}))
+        elif event["type"] == "Change" and event["field_name"].isdigit():
+            changed = {
+                "custom_field": {"id": int(event["field_name"])},
+                "current": event["value"],
+                "previous": event["previous_value"],
+            }
+            told.append(("custom_field_changed", changed))
         elif event["type"] == "Change" and event["field_name"] in kinds:
             told.append((kinds[event["field_name"]], {"current": event["value"], "previous": event["previous_value"]}))
     return [
