@@ -74,6 +74,21 @@ def load_document(document: Mapping[str, Any]) -> Config:
     return config
 
 
+def load_edit(document: Mapping[str, Any], text: str, name: str = "edit.yaml") -> Config:
+    """The configuration as the ledger holds it, with the sections of an edited file in place of its own. Raises Complaints."""
+    book = Book()
+    _add(book, Source(name, text), {})
+    rest = {section: value for section, value in document.items() if section not in book.sections}
+    try:
+        _take_sections(book, of(rest))
+    except Refused as refused:
+        raise Complaints([Complaint("", 0, 0, refused.message)]) from None
+    config = _config(book, vendors=False)
+    if config is None or book.errors:
+        raise Complaints(book.errors)
+    return config
+
+
 def _files(folder: Path) -> tuple[list[tuple[str, bytes]], list[Complaint]]:
     texts: list[tuple[str, bytes]] = []
     complaints: list[Complaint] = []

@@ -131,6 +131,30 @@ def drop(connection: Connection, wanted: Name, actor: str) -> None:
     audit.append(connection, actor, "dead.drop", f"{kind}:{id_}", {"ref": ref})
 
 
+def reopen(connection: Connection, wanted: Name, actor: str) -> None:
+    """Take a drop back: it is listed as open again, and what was given up with it is owed again. Raises LookupError, CannotRetry."""
+    kind, id_ = wanted
+    table = "rejects" if kind == "reject" else "dead_letters"
+    found = rows(connection, f"SELECT * FROM {table} WHERE id = :id FOR UPDATE", id=id_)  # noqa: S608 our own names
+    if not found:
+        raise LookupError(f"there is no {kind}:{id_}")
+    letter = found[0]
+    if letter["state"] != "dropped" or letter["reason"] == "erased":
+        raise CannotRetry(f"{kind}:{id_} is not one that was dropped and can come back")
+    if kind == "reject":
+        connection.execute(text("UPDATE rejects SET state = 'open' WHERE id = :id"), {"id": id_})
+    else:
+        if letter["kind"] == "outbox" and letter["reason"] == "create-dropped":
+            raise CannotRetry("it was given up with the creation of its ticket; take that drop back")
+        connection.execute(
+            text("UPDATE dead_letters SET state = 'open', closed_at = NULL, closed_by = NULL WHERE id = :id"),
+            {"id": id_},
+        )
+        if letter["kind"] == "outbox":
+            outbox.owe_again(connection, letter["ref_id"], letter["closed_at"], actor)
+    audit.append(connection, actor, "dead.reopen", f"{kind}:{id_}", {})
+
+
 def _locked(connection: Connection, wanted: Name) -> Any:
     kind, id_ = wanted
     table = "rejects" if kind == "reject" else "dead_letters"

@@ -190,7 +190,7 @@ def workers(connection: Connection) -> list[Worker]:
         connection,
         """SELECT id, kind, host, pid, version, leader, started_at, seen_at,
             CAST(extract(epoch FROM now() - seen_at) AS float) AS silent
-        FROM workers WHERE seen_at > now() - interval '1 day' ORDER BY leader DESC, kind, id""",
+        FROM workers WHERE seen_at > now() - interval '1 day' ORDER BY leader DESC, kind, id LIMIT 500""",
     )
     return [Worker(**row) for row in found]
 
@@ -242,6 +242,32 @@ def alive(connection: Connection) -> dict[str, Any]:
             FROM workers""",
         )[0]
     )
+
+
+def staffed(connection: Connection) -> tuple[bool, bool]:
+    """Whether a scheduler leads, and whether a worker works."""
+    found = rows(
+        connection,
+        "SELECT coalesce(bool_or(leader), false) AS leads, coalesce(bool_or(kind = 'worker'), false) AS works "
+        "FROM workers WHERE seen_at > now() - interval '15 seconds'",
+    )[0]
+    return found["leads"], found["works"]
+
+
+def queues(connection: Connection) -> list[dict[str, Any]]:
+    """Each queue of the ledger: what waits in it, since when, and how much of it was begun more than once."""
+    found = rows(
+        connection,
+        """SELECT 'polls' AS name, count(*) AS waiting, min(wanted_at) AS oldest, count(*) FILTER (WHERE failures > 0) AS again
+            FROM channels WHERE enabled AND paused_at IS NULL AND wanted_at IS NOT NULL
+        UNION ALL SELECT 'verdicts', count(*), min(queued_at), count(*) FILTER (WHERE attempts > 1) FROM digests
+        UNION ALL SELECT 'ticket work', count(*), min(at), count(*) FILTER (WHERE attempts > 1) FROM events WHERE done_at IS NULL
+        UNION ALL SELECT 'deliveries', count(*), min(created_at), count(*) FILTER (WHERE attempts > 1) FROM outbox
+            WHERE state NOT IN ('done', 'dead')
+        UNION ALL SELECT 'pushed to us', count(*), min(at), 0 FROM hooks WHERE body <> ''
+        UNION ALL SELECT 'errands', count(*), min(at), count(*) FILTER (WHERE attempts > 1) FROM errands WHERE done_at IS NULL""",
+    )
+    return [dict(row) for row in found]
 
 
 def revision(connection: Connection) -> str | None:

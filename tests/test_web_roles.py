@@ -50,12 +50,13 @@ def filled(path: str) -> str:
         "user_id",
         "act_id",
         "view_id",
+        "outbox_id",
         "other_id",
         "merge_id",
         "proposal_id",
     ):
         path = path.replace("{" + name + "}", "987654")
-    return path.replace("{name}", "nothing").replace("{token}", "nothing").replace("{figure}", "volume")
+    return path.replace("{name}", "nothing").replace("{token}", "nothing").replace("{figure}", "volume").replace("{letter}", "letter:987654")
 
 
 @pytest.fixture(scope="module")

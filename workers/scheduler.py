@@ -138,14 +138,14 @@ class Scheduler:
             self.bell.ring("upkeep")
 
     def called(self, payload: str) -> None:
-        """A commit rang: `poll:ID`, `digest`, `deliver`, `watch`, `work`, `config`."""
+        """A commit rang: `poll:ID`, `digest`, `deliver`, `watch`, `work`, `upkeep`, `config`."""
         kind, _, slot = payload.partition(":")
         if kind in ("poll", "sync"):
             self.bell.ring(kind, slot)
         elif kind == "config":
             self._seen = ""
-        elif kind == "work":
-            self.bell.ring("work")
+        elif kind in ("work", "upkeep"):
+            self.bell.ring(kind)
         elif kind in ("digest", "deliver", "watch"):
             self.ring()
 

@@ -1,4 +1,4 @@
-"""Channels and the state of the whole: what reads, what waits, what a person must do."""
+"""Channels: what reads, how well, and reading now, pausing and going on."""
 
 from collections.abc import Callable
 
@@ -19,13 +19,6 @@ def health(request: Request) -> Response:
     with house(request).ledger.read() as connection:
         found = views_health.channels(connection)
     return page(request, "channels.html", channels=found, counters=views_health.PAGE_COUNTERS)
-
-
-@router.get("/status")
-def status(request: Request) -> Response:
-    with house(request).ledger.read() as connection:
-        found = views_health.status(connection)
-    return page(request, "status.html", status=found)
 
 
 @router.post("/channels/{channel_id}/poll")

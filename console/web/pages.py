@@ -127,15 +127,18 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
     now = datetime.now(UTC)
     session = getattr(request.state, "session", None)
     counts: dict[str, int] = {}
+    degraded: list[str] = []
     if session is not None:
         with house(request).ledger.begin() as connection:
             counts = views.sidebar(connection)
+            degraded = request.app.state.pulse.degraded(connection)
     context = {
         "request": request,
         "session": session,
         "user": session.user if session else None,
         "csrf": session.csrf if session else "",
         "counts": counts,
+        "degraded": degraded,
         "path": request.url.path,
         "place": getattr(request.state, "place", 0),
         "now": now,

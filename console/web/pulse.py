@@ -1,0 +1,42 @@
+"""What of the system does not work right now, in sentences for every page. The console itself needs the ledger alone."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import Connection
+
+from storage import views_health
+
+log = structlog.get_logger()
+FRESH = 5.0  # seconds an answer of the broker is believed: a page does not wait for a broker that hangs each time
+
+BROKER = "The message broker does not answer: what is due waits, and what you do here is kept."
+LEADER = "No scheduler leads: nothing new becomes due."
+WORKERS = "No worker works: nothing is read, judged or sent."
+
+
+@dataclass(slots=True)
+class Pulse:
+    ping: Callable[[], object] | None = None
+    _asked: float = field(default=-FRESH)
+    _answered: bool = True
+
+    def broker(self) -> bool:
+        """Whether the broker answers; True where none is asked."""
+        if self.ping is None:
+            return True
+        if time.monotonic() - self._asked > FRESH:
+            try:
+                self._answered = bool(self.ping())
+            except Exception as error:  # whatever the client raises, it means the same here
+                log.info("the broker does not answer", error=type(error).__name__)
+                self._answered = False
+            self._asked = time.monotonic()
+        return self._answered
+
+    def degraded(self, connection: Connection) -> list[str]:
+        """The sentences; empty when all is well."""
+        leads, works = views_health.staffed(connection)
+        return [said for said, bad in ((BROKER, not self.broker()), (LEADER, not leads), (WORKERS, not works)) if bad]
