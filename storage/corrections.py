@@ -57,6 +57,28 @@ def last(connection: Connection, most: int = MOST) -> list[Correction]:
     return [Correction(**row) for row in reversed(found)]
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What people said, in mentions: all of it, what the model in force has not heard, and how many were and were not tickets."""
+
+    said: int
+    since: int
+    tickets: int
+    others: int
+    learned_at: datetime | None
+
+
+def lessons(connection: Connection) -> Lessons:
+    found = rows(
+        connection,
+        f"""WITH last AS ({_LAST} GROUP BY mention_id), model AS (SELECT at FROM models WHERE in_force)
+        SELECT count(*) AS said, count(*) FILTER (WHERE l.at > coalesce((SELECT at FROM model), '-infinity')) AS since,
+            count(*) FILTER (WHERE outcome = 'ticket') AS tickets, count(*) FILTER (WHERE outcome IN ('ignore', 'review')) AS others,
+            (SELECT at FROM model) AS learned_at FROM last l""",  # noqa: S608 our own text
+    )
+    return Lessons(**found[0])
+
+
 def of(connection: Connection, mention_ids: Sequence[int]) -> dict[int, Correction]:
     """mention id → the last word on it, where somebody said one."""
     found = rows(connection, f"{_LAST} WHERE mention_id = ANY(:ids) GROUP BY mention_id", ids=list(mention_ids))

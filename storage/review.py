@@ -69,10 +69,12 @@ def waiting(connection: Connection, page: int = 1) -> ReviewPage:
     return ReviewPage(items, total, page, pages)
 
 
-def decide(connection: Connection, user: User, mention_id: int, version: int, outcome: str) -> bool:
+def decide(
+    connection: Connection, user: User, mention_id: int, version: int, outcome: str, intent: str | None = None
+) -> bool:
     """Put a person's outcome beside the verdict; False when somebody was first or the post was edited meanwhile.
 
-    "ticket" queues the mention as a new version: the same filing step opens the ticket and honours the decision.
+    `intent`: what it was, where they said so. "ticket" queues the mention as a new version: the same filing step opens the ticket and honours the decision.
     """
     if outcome not in OUTCOMES:
         raise ValueError(f"a review ends as {' or '.join(OUTCOMES)}")
@@ -90,11 +92,58 @@ def decide(connection: Connection, user: User, mention_id: int, version: int, ou
     ).rowcount
     if not taken:
         return False
-    corrections.add(connection, user.actor, mention_id, version, outcome=outcome)
+    corrections.add(connection, user.actor, mention_id, version, outcome=outcome, intent=intent)
     if outcome == "ticket":
         file_again(connection, mention_id)
     audit.append(connection, user.actor, f"review.{outcome}", f"mention:{mention_id}", {"version": version})
     return True
+
+
+class TooLate(Exception):
+    """What a decision led to has begun."""
+
+
+def take_back(connection: Connection, user: User, mention_id: int, version: int) -> None:
+    """One's own decision is none again, and teaches nothing. Raises TooLate when its ticket is on its way, or it is not theirs."""
+    rows(connection, "SELECT 1 FROM mentions WHERE id = :id FOR UPDATE", id=mention_id)
+    last = rows(
+        connection,
+        "SELECT id, outcome, by FROM corrections WHERE mention_id = :id AND version = :v ORDER BY id DESC LIMIT 1",
+        id=mention_id,
+        v=version,
+    )
+    decided = one(
+        connection,
+        "SELECT corrected FROM verdicts WHERE mention_id = :id AND version = :v AND outcome = 'review' FOR UPDATE",
+        id=mention_id,
+        v=version,
+    )
+    if not last or last[0]["by"] != user.actor or decided is None or last[0]["outcome"] != decided:
+        raise TooLate("It was not taken back: the last word on this post is not yours.")
+    if decided == "ticket" and not _unqueue(connection, mention_id, version):
+        raise TooLate("It was not taken back: its ticket is opened already. Close that one, or mute it.")
+    connection.execute(
+        text("UPDATE verdicts SET corrected = NULL WHERE mention_id = :id AND version = :v"),
+        {"id": mention_id, "v": version},
+    )
+    connection.execute(text("DELETE FROM corrections WHERE id = :id"), {"id": last[0]["id"]})
+    audit.append(connection, user.actor, "review.undo", f"mention:{mention_id}", {"version": version})
+
+
+def _unqueue(connection: Connection, mention_id: int, version: int) -> bool:
+    """Take the version that was queued for filing back out, unless somebody began it or the post went on since."""
+    taken = one(
+        connection,
+        "DELETE FROM digests WHERE mention_id = :id AND version = :v + 1 AND attempts = 0 AND lease IS NULL RETURNING 1",
+        id=mention_id,
+        v=version,
+    )
+    if taken:
+        connection.execute(
+            text("UPDATE mentions SET version = :v WHERE id = :id AND version = :v + 1"),
+            {"id": mention_id, "v": version},
+        )
+    return bool(taken)
 
 
 def file_again(connection: Connection, mention_id: int) -> None:

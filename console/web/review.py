@@ -1,4 +1,4 @@
-"""The review list: what the rules left to a person, one decision each."""
+"""The review list: what the rules left to a person, one decision and one key each, with its way back and what it teaches."""
 
 from typing import Annotated, Literal
 
@@ -9,31 +9,101 @@ from starlette.responses import RedirectResponse, Response
 
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
-from storage import review
+from console.web.words import amount
+from domain.learning import LEAST, LEAST_OF_EACH
+from storage import corrections, review
+from storage.corrections import Lessons
 
 router = APIRouter(include_in_schema=False)
+Version = Annotated[int, Field(ge=1, lt=2**31)]
+DECISIONS: dict[str, tuple[str, str | None]] = {  # what a button says → the outcome, and what the post was
+    "ticket": ("ticket", None),
+    "ignore": ("ignore", None),
+    "spam": ("ignore", "spam"),
+    "not ours": ("ignore", "other"),
+}
 
 
 class DecisionForm(BaseModel):
+    """`next`: the post the focus goes to."""
+
     model_config = {"extra": "forbid"}
     csrf: str = ""
-    version: Annotated[int, Field(ge=1, lt=2**31)]
-    outcome: Literal["ticket", "ignore"]
+    version: Version
+    outcome: Literal["ticket", "ignore", "spam", "not ours"]
+    page: int = 1
+    next: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+class UndoForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    version: Version
     page: int = 1
 
 
 @router.get("/review")
 def waiting(request: Request, number: PageNumber) -> Response:
-    with house(request).ledger.read() as connection:
-        found = review.waiting(connection, number)
-        why = house(request).why.sentences(connection, [item.post.id for item in found.items])
-    return page(request, "review.html", found=found, why=why)
+    return _show(request, number)
 
 
 @router.post("/review/{mention_id}")
 def decide(request: Request, mention_id: Id, form: Annotated[DecisionForm, Form()]) -> Response:
     user = request.state.session.user
+    outcome, intent = DECISIONS[form.outcome]
     done = house(request).ledger.run(
-        lambda connection: review.decide(connection, user, mention_id, form.version, form.outcome), patience=5
+        lambda connection: review.decide(connection, user, mention_id, form.version, outcome, intent), patience=5
     )
-    return RedirectResponse(f"/review?said={form.outcome if done else 'late'}&page={max(1, form.page)}", 303)
+    said = {"spam": "spam", "not ours": "notours"}.get(form.outcome, form.outcome) if done else "late"
+    undo = f"&undo={mention_id}.{form.version}" if done else ""
+    place = f"#post-{form.next}" if form.next else ""
+    return RedirectResponse(f"/review?said={said}{undo}&page={max(1, form.page)}{place}", 303)
+
+
+@router.post("/review/{mention_id}/undo")
+def undo(request: Request, mention_id: Id, form: Annotated[UndoForm, Form()]) -> Response:
+    user = request.state.session.user
+    try:
+        house(request).ledger.run(lambda c: review.take_back(c, user, mention_id, form.version), patience=5)
+    except review.TooLate as late:
+        return _show(request, form.page, 409, str(late))
+    return RedirectResponse(f"/review?said=again&page={max(1, form.page)}#post-{mention_id}", 303)
+
+
+def _show(request: Request, number: int, code: int = 200, error: str = "") -> Response:
+    with house(request).ledger.read() as connection:
+        found = review.waiting(connection, number)
+        why = house(request).why.sentences(connection, [item.post.id for item in found.items])
+        lessons = corrections.lessons(connection)
+    undoable = [part for part in request.query_params.get("undo", "").split(".") if part.isdecimal() and len(part) < 19]
+    return page(
+        request,
+        "review.html",
+        code=code,
+        error=error,
+        found=found,
+        why=why,
+        lessons=lessons,
+        teaching=teaching(lessons),
+        undo=undoable if len(undoable) == 2 and not error else [],
+    )
+
+
+def teaching(lessons: Lessons) -> str:
+    """What decisions do for the rules, in a sentence or two."""
+    if not lessons.said:
+        return f"Each decision here teaches. {LEAST} of them, {LEAST_OF_EACH} of each kind, make a first model (`earmark learn`)."
+    known = f"{amount(lessons.said, 'decision')} so far, {lessons.tickets:,} of them tickets"
+    lacking = max(
+        LEAST - lessons.tickets - lessons.others, LEAST_OF_EACH - lessons.tickets, LEAST_OF_EACH - lessons.others, 0
+    )
+    if lacking:
+        return f"{known}: at least {lacking:,} more before there is enough to learn from."
+    if lessons.learned_at and not lessons.since:
+        return f"{known}. The model in force has heard them all."
+    new = (
+        f"{lessons.since:,} of them since the model in force was made"
+        if lessons.learned_at
+        else "no model was made of them yet"
+    )
+    return f"{known}; {new}. The next `earmark learn` learns from them, if it judges better with them than without."

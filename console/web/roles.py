@@ -50,6 +50,7 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/tickets/{number}/tags"): WORK,
     ("GET", "/review"): LOOK,
     ("POST", "/review/{mention_id}"): WORK,
+    ("POST", "/review/{mention_id}/undo"): WORK,
     ("GET", "/mentions/{mention_id}"): LOOK,
     ("POST", "/mentions/{mention_id}/correct"): WORK,
     ("GET", "/customers"): LOOK,

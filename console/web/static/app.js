@@ -85,11 +85,12 @@
   countTicks();
 
   // Keys: one table, which the handler and the help both read. Never with Ctrl, Alt or Meta, never in a field.
-  const rows = () => [...document.querySelectorAll("#rows td.c-what a")];
+  const rows = () => [...document.querySelectorAll("#rows td.c-what a, a[data-row]")];
   const step = (by) => {
     const links = rows();
     if (!links.length) return;
-    const at = links.indexOf(document.activeElement);
+    const part = document.activeElement?.closest?.("[data-keys]"); // a whole row that has the focus, by its link
+    const at = links.indexOf(part?.querySelector("a[data-row]") ?? document.activeElement);
     const next = links[at < 0 ? remembered(links) : Math.min(Math.max(at + by, 0), links.length - 1)];
     next.focus();
     next.scrollIntoView({ block: "nearest" });
@@ -111,7 +112,8 @@
     lastTick = box;
     countTicks();
   };
-  const known = (key) => document.querySelector(`[data-key="${key}"]`);
+  // a control of the row with the focus before any other of the page
+  const known = (key) => document.activeElement?.closest?.("[data-keys]")?.querySelector(`[data-key="${key}"]`) ?? document.querySelector(`[data-key="${key}"]`);
   // a key that changes something acts on what is ticked, or on the row with the focus, or on the ticket that is open
   const change = (key) => {
     const box = row()?.querySelector("input[name=ticket]");
@@ -139,7 +141,7 @@
   const keys = {
     j: ["next row", () => step(1)],
     k: ["previous row", () => step(-1)],
-    o: ["open the row", () => { if (rows().includes(document.activeElement)) document.activeElement.click(); }],
+    o: ["open the row", () => { if (known("o")) known("o").click(); else if (rows().includes(document.activeElement)) document.activeElement.click(); }],
     u: ["back to the list", () => back?.click()],
     x: ["tick the row", () => pickRow(false)],
     X: ["tick all rows from the last tick to here", () => pickRow(true)],
@@ -170,10 +172,11 @@
   const entry = (key, what) => {
     list.append(Object.assign(document.createElement("dt"), { textContent: key }), Object.assign(document.createElement("dd"), { textContent: what }));
   };
-  for (const [key, [what]] of Object.entries(keys)) entry(key, what);
+  for (const [key, [what]] of Object.entries(keys)) entry(key, known(key)?.dataset.what ?? what);
   for (const [key, link] of Object.entries(goto)) entry(`g ${key}`, `go to ${link.firstChild.textContent.trim().toLowerCase()}`);
   off.checked = localStorage.getItem("keys") === "off";
   off.addEventListener("change", () => localStorage.setItem("keys", off.checked ? "off" : "on"));
+  if (location.hash.startsWith("#post-")) document.getElementById(location.hash.slice(1))?.focus(); // the next one to decide
   let going = 0;
   document.addEventListener("keydown", (event) => {
     const inField = event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]");
