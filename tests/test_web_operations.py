@@ -193,7 +193,7 @@ def test_an_edit_is_checked_at_once_and_tried_on_history(clients: dict[str, http
     assert worker.run(ledger, base, b"0" * 32) == 1
     page = lead.get("/status/configuration").text
     assert re.search(r"rules: <b>cards</b> added", page)
-    assert re.search(r"would appear</td><td class=\"num\">[1-9]", page)
+    assert re.search(r"(would appear|another priority)</td><td class=\"num\">[1-9]", page)
     report = web.value(ledger, "SELECT report::text FROM errands WHERE kind = 'plan'")
     assert "secretword" not in report
     with ledger.begin() as connection:
