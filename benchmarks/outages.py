@@ -3,20 +3,21 @@
 usage: python -m benchmarks.outages [--brands 20] [--days 90] [--floor 10] [--threshold 0.5] [--step 1] [--seed 1]
 
 Each brand talks for fourteen days, then for `--days` in which nothing happens but weeks, three holidays and two launches, and once more
-for fourteen days with an outage in each week. Made minute by minute from a seed, with a truth of its own; judged by the live detector
+for fourteen days with an outage in each week: the second one while the first is still among what is usual. Made minute by minute from a seed, with a truth of its own; judged by the live detector
 (`domain/live.py`), which is looked at every `--step` minutes. The outage has the course of the model town's (town/tale.py): a quarter
 of it rising, half of it full, the rest fading; complaints at full are `LOUD` times the brand's usual mentions.
 """
 
 import argparse
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domain import flag_life
 from domain.live import AGAIN, Heard, Live, Watched, bin_of
 
 START = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
@@ -82,14 +83,16 @@ def brand(size: int, days: int, dice: np.random.Generator) -> Brand:
     return made
 
 
-def raised(brands: list[Brand], threshold: float, floor: float, step: int) -> list[list[int]]:
-    """The minutes at which each brand's flags went up: every `step` minutes one tick, bins looked at while they fill, as it is live."""
+def raised(brands: list[Brand], threshold: float, floor: float, step: int) -> list[tuple[list[int], list[int]]]:
+    """(minutes at which flags went up, minutes at which somebody would be told: of a flag, or that it grew) of each brand: every `step`
+    minutes one tick, bins looked at while they fill, as it is live."""
     live = Live([Watched("rule", str(n), threshold, floor) for n in range(len(brands))])
     said: list[dict[int, float]] = [{} for _ in brands]
     heard = [Heard(one, one) for one in said]
     live.begin(heard, START)
     counts = np.stack([one.counts for one in brands])
-    found: list[list[int]] = [[] for _ in brands]
+    found: list[tuple[list[int], list[int]]] = [([], []) for _ in brands]
+    last: dict[int, flag_life.Last] = {}
     for passed in range(step, counts.shape[1] + 1, step):
         now = START + passed * MINUTE - timedelta(seconds=1)
         bin_ = bin_of(now)
@@ -97,8 +100,21 @@ def raised(brands: list[Brand], threshold: float, floor: float, step: int) -> li
         for one, n in zip(said, sums, strict=True):
             one[bin_] = float(n)
             one.pop(bin_ - 2 * AGAIN, None)
-        for n in live.tick(heard, now).raised:
-            found[n].append(passed)
+        where = live.tick(heard, now)
+        for n in sorted(where.raised | last.keys()):
+            standing, before = where[n], last.get(n)
+            match flag_life.act(standing, before, False, threshold, floor):
+                case "open":
+                    last[n] = flag_life.Last(True, standing.scale, standing.count, standing.at)
+                    found[n][0].append(passed)
+                    found[n][1].append(passed)
+                case "update" if before:
+                    last[n] = replace(before, peak=before.now(standing))
+                    found[n][1].append(passed)
+                case "close" if before:
+                    last[n] = replace(before, open=False)
+                case _ if before and not before.open and now - before.since > timedelta(days=2):
+                    del last[n]
     return found
 
 
@@ -125,6 +141,7 @@ class Result:
 
     size: int
     outages: int
+    first: int  # found of the first outages, half of them all
     delays: list[int]
     said: list[int]
     false: list[int]  # per brand, in its quiet days
@@ -135,7 +152,7 @@ class Result:
         told = f"median {median(late):.0f}, most {late[-1]}" if late else "–"
         said = f"{median(self.said):.0f}" if self.said else "–"
         return (
-            f"{self.size:6d} mentions a day: {len(late)} of {self.outages} outages; minutes from the first complaint: {told} "
+            f"{self.size:6d} mentions a day: {len(late)} of {self.outages} outages (first ones {self.first}); minutes from the first complaint: {told} "
             f"(negative mentions by then: {said}); false flags in {self.days} quiet days: mean {np.mean(self.false):.2f}, most {max(self.false)}"
         )
 
@@ -147,14 +164,24 @@ def measure(brands: int, days: int, threshold: float, floor: float, step: int, s
     for size in SIZES:
         mine = [(one, at) for one, at in zip(made, flags, strict=True) if one.size == size]
         hits = [
-            (one, first, told, next((a for a in at if first < a <= end + GRACE), None))
+            (one, first, told, next((a for a in at[1] if first < a <= end + GRACE), None))
             for one, at in mine
             for first, end, told in one.outages
         ]
         found = [(one, first, told, at) for one, first, told, at in hits if at is not None]
-        false = [sum(one.quiet[0] <= a < one.quiet[1] for a in at) for one, at in mine]
+        false = [sum(one.quiet[0] <= a < one.quiet[1] for a in at[0]) for one, at in mine]
         said = [int(one.counts[told:at].sum()) for one, _, told, at in found]
-        results.append(Result(size, len(hits), [at - told for _, _, told, at in found], said, false, days))
+        results.append(
+            Result(
+                size,
+                len(hits),
+                sum(first == one.outages[0][0] for one, first, _, _ in found),
+                [at - told for _, _, told, at in found],
+                said,
+                false,
+                days,
+            )
+        )
     return results
 
 

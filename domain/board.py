@@ -30,6 +30,7 @@ RIPE = (1, 2, 3, 5)  # days of history a scale needs before it speaks
 KEEP = 14  # days of history
 LEAST = 400  # bins of history at least, where a bin is hours or a day
 REFRESH = 12  # bins between two looks at the history
+SELDOM = 96  # the same while a past day is read: what is usual leaves out the last eight hours anyway
 LAG = 480  # minutes that are not yet usual, or a crisis would hide the next one of the same day
 SHARE = 0.99
 EASE = 0.25  # what is added below the line, in mentions: no spread is taken for none
@@ -72,6 +73,7 @@ class Board:
         self.lag = LAG // minutes
         self.spread = False  # looks at the history are spread over the ticks of a bin, by `flush`
         self.owed: list[int] = []
+        self.seldom = False  # a past day is being read
         self.now = 0  # the bin that is being filled
         self.pasts = [Past(self.keep) for _ in range(size)]
         n, width = len(self.scales), max(self.scales)
@@ -104,6 +106,8 @@ class Board:
             self.partial[:] = False
             self.blind[:] = not listened and self.now < to
             due = [i for i, past in enumerate(self.pasts) if (self.now + i) % REFRESH == 0 or past.newest < 0]
+            if self.seldom:
+                due = [i for i in due if (self.now + i) % SELDOM == 0 or self._young_past(self.pasts[i])]
             self.flush()
             self.owed = due
             if not self.spread:
@@ -161,8 +165,7 @@ class Board:
         for i in which:
             past = self.pasts[i]
             past.trim()
-            young = past.first is not None and self.now - past.first < 3 * self.lag
-            end = self.now if young else self.now - self.lag
+            end = self.now if self._young_past(past) else self.now - self.lag
             values = past.window(end)
             self.known[i] = len(values)
             if not len(values):
@@ -175,6 +178,10 @@ class Board:
                 self.ready[i, j] = len(sums) * fold >= self.ripe[j] - k
                 if len(sums):
                     self._learn(i, j, sums)
+
+    def _young_past(self, past: Past) -> bool:
+        """Whether so little is known that the last hours are usual as well."""
+        return past.first is None or self.now - past.first < 3 * self.lag
 
     def _learn(self, i: int, j: int, sums: Floats) -> None:
         at = min(len(sums) - 1, int(SHARE * len(sums)))

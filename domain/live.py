@@ -99,9 +99,12 @@ class Live:
         board.recall(np.array([[one.live.get(b, 0.0) for b in range(start - DAYBINS, start)] for one in heard]))
         board.refresh(range(len(heard)))
         found = []
+        board.seldom, board.spread = True, False
         for bin_ in range(start, end):
             flags = self._at(bin_, heard)[1]
             found += [(int(i), bin_) for i in np.flatnonzero(flags)]
+        board.seldom, board.spread = False, True
+        board.refresh(range(len(heard)))
         return found
 
     def tick(self, heard: Sequence[Heard], now: datetime) -> "Standings":

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from domain import alerting, kinds
+from domain.alerting import not_yet
+from domain.flag_life import Last, act
+from domain.live import Standing
 from domain.paging import Page, PageRoute, Paging, Quiet, Raised, climb, decide
 from domain.terms import grew
 from domain.urgency import Filed, signals
@@ -116,3 +119,48 @@ def test_a_threshold_within_a_budget() -> None:
     assert tight.threshold > 0.3
     assert alerting.suggested([0.7, 0.8, 0.9], [0.5, 0.55, 0.6]) == 0.62
     assert alerting.suggested([0.7], [0.5]) is None
+
+
+# --- the life of a flag ----------------------------------------------------------------------------------------------
+CALM = (timedelta(0),) * 4
+
+
+def at_noon(
+    flag: bool = False,
+    score: float = 0.6,
+    counts: float = 50,
+    rested: datetime | None = None,
+    calm: timedelta | None = None,
+) -> Standing:
+    return Standing(
+        NOON, flag, score, 10, counts, 5, 30, rested, (calm,) * 4 if calm is not None else CALM, (counts,) * 4
+    )
+
+
+@pytest.mark.parametrize(
+    ("standing", "last", "waiting", "wanted"),
+    [
+        (at_noon(flag=True), None, False, "open"),
+        (at_noon(), None, False, ""),
+        (at_noon(counts=75), Last(True, 10, 50, NOON), False, "update"),
+        (at_noon(counts=74), Last(True, 10, 50, NOON), False, ""),
+        (at_noon(score=0.1, calm=timedelta(minutes=20)), Last(True, 10, 50, NOON), False, "close"),
+        (at_noon(flag=True, counts=60), Last(False, 10, 50, NOON), False, "same"),  # it has not rested
+        (at_noon(flag=True, counts=60, rested=NOON), Last(False, 10, 50, NOON - timedelta(hours=3)), False, "open"),
+        (at_noon(counts=500), Last(False, 10, 50, NOON), False, "open"),  # a small flag does not hide a crisis of the same day
+        (at_noon(score=0.3, counts=500), Last(False, 10, 50, NOON), False, ""),
+        (at_noon(), None, True, "open"),  # held back before, and it stands out as it did
+        (at_noon(score=0.3), None, True, "over"),
+        (at_noon(counts=3), None, True, "over"),
+    ],
+)  # fmt: skip
+def test_what_becomes_of_a_flag(standing: Standing, last: Last | None, waiting: bool, wanted: str) -> None:
+    assert act(standing, last, waiting, 0.5, 5) == wanted
+
+
+def test_copies_do_not_count_towards_the_threshold() -> None:
+    shown = {"authors": 40, "count": 60.0, "copies": 0, "threshold": 30.0}
+    assert not_yet(shown, 3) == ""
+    assert not_yet({**shown, "copies": 30}, 3) == ""
+    assert "31 of 60 are copies" in not_yet({**shown, "copies": 31}, 3)
+    assert "too few authors: 2" in not_yet({**shown, "authors": 2}, 3)

@@ -222,7 +222,7 @@ def test_every_suppression_is_a_row_and_the_next_level_is_told(ledger: Ledger) -
     assert look(ledger, NOW, night) == []
     with ledger.begin() as connection:
         assert [r["reason"] for r in rows(connection, "SELECT reason FROM pages")] == ["quiet hours 00:00-23:59 UTC"]
-        connection.execute(text("TRUNCATE escalations, pages, incidents"))
+        connection.execute(text("TRUNCATE escalations, pages, incidents, snapshots"))
     assert look(ledger, NOW, current, "b") == ["flag.open"]
     assert look(ledger, NOW + 14 * MINUTE, current, "b") == []
     assert look(ledger, NOW + 16 * MINUTE, current, "b") == ["flag.open"]
@@ -273,9 +273,16 @@ def test_a_restart_goes_on_from_its_snapshot_and_the_minutes_since(ledger: Ledge
 
 def test_a_snapshot_of_another_configuration_is_not_used(ledger: Ledger) -> None:
     assert look(ledger, NOW) == []
-    other = CONFIG.model_copy(update={"settings": CONFIG.settings.model_copy(update={"console_url": "http://other"})})
+    elsewhere = CONFIG.model_copy(
+        update={"settings": CONFIG.settings.model_copy(update={"console_url": "http://other"})}
+    )
+    other = CONFIG.model_copy(update={"escalations": (replace(RULE, floor=11),)})
     with ledger.begin() as connection:
         quiet(connection)
+    assert look(ledger, NOW + MINUTE, elsewhere, who="edited elsewhere") == []
+    live = LOOKOUTS["edited elsewhere"].live
+    assert live is not None
+    assert live.board.known[0] < 2000  # as it was written down
     assert look(ledger, NOW + MINUTE, other, who="restarted") == []
     live = LOOKOUTS["restarted"].live
     assert live is not None

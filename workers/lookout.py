@@ -50,7 +50,8 @@ class Lookout:
         """Where each series that raises a flag, or is `asked` for by (rule, series), stands at `now`."""
         armed = counts.armed_since(connection) or now
         gaps = counts.gaps(connection, now - timedelta(days=KEEP))
-        mark = hashlib.sha256(repr((VERSION, current.hash, armed.astimezone(UTC).isoformat())).encode()).hexdigest()
+        watching = VERSION, current.escalations, current.topics, armed.astimezone(UTC).isoformat()
+        mark = hashlib.sha256(repr(watching).encode()).hexdigest()
         self.kept = _kept(current)
         if self.live is None or mark != self.mark:
             changed = configurations.topics_changed(connection, now - timedelta(days=KEEP))

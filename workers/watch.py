@@ -13,8 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 import config
-from domain import alerting, kinds, severity, spikes
-from domain.board import SCALES
+from domain import alerting, flag_life, kinds, severity, spikes
 from domain.live import Heard, Standing, bin_of
 from domain.rules import SpikeRule
 from storage import counts, escalations, filed, finer, incidents, pages, runs
@@ -68,7 +67,7 @@ def tick(
     finer.count(connection, filed_since)
     flags = {(row["rule"], row["series"]): row for row in escalations.standing(connection)}
     waiting = pages.waiting(connection)
-    for rule, key, standing in lookout.tick(connection, current, now, _open_of(flags) | waiting):
+    for rule, key, standing in lookout.tick(connection, current, now, flags.keys() | waiting):
         _act(at, rule, key, standing, flags.get((rule.name, name(key))), (rule.name, name(key)) in waiting)
     for rule, key, when in lookout.missed:
         _missed(at, rule, key, when)
@@ -83,10 +82,6 @@ def tick(
     if at.run is not None:
         runs.finish(connection, at.run)
     return at.owed
-
-
-def _open_of(flags: Mapping[tuple[str, str], Any]) -> set[tuple[str, str]]:
-    return {key for key, row in flags.items() if row["state"] == "open"}
 
 
 def _others(at: Tick, lookout: Lookout, flags: Mapping[tuple[str, str], Any]) -> None:
@@ -147,37 +142,21 @@ def _other(
         tell.flag(at, "flag.open", flag, rule, topic, series, level, shown, 1)
 
 
-def _act(at: Tick, rule: SpikeRule, key: Key, standing: Standing, last: Any | None, waiting: bool) -> None:
-    if last is not None and last["state"] == "open":
-        scale = SCALES.index(last["scale"]) if last["scale"] in SCALES else 0
-        calm = standing.calm[min(scale, len(standing.calm) - 1)]
-        if calm >= max(timedelta(minutes=20), MINUTE * min(2 * last["scale"], 240)):
-            _close(at, last, standing)
-        elif standing.counts[min(scale, len(standing.counts) - 1)] >= 1.5 * last["peak"]:
-            _update(at, rule, key, last, standing, standing.counts[min(scale, len(standing.counts) - 1)])
-        return
-    if waiting and not standing.flag and not _still(rule, standing):
-        pages.waited(at.connection, rule.name, name(key), at.now)
-        return
-    if not standing.flag and not waiting:
-        return
-    if last is not None and _same(last, standing):
-        pages.keep_once(at.connection, last["id"], "flag.open", "the event of this flag goes on", at.now)
-        return
-    _open(at, rule, key, standing)
-
-
-def _still(rule: SpikeRule, standing: Standing) -> bool:
-    """Whether what was held back before a flag was raised stands out as it did."""
-    return standing.score >= rule.threshold and standing.count >= rule.floor
-
-
-def _same(last: Mapping[str, Any], standing: Standing) -> bool:
-    """Whether the last flag was of this very event: talk has not been usual since it opened, nor grown by half beyond its peak."""
-    scale = SCALES.index(last["scale"]) if last["scale"] in SCALES else 0
-    if standing.counts[min(scale, len(standing.counts) - 1)] >= 1.5 * last["peak"]:
-        return False
-    return standing.rested is None or last["window_start"] >= standing.rested
+def _act(at: Tick, rule: SpikeRule, key: Key, standing: Standing, row: Any | None, waiting: bool) -> None:
+    last = None
+    if row is not None:
+        last = flag_life.Last(row["state"] == "open", row["scale"], row["peak"], row["window_start"])
+    match flag_life.act(standing, last, waiting, rule.threshold, float(rule.floor)):
+        case "open":
+            _open(at, rule, key, standing)
+        case "update" if row is not None and last is not None:
+            _update(at, rule, key, row, standing, last.now(standing))
+        case "close" if row is not None:
+            _close(at, row, standing)
+        case "same" if row is not None:
+            pages.keep_once(at.connection, row["id"], "flag.open", "the event of this flag goes on", at.now)
+        case "over":
+            pages.waited(at.connection, rule.name, name(key), at.now)
 
 
 def _open(at: Tick, rule: SpikeRule, key: Key, standing: Standing) -> None:
