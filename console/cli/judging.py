@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated
 
 import typer
@@ -27,12 +28,14 @@ def detect(
             if not line.strip():
                 continue
             with reading(source, number):
-                stamp, _, value = line.strip().partition(",")
+                stamp, _, value = (part.strip().strip('"') for part in line.strip().partition(","))
                 if header and not _number(value):
                     header = False
+                    if (stamp.lower(), value.lower()) != ("timestamp", "value"):
+                        raise ValueError(f"the columns are to be timestamp,value, not {line.strip()[:60]}")
                     continue
                 header = False
-                moment = datetime.fromisoformat(stamp.strip().strip('"'))
+                moment = datetime.fromisoformat(stamp)
                 if not _number(value):
                     raise ValueError(f"{value!r} is not a number")
                 kept.append((stamp, value))
@@ -44,7 +47,10 @@ def detect(
     for score_, flag in spikes.detect(rows()):
         stamp, value = kept.pop()
         if as_json:
-            show_json({"timestamp": stamp, "value": float(value), "score": round(score_, 6), "flag": flag})
+            n = float(value)
+            show_json(
+                {"timestamp": stamp, "value": n if isfinite(n) else None, "score": round(score_, 6), "flag": flag}
+            )
         else:
             typer.echo(f"{stamp},{value},{score_:.6f},{int(flag)}")
 
