@@ -14,7 +14,15 @@ from tests import web
 
 DOCUMENT = {
     "teams": [{"name": "cards"}, {"name": "care"}],
-    "macros": [{"name": "outage", "label": "Known outage", "status": "hold", "tags": ["outage"], "note": "Part of it, {customer}."}],
+    "macros": [
+        {
+            "name": "outage",
+            "label": "Known outage",
+            "status": "hold",
+            "tags": ["outage"],
+            "note": "Part of it, {customer}.",
+        }
+    ],
     "fields": [
         {"name": "cause", "label": "Cause", "type": "choice", "choices": ["app", "card"], "required": True},
         {"name": "amount", "type": "number"},
@@ -63,7 +71,9 @@ def act_of(answer: httpx2.Response) -> str:
     return found[1]
 
 
-def test_a_macro_says_what_it_would_do_and_can_be_taken_back(client: httpx2.Client, ledger: Ledger, number: int) -> None:
+def test_a_macro_says_what_it_would_do_and_can_be_taken_back(
+    client: httpx2.Client, ledger: Ledger, number: int
+) -> None:
     page = client.get(f"/tickets/{number}").text
     for effect in ("status → hold", "tag outage", "note: Part of it, {customer}."):
         assert effect in page
@@ -76,7 +86,9 @@ def test_a_macro_says_what_it_would_do_and_can_be_taken_back(client: httpx2.Clie
     assert client.post(f"/tickets/{number}/macro", data={"name": "none such"}).status_code == 409
 
 
-def test_fields_are_read_by_their_types_and_a_missing_one_keeps_a_ticket_open(client: httpx2.Client, ledger: Ledger, number: int) -> None:
+def test_fields_are_read_by_their_types_and_a_missing_one_keeps_a_ticket_open(
+    client: httpx2.Client, ledger: Ledger, number: int
+) -> None:
     stopped = client.post(f"/tickets/{number}/change", data={"status": "resolved"})
     assert stopped.status_code == 409
     assert "Fill in Cause" in stopped.text
@@ -107,7 +119,9 @@ def test_snoozing_by_preset_and_by_the_askers_clock(client: httpx2.Client, ledge
         assert client.post(f"/tickets/{number}/snooze", data=form).status_code == 409
 
 
-def test_a_hand_off_needs_words_and_keeps_them_when_it_is_stopped(client: httpx2.Client, ledger: Ledger, number: int) -> None:
+def test_a_hand_off_needs_words_and_keeps_them_when_it_is_stopped(
+    client: httpx2.Client, ledger: Ledger, number: int
+) -> None:
     assert client.post(f"/tickets/{number}/handoff", data={"team": "care", "body": " "}).status_code == 409
     stopped = client.post(f"/tickets/{number}/handoff", data={"body": "Ask for the date."})
     assert stopped.status_code == 409
@@ -160,7 +174,9 @@ def test_posts_are_split_off_and_given_back(client: httpx2.Client, ledger: Ledge
 @pytest.mark.parametrize(("kind", "here", "there"), [
     ("related", "related", "related"), ("blocks", "waits for this", "must be settled before"), ("child", "child", "child of"),
 ])  # fmt: skip
-def test_links_are_said_on_both_sides_and_undone_from_either(client: httpx2.Client, ledger: Ledger, kind: str, here: str, there: str) -> None:
+def test_links_are_said_on_both_sides_and_undone_from_either(
+    client: httpx2.Client, ledger: Ledger, kind: str, here: str, there: str
+) -> None:
     a, b = opened(ledger, f"a-{kind}"), opened(ledger, f"b-{kind}")
     client.post(f"/tickets/{a}/links", data={"other": str(b), "kind": kind})
     assert f'{here}: <a href="/tickets/{b}">' in client.get(f"/tickets/{a}").text
@@ -169,7 +185,9 @@ def test_links_are_said_on_both_sides_and_undone_from_either(client: httpx2.Clie
     assert f'{here}: <a href="/tickets/{b}">' not in client.get(f"/tickets/{a}").text
 
 
-def test_runs_of_what_merely_happened_are_one_line_and_a_long_history_has_parts(client: httpx2.Client, ledger: Ledger, number: int) -> None:
+def test_runs_of_what_merely_happened_are_one_line_and_a_long_history_has_parts(
+    client: httpx2.Client, ledger: Ledger, number: int
+) -> None:
     for priority in ("high", "low", "urgent"):
         client.post(f"/tickets/{number}/change", data={"priority": priority})
     assert "3 changes by Agent" in client.get(f"/tickets/{number}").text

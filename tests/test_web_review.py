@@ -54,7 +54,9 @@ def decided(ledger: Ledger, mention: int) -> tuple[object, ...]:
     ("ticket", ("ticket", 2, 1, "ticket")), ("ignore", ("ignore", 1, 0, "ignore")),
     ("spam", ("ignore", 1, 0, "ignore/spam")), ("not ours", ("ignore", 1, 0, "ignore/other")),
 ])  # fmt: skip
-def test_each_decision_is_kept_and_taken_back(client: httpx2.Client, ledger: Ledger, outcome: str, kept: tuple[object, ...]) -> None:
+def test_each_decision_is_kept_and_taken_back(
+    client: httpx2.Client, ledger: Ledger, outcome: str, kept: tuple[object, ...]
+) -> None:
     mention = web.mention(ledger, f"r-{outcome}", f"Is it me? {outcome}", outcome="review")
     answer = client.post(f"/review/{mention}", data={"version": "1", "outcome": outcome, "next": "7"})
     assert f"undo={mention}.1" in answer.headers["location"]
@@ -67,13 +69,19 @@ def test_each_decision_is_kept_and_taken_back(client: httpx2.Client, ledger: Led
     client.post(f"/review/{mention}", data={"version": "1", "outcome": "ignore"})
 
 
-def test_what_has_begun_or_is_somebody_elses_is_not_taken_back(client: httpx2.Client, ledger: Ledger, address: str, ids: dict[str, int]) -> None:
+def test_what_has_begun_or_is_somebody_elses_is_not_taken_back(
+    client: httpx2.Client, ledger: Ledger, address: str, ids: dict[str, int]
+) -> None:
     mention = web.mention(ledger, "r-begun", "Begun?", outcome="review")
     client.post(f"/review/{mention}", data={"version": "1", "outcome": "ticket"})
     with web.enter(ledger, address, ids["lead"]) as other:
         other.timeout = 30
         assert other.post(f"/review/{mention}/undo", data={"version": "1"}).status_code == 409
-    web.value(ledger, "UPDATE digests SET attempts = 1, lease = gen_random_uuid() WHERE mention_id = :m RETURNING 1", m=mention)
+    web.value(
+        ledger,
+        "UPDATE digests SET attempts = 1, lease = gen_random_uuid() WHERE mention_id = :m RETURNING 1",
+        m=mention,
+    )
     answer = client.post(f"/review/{mention}/undo", data={"version": "1"})
     assert answer.status_code == 409
     assert "its ticket is opened already" in answer.text

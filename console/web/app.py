@@ -23,6 +23,7 @@ from console.web import (
     api_work,
     bulk,
     channels,
+    customer_mood,
     customers,
     dashboards,
     flags,
@@ -50,6 +51,7 @@ from console.web.house import House
 from console.web.live import Live
 from console.web.pages import page
 from console.web.pulse import Pulse
+from console.web.roles import methods
 from storage.ledger import Ledger
 
 log = structlog.get_logger()
@@ -117,6 +119,7 @@ def create_app(
         mention,
         review,
         customers,
+        customer_mood,
         flags,
         channels,
         dashboards,
@@ -159,6 +162,10 @@ def _login_needed(request: Request, _: Exception) -> Response:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405:  # the framework names the methods of one router; a path may have several
+        return _error(
+            request, 405, "This address takes other methods.", {"allow": ", ".join(methods(request.url.path))}
+        )
     return _error(request, error.status_code, str(error.detail), dict(error.headers or {}))
 
 

@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, HTTPException
+from fastapi import APIRouter, Form, HTTPException, Query
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from config.policies import terms, unlinkable
+from console.web import bearer
+from console.web import customer_mood as mood_over_time
+from console.web.api_lists import looked
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
 from console.web.words import typed
-from storage import lookup, merges, proposals, views_people
+from storage import customer_mood, lookup, merges, proposals, timeline, views_people
 
 router = APIRouter(include_in_schema=False)
 SHOWN = 100  # proposals on the page
@@ -28,15 +32,24 @@ def customers(request: Request, number: PageNumber, q: str = "") -> Response:
 
 
 @router.get("/customers/{customer_id}")
-def customer(request: Request, customer_id: Id) -> Response:
+def customer(
+    request: Request,
+    customer_id: Id,
+    what: Annotated[list[str] | None, Query(max_length=10)] = None,
+    platform: Annotated[str, Query(max_length=100)] = "",
+    cursor: Annotated[str, Query(max_length=300)] = "",
+) -> Response:
+    """The profile; `what`, `platform` and `cursor` narrow its timeline and turn its pages."""
     now = datetime.now(UTC)
+    kinds = [kind for kind in timeline.KINDS if kind in (what or timeline.KINDS)]
     with house(request).ledger.read() as connection:
         found = views_people.customer(connection, customer_id)
         if found is None:
             raise HTTPException(404, "There is no such customer.")
         glance = lookup.show(connection, customer_id, now)
         values = {
-            "timeline": views_people.timeline(connection, customer_id),
+            "timeline": _timeline(connection, customer_id, cursor, kinds, typed(platform)),
+            "mood_weeks": customer_mood.weeks(connection, customer_id),
             "tickets": views_people.tickets_of(connection, customer_id),
             "health": glance.health if glance else None,
             "promises": glance.promises if glance else [],
@@ -44,8 +57,19 @@ def customer(request: Request, customer_id: Id) -> Response:
             "merges": merges.history(connection, customer_id),
             "proposals": proposals.waiting(connection, customer_id, 20),
         }
+    looked(request, "customers", 1, customer_id)
+    values["chart"] = mood_over_time.draw(values["mood_weeks"])
+    narrowed = urlencode([*(("what", kind) for kind in what or ()), *([("platform", platform)] if platform else [])])
+    values |= {"kinds": timeline.KINDS, "chosen": kinds, "platform_only": platform, "narrowed": narrowed}
     closed = sorted({i.platform for i in found.identities if i.platform in unlinkable()})
     return page(request, "customer.html", customer=found, closed=closed, terms=terms(), **values)
+
+
+def _timeline(connection: Connection, customer_id: int, cursor: str, kinds: list[str], platform: str) -> timeline.Page:
+    try:
+        return timeline.read(connection, customer_id, typed(cursor), kinds=kinds, platform=platform)
+    except timeline.BadCursor as bad:
+        raise HTTPException(422, f"{str(bad).capitalize()}.") from None
 
 
 @router.get("/proposals")
@@ -96,7 +120,10 @@ def merge(
     options = {"take": frozenset(take or ()), "stated": stated, "unlinkable": unlinkable()}
     return _done(
         request,
-        lambda c: merges.merge(c, customer_id, loser, actor, **options),
+        lambda c: (
+            bearer.reaches(request, c, customers=[loser]),
+            merges.merge(c, customer_id, loser, actor, **options),
+        ),
         f"/customers/{customer_id}",  # type: ignore[arg-type]
     )
 
@@ -113,6 +140,8 @@ def undo(request: Request, merge_id: Id) -> Response:
 def _done(request: Request, work: Callable[[Connection], object], then: str) -> Response:
     try:
         house(request).ledger.run(work)
+    except LookupError:
+        raise HTTPException(404, "There is no such customer.") from None
     except merges.Refused as refused:
         raise HTTPException(409, f"{str(refused)[:1].upper()}{str(refused)[1:]}.") from None
     return RedirectResponse(then or "/customers", 303)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from config.base import seconds
-from console.web import ticket
+from console.web import bearer, ticket
 from console.web.house import house
 from console.web.pages import Id, page
 from console.web.words import typed
@@ -169,7 +169,12 @@ def preview(request: Request, number: Id, other: str = "") -> Response:
 @router.post("/tickets/{number}/merge")
 def merge(request: Request, number: Id, form: Annotated[Other, Form()]) -> Response:
     me = request.state.session.user
-    return _do(request, number, lambda c: gathering.merge(c, me, number, form.other))
+
+    def work(connection: Connection) -> None:
+        bearer.reaches(request, connection, numbers=[form.other])
+        gathering.merge(connection, me, number, form.other)
+
+    return _do(request, number, work)
 
 
 @router.post("/tickets/{number}/unmerge")
@@ -200,6 +205,7 @@ def links(request: Request, number: Id, form: Annotated[Other, Form()]) -> Respo
     me = request.state.session.user
 
     def work(connection: Connection) -> None:
+        bearer.reaches(request, connection, numbers=[form.other])
         if form.kind == "child":
             gathering.adopt(connection, me, number, [form.other], form.on)
         else:

@@ -1,5 +1,7 @@
 """Who may use which route: one table, read by the guard, walked by a test. A route that is not in it is closed to everybody."""
 
+import re
+
 PUBLIC = "public"
 
 LOOK = frozenset({"viewer", "agent", "lead", "admin", "auditor"})
@@ -55,6 +57,7 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/mentions/{mention_id}/correct"): WORK,
     ("GET", "/customers"): LOOK,
     ("GET", "/customers/{customer_id}"): LOOK,
+    ("GET", "/customers/{customer_id}/mood.csv"): LOOK,
     ("GET", "/flags"): LOOK,
     ("GET", "/flags/{flag_id}"): LOOK,
     ("GET", "/flags/{flag_id}/series.csv"): LOOK,
@@ -79,7 +82,13 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/admin/users"): ADMIN,
     ("POST", "/admin/users"): ADMIN,
     ("POST", "/admin/users/{user_id}"): ADMIN,
+    ("GET", "/admin/teams"): ADMIN,
+    ("POST", "/admin/teams/{user_id}"): ADMIN,
+    ("GET", "/admin/tokens"): ADMIN,
+    ("POST", "/admin/tokens"): ADMIN,
+    ("POST", "/admin/tokens/{token_id}/revoke"): ADMIN,
     ("GET", "/admin/audit"): PROVE,
+    ("POST", "/admin/audit/verify"): PROVE,
     ("GET", "/invitation/{token}"): ANYBODY,  # who holds an invitation: storage/members.py
     ("POST", "/invitation/{token}"): ANYBODY,
     ("GET", "/dashboards"): LOOK,
@@ -164,3 +173,8 @@ def may(role: str, method: str, path: str) -> bool:
     """Whether a button is worth showing."""
     roles = allowed(method, path)
     return role in roles or PUBLIC in roles
+
+
+def methods(path: str) -> list[str]:
+    """What an address takes."""
+    return sorted({method for method, route in ROLES if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route), path)})

@@ -1,0 +1,49 @@
+"""How a customer's words felt, week by week: posts of their accounts and what they wrote or said elsewhere."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from storage.ledger import rows
+
+WEEKS = 26
+LABELS = ("negative", "neutral", "positive", "unscored")
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """From its Monday, UTC. `compound`: the mean of what was scored, -1 to 1; None where nothing was."""
+
+    at: datetime
+    negative: int
+    neutral: int
+    positive: int
+    unscored: int
+    compound: float | None
+
+
+def weeks(connection: Connection, customer_id: int, most: int = WEEKS) -> list[Week]:
+    """The last so many weeks, oldest first, each with what was said in it; deleted posts are not counted."""
+    counted = ", ".join(f"count(s.label) FILTER (WHERE s.label = '{label}') AS {label}" for label in LABELS)
+    found = rows(
+        connection,
+        f"""WITH said AS (
+            SELECT m.published AS at, coalesce(v.label, 'unscored') AS label, v.compound FROM customer_identities l
+            JOIN identities i ON i.id = l.identity_id AND i.kind = 'account'
+            JOIN mentions m ON m.author_id = i.native_id AND m.platform = i.platform AND m.origin = i.origin AND m.deleted_at IS NULL
+            LEFT JOIN LATERAL (SELECT label, compound FROM verdicts v WHERE v.mention_id = m.id ORDER BY version DESC LIMIT 1) v ON true
+            WHERE l.customer_id = :id AND m.published >= date_trunc('week', now()) - make_interval(weeks => :most)
+            UNION ALL
+            SELECT n.happened_at, coalesce(nullif(n.label, ''), 'unscored'), n.compound FROM interactions n
+            LEFT JOIN customer_identities l ON l.identity_id = n.identity_id
+            WHERE n.direction = 'in' AND (l.customer_id = :id OR n.identity_id IS NULL AND n.customer_id = :id)
+                AND n.happened_at >= date_trunc('week', now()) - make_interval(weeks => :most)
+        )
+        SELECT w.at, {counted}, avg(s.compound) AS compound
+        FROM generate_series(date_trunc('week', now()) - make_interval(weeks => :most - 1), date_trunc('week', now()), interval '1 week') w(at)
+        LEFT JOIN said s ON s.at >= w.at AND s.at < w.at + interval '1 week' GROUP BY 1 ORDER BY 1""",  # noqa: S608 our own text
+        id=customer_id,
+        most=most,
+    )
+    return [Week(**row) for row in found]
