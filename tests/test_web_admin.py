@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from storage import users
 from storage.ledger import Ledger
@@ -147,3 +148,86 @@ def test_the_audit_tells_who_did_it_and_pages(admin: httpx2.Client, ledger: Ledg
 def test_unknown_fields_and_users_are_refused(admin: httpx2.Client, role: str) -> None:
     assert admin.post("/admin/users", data={"email": "x@example.org", "role": role, "admin": "1"}).status_code == 422
     assert admin.post("/admin/users/987654321", data={"do": "role", "role": role}).status_code == 409
+
+
+def test_a_token_is_shown_once_opens_what_it_may_and_ends_when_revoked(
+    admin: httpx2.Client, address: str, ledger: Ledger
+) -> None:
+    form = {"name": "crm-import", "scope": ["tickets:read", "lookup:read"], "days": "30", "per_minute": "100"}
+    page = admin.post("/admin/tokens", data=form)
+    found = re.search(r"em_[\w-]{20,}", page.text)
+    assert found
+    assert found[0] not in admin.get("/admin/tokens").text
+    with httpx2.Client(base_url=address, headers={"authorization": f"Bearer {found[0]}"}) as program:
+        assert program.get("/api/v1/tickets").status_code == 200
+        assert program.get("/api/v1/customers").status_code == 403
+        id_ = web.value(ledger, "SELECT id FROM api_tokens WHERE name = 'crm-import'")
+        assert admin.post(f"/admin/tokens/{id_}/revoke").headers["location"].endswith("said=revoked")
+        assert program.get("/api/v1/tickets").status_code == 401
+    assert admin.post(f"/admin/tokens/{id_}/revoke").headers["location"].endswith("said=same")
+    refused = admin.post("/admin/tokens", data={"name": "keep me", "days": "30"})
+    assert refused.status_code == 422
+    assert 'value="keep me"' in refused.text
+
+
+def test_teams_say_who_is_in_them_and_what_somebody_sees(
+    admin: httpx2.Client, ledger: Ledger, ids: dict[str, int]
+) -> None:
+    document = '{"teams": [{"name": "cards", "label": "Card desk"}, {"name": "loans"}]}'
+    web.value(
+        ledger,
+        "INSERT INTO configurations (hash, document) VALUES ('teams', CAST(:d AS jsonb)) RETURNING 1",
+        d=document,
+    )
+    web.ticket(ledger, web.mention(ledger, "team1", "x"), "T", "team1", author="team1")
+    agent = f"/admin/teams/{ids['agent']}"
+    form = {
+        "team": ["cards"],
+        "skills": "refunds, Chargebacks",
+        "languages": "de",
+        "capacity": "5",
+        "available": "true",
+    }
+    assert admin.post(agent, data=form).headers["location"] == "/admin/teams?said=saved"
+    page = admin.get("/admin/teams").text
+    assert re.search(r"Card desk</a>.*?<td>Agent</td><td class=\"num\">1</td><td class=\"num\">1</td>", page, re.DOTALL)
+    assert "of 5" in page
+    assert web.value(ledger, "SELECT skills FROM agents WHERE user_id = :id", id=ids["agent"]) == [
+        "chargebacks",
+        "refunds",
+    ]
+    assert admin.post(agent, data={**form, "team": ["nosuch"]}).status_code == 422
+    assert admin.post(agent, data={**form, "sees_teams": "cards", "sees_topics": "northbank"}).status_code == 303
+    assert "sees cards, northbank only" in admin.get("/admin/teams").text
+    assert admin.post(agent, data=form).status_code == 303
+    assert "only</span>" not in admin.get("/admin/teams").text
+    assert admin.post("/admin/teams/987654", data=form).status_code == 404
+
+
+def test_the_page_verifies_the_chain_and_finds_an_edited_row(
+    admin: httpx2.Client, address: str, ledger: Ledger, ids: dict[str, int]
+) -> None:
+    with web.enter(ledger, address, ids["auditor"]) as auditor:
+        assert "The chain holds" in auditor.post("/admin/audit/verify").text
+        ledger.run(lambda c: c.execute(text("ALTER TABLE audit DISABLE TRIGGER USER")))
+        web.value(ledger, "UPDATE audit SET actor = 'user:99' WHERE id = 2 RETURNING 1")
+        ledger.run(lambda c: c.execute(text("ALTER TABLE audit ENABLE TRIGGER USER")))
+        assert "audit 2: edited" in auditor.post("/admin/audit/verify").text
+
+
+def test_each_of_the_five_roles_has_the_doors_of_its_own_and_no_other(
+    ledger: Ledger, address: str, ids: dict[str, int]
+) -> None:
+    wanted = {
+        "viewer": {"/inbox", "/review", "/customers", "/flags", "/dashboards", "/channels"},
+        "agent": {"/inbox", "/review", "/customers", "/flags", "/dashboards", "/channels"},
+        "lead": {"/inbox", "/review", "/customers", "/flags", "/dashboards", "/channels", "/status"},
+        "auditor": {"/inbox", "/review", "/customers", "/flags", "/dashboards", "/channels", "/status", "/admin/audit"},
+    }
+    wanted["admin"] = wanted["auditor"] | {"/admin/users", "/admin/teams", "/admin/tokens"}
+    for role, doors in wanted.items():
+        with web.enter(ledger, address, ids[role]) as client:
+            nav = client.get("/inbox").text.split('aria-label="Main"')[1].split("</nav>")[0]
+            assert set(re.findall(r'href="([^"]+)"', nav)) == doors, role
+            for door in wanted["admin"]:
+                assert client.get(door).status_code == (200 if door in doors else 403), (role, door)

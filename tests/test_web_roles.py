@@ -51,6 +51,7 @@ def filled(path: str) -> str:
         "act_id",
         "view_id",
         "outbox_id",
+        "token_id",
         "other_id",
         "merge_id",
         "proposal_id",

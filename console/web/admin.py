@@ -1,10 +1,10 @@
-"""Administration: who may come in and as what, teams as configured, and the audit."""
+"""Administration: who may come in and as what, who is in which team, what programs may do, and the audit."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form
-from pydantic import BaseModel
+from fastapi import APIRouter, Form, HTTPException
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,7 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from console.web.house import house
 from console.web.pages import Id, page
 from console.web.words import typed
-from storage import members, users, views_audit
+from storage import audit as chain
+from storage import members, teams, tokens, users, views_audit
+from storage.scopes import Scope
 
 router = APIRouter(include_in_schema=False)
 Role = Literal["viewer", "agent", "lead", "admin", "auditor"]
@@ -31,6 +33,29 @@ class MemberForm(BaseModel):
     csrf: str = ""
     do: Literal["role", "off", "on", "logout", "invite"]
     role: Role = "viewer"
+
+
+class TokenForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    name: Annotated[str, Field(max_length=200)]
+    scope: Annotated[list[str], Field(max_length=50)] = []
+    days: Annotated[int, Field(ge=1, le=tokens.LONGEST_DAYS)] = 90
+    per_minute: Annotated[int, Field(ge=1, le=tokens.MOST_PER_MINUTE)] = tokens.PER_MINUTE
+    teams: Annotated[str, Field(max_length=4000)] = ""
+    topics: Annotated[str, Field(max_length=4000)] = ""
+
+
+class AgentForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    team: Annotated[list[str], Field(max_length=200)] = []
+    skills: Annotated[str, Field(max_length=2000)] = ""
+    languages: Annotated[str, Field(max_length=500)] = ""
+    capacity: Annotated[int, Field(ge=1, le=1000)] = 10
+    available: bool = False
+    sees_teams: Annotated[str, Field(max_length=4000)] = ""
+    sees_topics: Annotated[str, Field(max_length=4000)] = ""
 
 
 class PasswordForm(BaseModel):
@@ -77,14 +102,123 @@ def change(request: Request, user_id: Id, form: Annotated[MemberForm, Form()]) -
     return RedirectResponse(f"/admin/users?said={'same' if done is False else 'saved'}", 303)
 
 
+@router.get("/admin/teams")
+def all_teams(request: Request) -> Response:
+    return _teams(request)
+
+
+@router.post("/admin/teams/{user_id}")
+def set_agent(request: Request, user_id: Id, form: Annotated[AgentForm, Form()]) -> Response:
+    """Which teams somebody is in, how much they take, and what they see."""
+    me, here = request.state.session.user, house(request)
+
+    def work(connection: Connection) -> bool:
+        user = next((user for user in users.everybody(connection) if user.id == user_id), None)
+        if user is None:
+            return False
+        known = {team.name for team in here.force.config(connection).teams}
+        if unknown := sorted(set(form.team) - known - set(routing_teams(connection, user_id))):
+            raise ValueError(f"there is no team {', '.join(unknown)}")
+        given = {
+            "teams": form.team, "skills": _names(form.skills), "languages": _names(form.languages), "capacity": form.capacity,
+            "available": form.available,
+        }  # fmt: skip
+        teams.set_agent(connection, me, user, given, _names(form.sees_teams), _names(form.sees_topics))
+        return True
+
+    try:
+        done = here.ledger.run(work, patience=5)
+    except ValueError as problem:
+        return _teams(request, status=422, error=f"{str(problem).capitalize()}.")
+    if not done:
+        raise HTTPException(404, "There is no such user.")
+    return RedirectResponse("/admin/teams?said=saved", 303)
+
+
+def routing_teams(connection: Connection, user_id: int) -> tuple[str, ...]:
+    """The teams somebody is in already: one that left the configuration may be kept until somebody takes it away."""
+    return next((agent.teams for agent in teams.agents(connection) if agent.id == user_id), ())
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in typed(text).split(",") if name.strip()]
+
+
+def _teams(request: Request, *, status: int = 200, error: str = "") -> Response:
+    here = house(request)
+    with here.ledger.read() as connection:
+        conf = here.force.config(connection)
+        found, loads = teams.agents(connection), teams.loads(connection)
+    names = [team.name for team in conf.teams]
+    strays = sorted({name for agent in found for name in agent.teams} - set(names))
+    return page(
+        request, "teams.html", code=status, error=error, agents=found, loads=loads, nothing=teams.Load(), teams=conf.teams,
+        strays=strays, default_team=conf.default_team,
+    )  # fmt: skip
+
+
+@router.get("/admin/tokens")
+def all_tokens(request: Request) -> Response:
+    return _tokens(request)
+
+
+@router.post("/admin/tokens")
+def add_token(request: Request, form: Annotated[TokenForm, Form()]) -> Response:
+    """A new token; the page shows it this once."""
+    me, here = request.state.session.user, house(request)
+    limits = Scope(tuple(_names(form.teams)), tuple(_names(form.topics)))
+    try:
+        _, value, _ = here.ledger.run(
+            lambda c: tokens.add(
+                c, typed(form.name), form.scope, form.days, me.actor, per_minute=form.per_minute, scope=limits
+            ),
+            patience=5,
+        )
+    except ValueError as problem:
+        return _tokens(request, status=422, error=f"{str(problem).capitalize()}.", form=form)
+    return _tokens(request, value=value, named=form.name.strip())
+
+
+@router.post("/admin/tokens/{token_id}/revoke")
+def revoke_token(request: Request, token_id: Id) -> Response:
+    actor = request.state.session.user.actor
+    done = house(request).ledger.run(lambda c: tokens.revoke(c, token_id, actor), patience=5)
+    return RedirectResponse(f"/admin/tokens?said={'revoked' if done else 'same'}", 303)
+
+
+def _tokens(
+    request: Request, *, status: int = 200, error: str = "", value: str = "", named: str = "", form: TokenForm | None = None
+) -> Response:  # fmt: skip
+    with house(request).ledger.read() as connection:
+        found = tokens.everything(connection)
+    return page(
+        request, "tokens.html", code=status, error=error, value=value, named=named, tokens=found, form=form or TokenForm(name=""),
+        scopes=tokens.SCOPES, unlimited=tokens.UNLIMITED,
+    )  # fmt: skip
+
+
+@router.post("/admin/audit/verify")
+def verify(request: Request) -> Response:
+    """Walk the whole chain now and say what was found."""
+    with house(request).ledger.read() as connection:
+        found = chain.verify(connection)
+    return _audit(request, checked=found)
+
+
 @router.get("/admin/audit")
 def audit(request: Request, actor: str = "", action: str = "", object: str = "", before: str = "") -> Response:
+    return _audit(request, actor, action, object, before)
+
+
+def _audit(
+    request: Request, actor: str = "", action: str = "", object: str = "", before: str = "", checked: chain.Checked | None = None
+) -> Response:  # fmt: skip
     under = int(before) if before.isdecimal() and len(before) < 19 else None
     wanted = {"actor": typed(actor)[:80], "action": typed(action)[:80], "object": typed(object)[:80]}
     with house(request).ledger.read() as connection:
         found = views_audit.read(connection, **wanted, before=under)
         actions = views_audit.actions(connection)
-    return page(request, "audit.html", found=found, actions=actions, wanted=wanted)
+    return page(request, "audit.html", found=found, actions=actions, wanted=wanted, checked=checked)
 
 
 @router.get("/invitation/{token}")

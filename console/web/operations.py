@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import yaml
-from fastapi import APIRouter, Form, HTTPException
+from fastapi import APIRouter, Depends, Form, HTTPException
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -15,7 +15,15 @@ from console.web.pages import Id, page
 from console.web.words import typed
 from storage import audit, configurations, dead, errands, owed, targets, views_health
 
-router = APIRouter(include_in_schema=False)
+
+def whole(request: Request) -> None:
+    """These pages are about the whole system: who is limited to teams or topics sees a part of it."""
+    scope = getattr(request.state, "scope", None)
+    if scope and scope.limited:
+        raise HTTPException(404, "Operations are about the whole system, and you see a part of it.")
+
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(whole)])
 TABS = (
     ("/status", "Overview"),
     ("/status/outbox", "Outbox"),

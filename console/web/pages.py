@@ -30,6 +30,8 @@ NAV = (
     ("channels", "/channels", "Channels", "o"),
     ("status", "/status", "Status", "s"),
     ("users", "/admin/users", "Users", "p"),
+    ("teams", "/admin/teams", "Teams", "t"),
+    ("tokens", "/admin/tokens", "API tokens", "k"),
     ("audit", "/admin/audit", "Audit", "a"),
 )
 
@@ -129,7 +131,7 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
     counts: dict[str, int] = {}
     degraded: list[str] = []
     if session is not None:
-        with house(request).ledger.begin() as connection:
+        with house(request).ledger.read() as connection:
             counts = views.sidebar(connection)
             degraded = request.app.state.pulse.degraded(connection)
     context = {
