@@ -137,7 +137,7 @@ class Remark:
     """One change of a desk's ticket, as its own record of changes has it.
 
     `key`: the effect of ours that it says it is. `fields`: field → the values of ours that fit what it was set to, the likeliest first;
-    for `assignee` an e-mail address, or "" for nobody. `unknown`: field → what was said, where nothing of ours fits.
+    for `assignee` an e-mail address, or "" for nobody; for `tag:NAME` on or off; for `field:NAME` its text. `unknown`: field → what was said, where nothing of ours fits.
     """
 
     event_id: str
@@ -151,7 +151,8 @@ class Remark:
 
 
 class Speaking(Outbound, Protocol):
-    """A desk that speaks back. Beside what every desk has, its module says `two_way(settings)`: seconds between two pulls, or None.
+    """A desk that speaks back. Beside what every desk has, its module says `two_way(settings)`: seconds between two pulls, or None, and,
+    where custom fields have a counterpart there, `shared(settings)`: their names here.
 
     A desk pushes hints only: whatever it says, the ticket is read again. `pull` asks what changed since, from `state` or, on the first
     call, from `{"since": unix seconds}`. `changes` are all of a ticket's, oldest first; None when the desk does not have it (any more).

@@ -19,6 +19,8 @@ PRIORITIES = ("low", "normal", "high", "urgent")
 LONGEST_NOTE = 20_000
 LONGEST_TAG, MOST_TAGS, MOST_WATCHERS = 60, 50, 200
 OWNERS = ("agent", "lead", "admin")
+# whose transaction it is (storage/scopes.py; workers see all), and what it has changed itself, as when it hands a ticket over
+SEEN = "(earmark_sees_team(team) AND earmark_sees_topic(topic) OR xmin = CAST(pg_current_xact_id() AS xid))"
 
 
 class Refused(Exception):
@@ -251,10 +253,13 @@ def _set(connection: Connection, user: Person, ticket: Held, column: str, old: A
     touch(connection, ticket.id, user)
     run = started(connection, user)
     detail = {column: [old, new], "event": {"tags": "tagged", "watchers": "watched", "fields": "filled"}[column]}
-    entries.write(
+    [entry] = entries.write(
         connection, run,
         [{"ticket_id": ticket.id, "kind": "status", "user_id": user.id, "body": sentence, "detail": detail}],
     )  # fmt: skip
+    if column != "watchers":
+        desk = user.desk if isinstance(user, Hand) else ""
+        _owe_sets(connection, run, ticket, entry, desk, column, old, new)
     runs.finish(connection, run)
     audit.append(connection, user.actor, f"ticket.{column}", f"ticket:{ticket.number}", {})
     return True
@@ -297,15 +302,66 @@ def _owe_fields(connection: Connection, run: runs.Run, ticket: Held, entry: int,
     if "assignee_id" in new:
         owner = one(connection, "SELECT email FROM users WHERE id = :id", id=new["assignee_id"]) or ""
         notice["assignee"] = str(owner).lower()
-    if not notice or not ticket.targets:
-        return
-    speaking = rows(
-        connection, "SELECT target FROM desk_syncs WHERE enabled AND what = 'tickets' AND target = ANY(:targets)", targets=ticket.targets
+    if notice and ticket.targets:
+        _update(connection, run, ticket, entry, {target: notice for target in _speaking(connection, ticket.targets)})
+
+
+def _owe_sets(
+    connection: Connection, run: runs.Run, ticket: Held, entry: int, desk: str, column: str, old: Any, new: Any
+) -> None:
+    """Tags and custom fields, what changed of them: each is a field of its own that both sides change. `desk`: where it comes from."""
+    speaking = _speaking(connection, [target for target in ticket.targets if target != desk])
+    if column == "tags":
+        was, now = {desk_tag(tag) for tag in old}, {desk_tag(tag) for tag in new}
+        changed = {f"tag:{tag}": "on" if tag in now else "off" for tag in sorted(was ^ now)}
+        notices = dict.fromkeys(speaking, changed)
+    else:
+        values = {name: plain(new.get(name)) for name in sorted({*old, *new}) if old.get(name) != new.get(name)}
+        notices = {
+            target: {f"field:{name}": value for name, value in values.items() if name in shared}
+            for target, shared in speaking.items()
+        }
+    _update(connection, run, ticket, entry, {target: told(each) for target, each in notices.items() if each})
+
+
+def told(values: Mapping[str, str]) -> dict[str, Any]:
+    """Fields as a notice carries them: plain ones by their names, tags and custom fields under theirs."""
+    found: dict[str, Any] = {name: value for name, value in values.items() if ":" not in name}
+    for kind, under in (("tag:", "tags"), ("field:", "fields")):
+        inner = {name.removeprefix(kind): value for name, value in values.items() if name.startswith(kind)}
+        found |= {under: inner} if inner else {}
+    return found
+
+
+def desk_tag(tag: str) -> str:
+    """A tag as desks write it: one word."""
+    return "_".join(tag.split()).lower()
+
+
+def plain(value: Any) -> str:
+    """A custom field's value as desks write it."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _speaking(connection: Connection, targets: Sequence[str]) -> dict[str, list[str]]:
+    """Which of these desks speak back → the custom fields of ours they have too."""
+    if not targets:
+        return {}
+    found = rows(
+        connection,
+        "SELECT target, fields FROM desk_syncs WHERE enabled AND what = 'tickets' AND target = ANY(:targets) ORDER BY target",
+        targets=list(targets),
     )
+    return {row["target"]: row["fields"] for row in found}
+
+
+def _update(
+    connection: Connection, run: runs.Run, ticket: Held, entry: int, notices: Mapping[str, Mapping[str, Any]]
+) -> None:
     effects = [
-        Effect(row["target"], "ticket.update", f"em-e{entry}u-{row['target']}", {"number": ticket.number, **notice},
+        Effect(target, "ticket.update", f"em-e{entry}u-{target}", {"number": ticket.number, **notice},
                ticket_id=ticket.id, entry_id=entry)
-        for row in speaking
+        for target, notice in notices.items()
     ]  # fmt: skip
     if outbox.owe_many(connection, run, effects):
         connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
@@ -328,7 +384,7 @@ def lock_many(connection: Connection, numbers: Sequence[int]) -> dict[int, Held]
     columns = ", ".join(Held.__dataclass_fields__)
     found = rows(
         connection,
-        f"SELECT {columns} FROM tickets WHERE number = ANY(:numbers) ORDER BY id FOR UPDATE",  # noqa: S608 our own names
+        f"SELECT {columns} FROM tickets WHERE number = ANY(:numbers) AND {SEEN} ORDER BY id FOR UPDATE",  # noqa: S608 our own names
         numbers=list(numbers),
     )
     held = {row["number"]: Held(**row) for row in found}

@@ -5,9 +5,10 @@ Which side holds when both changed a field is decided in domain/desks.py.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -49,23 +50,34 @@ class Link:
     failures: int
 
 
-def configure(connection: Connection, wanted: Iterable[tuple[str, str, int]]) -> None:
-    """Make the table say which desks are listened to, for what (tickets, contacts), and how often they are asked."""
-    rows_ = {(name, what): every for name, what, every in sorted(wanted)}
-    for (name, what), every in rows_.items():
+@dataclass(frozen=True, slots=True, order=True)
+class Listened:
+    """A desk that is asked for something (tickets, contacts) every so many seconds. `fields`: custom fields of ours it has too."""
+
+    target: str
+    what: str
+    every: int
+    fields: tuple[str, ...] = ()
+
+
+def configure(connection: Connection, wanted: Iterable[Listened]) -> None:
+    """Make the table say which desks are listened to, for what, and how often they are asked."""
+    listed = sorted(wanted)
+    for row in listed:
         connection.execute(
             text(
-                "INSERT INTO desk_syncs (target, what, every) VALUES (:target, :what, :every) ON CONFLICT (target, what) DO UPDATE SET "
-                "enabled = true, every = excluded.every WHERE NOT desk_syncs.enabled OR desk_syncs.every <> excluded.every"
+                "INSERT INTO desk_syncs (target, what, every, fields) VALUES (:target, :what, :every, :fields) ON CONFLICT (target, what) "
+                "DO UPDATE SET enabled = true, every = excluded.every, fields = excluded.fields WHERE NOT desk_syncs.enabled "
+                "OR desk_syncs.every <> excluded.every OR desk_syncs.fields <> excluded.fields"
             ),
-            {"target": name, "what": what, "every": every},
+            {"target": row.target, "what": row.what, "every": row.every, "fields": list(row.fields)},
         )
     connection.execute(
         text(
             "UPDATE desk_syncs SET enabled = false WHERE enabled AND (target, what) NOT IN "
             "(SELECT * FROM unnest(CAST(:names AS text[]), CAST(:whats AS text[])))"
         ),
-        {"names": [name for name, _ in rows_], "whats": [what for _, what in rows_]},
+        {"names": [row.target for row in listed], "whats": [row.what for row in listed]},
     )
 
 
@@ -136,6 +148,24 @@ def heard(connection: Connection, target: str, remote_ids: Sequence[str]) -> int
         ids=sorted(set(remote_ids)),
     )
     if found:
+        connection.execute(text("SELECT pg_notify('earmark', :told)"), {"told": f"sync:{target}"})
+    return len(found)
+
+
+def stray(connection: Connection, ticket_ids: Sequence[int]) -> int:
+    """Tickets on which something happened here that the desk was not told of (a post woke one, a rule gave it to somebody): look at them,
+    and what differs is told. A post itself is told; what it does to the status is not."""
+    found = rows(
+        connection,
+        "UPDATE desk_links l SET wanted_at = clock_timestamp() WHERE l.ticket_id = ANY(:ids) AND l.wanted_at IS NULL AND l.broken_at IS NULL "
+        "AND EXISTS (SELECT 1 FROM desk_syncs s WHERE s.target = l.target AND s.what = 'tickets' AND s.enabled) "
+        "AND EXISTS (SELECT 1 FROM entries e LEFT JOIN runs r ON r.id = e.run_id WHERE e.ticket_id = l.ticket_id "
+        "AND e.at > coalesce(l.read_at, l.at) - interval '1 minute' AND r.kind IS DISTINCT FROM 'sync' AND (e.kind = 'mention' "
+        "OR e.detail ?| ARRAY['status', 'priority', 'assignee_id', 'tags', 'fields'] AND NOT EXISTS ("
+        "SELECT 1 FROM outbox o WHERE o.entry_id = e.id AND o.target = l.target))) RETURNING l.target",
+        ids=sorted(set(ticket_ids)),
+    )
+    for target in sorted({row["target"] for row in found}):
         connection.execute(text("SELECT pg_notify('earmark', :told)"), {"told": f"sync:{target}"})
     return len(found)
 
@@ -263,8 +293,9 @@ class _Taking:
             for row in owed
             if row["kind"] in ("ticket.status", "ticket.update") and row["state"] not in ("done", "dead")
             if row["key"] not in seen
-            for name in json.loads(row["notice"]).keys() & {"status", "priority", "assignee"}
+            for name in _named(row["notice"])
         }
+        dead = [_named(row["notice"]) for row in owed if row["kind"] == "ticket.update" and row["state"] == "dead"]
         emails = {remark.email for remark in self.remarks if remark.email}
         emails |= {value for remark in self.remarks for value in remark.fields.get("assignee", ()) if value}
         self.people = {
@@ -278,11 +309,20 @@ class _Taking:
         }
         owner = one(connection, "SELECT email FROM users WHERE id = :id", id=ticket.assignee_id)
         self.local = {"status": ticket.status, "priority": ticket.priority, "assignee": str(owner or "").lower()}
+        shared = one(connection, "SELECT fields FROM desk_syncs WHERE target = :t AND what = 'tickets'", t=link.target)
+        self.local |= {f"field:{name}": casework.plain(ticket.fields.get(name)) for name in shared or ()}
+        self.local |= {f"tag:{casework.desk_tag(tag)}": "on" for tag in ticket.tags}
+        said = {name for remark in self.remarks for name in remark.fields if name.startswith("tag:")}
+        self.local |= dict.fromkeys(said - self.local.keys(), "off")
+        self.initial = {
+            name: "off" if name.startswith("tag:") else "" for name in self.local.keys() - {"status", "priority"}
+        }
+        self.refused = {name for told in dead for name, value in told.items() if self.local.get(name) == value}
 
     def take(self) -> bool:
         new = [remark for remark in self.remarks if remark.event_id not in self.known]
         theirs = [remark for remark in new if remark.key not in self.keys]
-        decided = settle([self._said(remark) for remark in self.remarks], self.local, self.pending)
+        decided = settle([self._said(remark) for remark in self.remarks], self.local, self.pending, self.initial)
         bulk.execute(
             self.connection,
             "INSERT INTO desk_events (target, remote_id, event_id, ticket_id, key) SELECT target, remote_id, event_id, ticket_id, key "
@@ -296,7 +336,7 @@ class _Taking:
         )  # fmt: skip
         self._overrule(decided)
         wanted = {name: field for name, field in decided.items() if field.act == "take"}
-        pushed = [name for name, field in decided.items() if field.act == "push"]
+        pushed = [name for name, field in decided.items() if field.act == "push" and name not in self.refused]
         if pushed and self._too_often():
             wanted |= {name: decided[name] for name in pushed}
             pushed = []
@@ -347,7 +387,9 @@ class _Taking:
         told = [*passed, *remark.unknown.values()]
         if told and (
             remark.unknown
-            or any(self.local[name] not in fits for name, fits in remark.fields.items() if name not in taken)
+            or any(
+                self.local.get(name) not in (*fits, None) for name, fits in remark.fields.items() if name not in taken
+            )
         ):
             body = f"{remark.by or 'somebody'} at {self.link.target} set {', '.join(told)}; it is otherwise here"
             lines.append({"kind": "system", "body": body, "detail": detail})
@@ -368,7 +410,7 @@ class _Taking:
         """What differs here and was never told there."""
         if not names:
             return
-        notice = {"number": self.ticket.number, **{name: self.local[name] for name in names}}
+        notice = {"number": self.ticket.number, **casework.told({name: self.local[name] for name in names})}
         key = f"em-u{self.run.id}-{self.ticket.id}-{self.link.target}"
         if outbox.owe(
             self.connection, self.run, self.link.target, "ticket.update", key, notice, ticket_id=self.ticket.id
@@ -398,17 +440,48 @@ class _Taking:
             value.get("status"), value.get("priority"), assignee=None if owner is None else self.people.get(owner, 0),
             why=f"{by} at {self.link.target}", back=True,
         )  # fmt: skip
+        tags = {name.removeprefix("tag:"): is_ for name, is_ in value.items() if name.startswith("tag:")}
+        gone = [tag for tag in self.ticket.tags if tags.get(casework.desk_tag(tag)) == "off"]
+        fields = {name.removeprefix("field:"): held for name, held in value.items() if name.startswith("field:")}
+        number, on = self.ticket.number, [tag for tag, is_ in tags.items() if is_ == "on"]
+        acts: list[tuple[Collection[str], Callable[[], object]]] = [
+            (
+                value.keys() & {"status", "priority", "assignee"},
+                lambda: casework.change(self.connection, hand, number, change),
+            ),
+            (tags, lambda: casework.tag(self.connection, hand, number, on, gone)),
+            *(
+                (("field:" + name,), partial(casework.fill, self.connection, hand, number, {name: held}))
+                for name, held in fields.items()
+            ),
+        ]
+        for names_, act in acts:
+            if names_:
+                self._try(
+                    act,
+                    by,
+                    {name: value[name] for name in value if name in names_ or name.removeprefix("tag:") in names_},
+                )
+
+    def _try(self, act: Callable[[], object], by: str, asked: Mapping[str, str]) -> None:
+        """What cannot be here (its conversation goes on in another ticket, a value its field does not take): a person should know, nothing more."""
         try:
-            casework.change(self.connection, hand, self.ticket.number, change)
-        except (
-            casework.Refused
-        ) as refused:  # e.g. its conversation goes on in another ticket: a person should know, nothing more
+            act()
+        except casework.Refused as refused:
             run = runs.start(self.connection, "sync", self.worker)
-            asked = ", ".join(f"{name} {wanted_ or 'nobody'}" for name, wanted_ in value.items())
-            body = f"{by} at {self.link.target} set {asked}: {refused}"
+            wanted = ", ".join(f"{name} {value or 'nobody'}" for name, value in asked.items())
+            body = f"{by} at {self.link.target} set {wanted}: {refused}"
             entries.write(self.connection, run, [{"ticket_id": self.ticket.id, "kind": "system", "body": body,
                                                   "detail": {"desk": self.link.target}}])  # fmt: skip
             runs.finish(self.connection, run)
+
+
+def _named(notice: str) -> dict[str, str]:
+    """field → value, of what an effect of ours sets there."""
+    body = json.loads(notice)
+    found = {name: str(body[name]) for name in ("status", "priority", "assignee") if name in body}
+    found |= {f"tag:{tag}": is_ for tag, is_ in (body.get("tags") or {}).items()}
+    return found | {f"field:{name}": value for name, value in (body.get("fields") or {}).items()}
 
 
 def history(connection: Connection, target: str, since: int, what: str = "tickets") -> dict[str, Any] | None:

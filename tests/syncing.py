@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import text
 
 from storage import desks
+from storage.desks import Listened
 from storage.ledger import Ledger, rows
 from tests import ledgers
 from tests.delivering import desk, name, now, zendesk_settings
@@ -30,11 +31,11 @@ def settings(town: Town, **more: Any) -> dict[str, Any]:
     return zendesk_settings(town.urls["zendesk"], two_way=True, pull=1, webhook_secret_env="ZENDESK_HOOK", **more)
 
 
-def listening(ledger: Ledger) -> str:
+def listening(ledger: Ledger, *fields: str) -> str:
     """A target that is listened to."""
     target = name(ledger, "zendesk")
     with ledger.begin() as connection:
-        desks.configure(connection, [(target, "tickets", 1)])
+        desks.configure(connection, [Listened(target, "tickets", 1, fields)])
     return target
 
 

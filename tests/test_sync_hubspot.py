@@ -19,6 +19,7 @@ from connectors.outbound import hubspot
 from domain.nouns import Notice
 from storage import casework, desks, erase, merges, proposals
 from storage.casework import Change, Hand
+from storage.desks import Listened
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
 from tests import ledgers
@@ -74,7 +75,7 @@ def settings(town: Town, **more: Any) -> dict[str, Any]:
 def begun(ledger: Ledger, town: Town, posts: int = 1, **more: Any) -> tuple[str, Any, list[int]]:
     """A portal, and tickets of so many people that are there already."""
     target = name(ledger, "hubspot")
-    ledger.run(lambda c: desks.configure(c, [(target, "contacts", 1)]))
+    ledger.run(lambda c: desks.configure(c, [Listened(target, "contacts", 1)]))
     made = desk("hubspot", settings(town, **more))
     numbers = file(ledger, target, *[(f"{target}{n}", random.randrange(1 << 40)) for n in range(posts)])
     go(ledger, target, made)
@@ -196,7 +197,7 @@ def test_contacts_come_in_pages_are_mapped_and_change_nothing_when_told_again(le
     for each in ("plan", "club"):
         _property(town, each)
     target = name(ledger, "hubspot")
-    ledger.run(lambda c: desks.configure(c, [(target, "contacts", 1)]))
+    ledger.run(lambda c: desks.configure(c, [Listened(target, "contacts", 1)]))
     made = desk("hubspot", settings(town, fields={"plan": "tier", "club": "club", "company": "customer_number"}))
     portal = town.stands["hubspot"]
     before = len(town.ledger.objects("hubspot", "contacts"))
@@ -240,7 +241,7 @@ def test_contacts_come_in_pages_are_mapped_and_change_nothing_when_told_again(le
 
 def test_a_late_index_is_read_again_behind_the_last_one(ledger: Ledger, town: Town) -> None:
     target = name(ledger, "hubspot")
-    ledger.run(lambda c: desks.configure(c, [(target, "contacts", 1)]))
+    ledger.run(lambda c: desks.configure(c, [Listened(target, "contacts", 1)]))
     made = desk("hubspot", settings(town, lookback=60))
     portal = town.stands["hubspot"]
     sync(ledger, target, made, "tester", pull=True, secret=SECRET)

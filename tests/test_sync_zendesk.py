@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from config import load_document
-from storage import casework, configurations, desks, users
+from storage import casework, configurations, desks, runs, users
+from storage import entries as desk_entries
 from storage.casework import Change, Hand
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
@@ -303,26 +304,128 @@ def test_webhooks_are_believed_by_their_signature_alone(ledger: Ledger, town: To
         assert there._push(event) == 404
 
 
+def sets(ledger: Ledger, number: int) -> tuple[list[str], dict[str, Any]]:
+    with ledger.begin() as connection:
+        found = rows(connection, "SELECT tags, fields FROM tickets WHERE number = :n", n=number)[0]
+    return found["tags"], found["fields"]
+
+
+def at_the_desk(town: Town, number: int) -> dict[str, Any]:
+    return next(t["data"] for t in town.ledger.tickets() if t["data"]["id"] == number)
+
+
+def sharing(ledger: Ledger, town: Town) -> tuple[str, Any, int, int]:
+    """A ticket at a desk that has two of our custom fields too."""
+    target = listening(ledger, "product", "amount")
+    wanted = settings(town, fields={"product": 71, "amount": 72})
+    made = desk("zendesk", wanted)
+    known = [{"name": "product", "label": "Product"}, {"name": "amount", "label": "Amount", "type": "number"}]
+    ledger.run(lambda c: configurations.accept(c, target, {"fields": known}))
+    [number] = syncing.file(ledger, target, (target, random.randrange(1 << 40)))
+    go(ledger, target, made)
+    return target, made, number, remote(ledger, target)[number]
+
+
+def test_tags_set_on_both_sides_at_once_are_all_kept(ledger: Ledger, town: Town) -> None:
+    target, made, number, there = sharing(ledger, town)
+    zoe, desk_ = hire(town)[0], town.stands["zendesk"]
+    before = sets(ledger, number)[0]
+    ledger.run(lambda c: casework.tag(c, HAND, number, ["ours", "two words"]))
+    desk_.edit(there, zoe, tags=["earmark", "theirs", "gone"])
+    desk_.edit(there, zoe, remove_tags=["gone"])
+    go(ledger, target, made)
+    read(ledger, target, made, number)
+    assert set(sets(ledger, number)[0]) == {*before, "ours", "two words", "theirs"}
+    assert set(at_the_desk(town, there)["tags"]) >= {"earmark", "ours", "two_words", "theirs"}
+    desk_.edit(there, zoe, remove_tags=["two_words"])
+    ledger.run(lambda c: casework.tag(c, HAND, number, [], ["theirs"]))
+    for _ in range(2):
+        go(ledger, target, made)
+        read(ledger, target, made, number)
+    assert set(sets(ledger, number)[0]) == {*before, "ours"}
+    assert set(at_the_desk(town, there)["tags"]) == {"earmark", "ours", *(tag.replace(" ", "_") for tag in before)}
+    assert read(ledger, target, made, number).outcomes == {"same": 1}
+
+
+def test_custom_fields_are_the_desk_s_order_and_what_does_not_fit_is_said(ledger: Ledger, town: Town) -> None:
+    target, made, number, there = sharing(ledger, town)
+    zoe, desk_ = hire(town)[0], town.stands["zendesk"]
+    ledger.run(lambda c: casework.fill(c, HAND, number, {"product": "card", "amount": "12"}))
+    go(ledger, target, made)
+    assert at_the_desk(town, there)["custom_fields"] == [{"id": 71, "value": "card"}, {"id": 72, "value": "12"}]
+    read(ledger, target, made, number)
+    desk_.edit(
+        there, zoe, custom_fields=[{"id": 71, "value": "loan"}, {"id": 72, "value": "a lot"}, {"id": 99, "value": "x"}]
+    )
+    read(ledger, target, made, number)
+    assert sets(ledger, number)[1] == {"product": "loan", "amount": 12}
+    assert any("a lot" in line and "a number" in line for line in entries(ledger, number, "system"))
+    ledger.run(lambda c: casework.fill(c, HAND, number, {"product": "mortgage"}))
+    for _ in range(2):
+        go(ledger, target, made)
+        read(ledger, target, made, number)
+    assert {one_["id"]: one_["value"] for one_ in at_the_desk(town, there)["custom_fields"]}[71] == "mortgage"
+
+
+def test_a_change_here_that_owed_the_desk_nothing_reaches_it(ledger: Ledger, town: Town) -> None:
+    """A rule gives the ticket to somebody, and a new post makes a waiting one open again: neither is an effect of its own."""
+    target, made, [number], names = begun(ledger, town)
+    yan = hire(town)[1]
+    ledger.run(lambda c: casework.change(c, HAND, number, Change(status="pending")))
+    go(ledger, target, made)
+    read(ledger, target, made, number)
+    with ledger.begin() as connection:
+        before = owed(ledger, target)
+        connection.execute(
+            text("UPDATE desk_links SET read_at = now() - interval '5 minutes', wanted_at = NULL WHERE target = :t"),
+            {"t": target},
+        )
+        connection.execute(
+            text(
+                "UPDATE tickets SET status = 'open', assignee_id = (SELECT id FROM users WHERE email = 'agent1@example.org') WHERE number = :n"
+            ),
+            {"n": number},
+        )
+        run = runs.start(connection, "work", "tester")
+        ticket_id = one(connection, "SELECT id FROM tickets WHERE number = :n", n=number)
+        detail = {"assignee_id": [None, 2]}
+        desk_entries.write(
+            connection, run, [{"ticket_id": ticket_id, "kind": "system", "body": "given by a rule", "detail": detail}]
+        )
+        runs.finish(connection, run)
+    assert owed(ledger, target) == before
+    work(ledger, bench(load_document(DOCUMENT)), "tester")
+    assert go(ledger, target, made, pull=False).outcomes == {"applied": 1}
+    go(ledger, target, made, pull=False)
+    held = at_the_desk(town, names[number])
+    assert (held["status"], held["assignee_id"]) == ("open", yan)
+
+
 def random_edit(
     rng: random.Random, n: int, ledger: Ledger, town: Town, numbers: list[int], names: dict[int, int], agents: list[int]
 ) -> None:
     """Somebody on one side does something."""
     number = rng.choice(numbers)
-    what = rng.choice(("comment", "status", "priority", "assignee"))
+    what = rng.choice(("comment", "status", "priority", "assignee", "tag"))
     value = {
         "comment": f"edit {n}",
         "status": rng.choice(("open", "pending", "hold")),
         "priority": rng.choice(("low", "normal", "high", "urgent")),
         "assignee": rng.randrange(3),
+        "tag": f"t{rng.randrange(4)}",
     }[what]
+    on = rng.random() < 0.6
     if rng.random() < 0.5:
         there = {
             "comment": {"body": value, "public": bool(n % 2)},
             "assignee_id": agents[int(value)] if what == "assignee" else None,
         }
-        wanted = {what: value} if what in ("status", "priority") else {"comment": there["comment"]} if what == "comment" else {
+        tags = {"additional_tags" if on else "remove_tags": [value]}
+        wanted = tags if what == "tag" else {what: value} if what in ("status", "priority") else {"comment": there["comment"]} if what == "comment" else {
             "assignee_id": there["assignee_id"]}  # fmt: skip
         town.stands["zendesk"].edit(names[number], agents[n % 3], **wanted)
+    elif what == "tag":
+        ledger.run(lambda c: casework.tag(c, HAND, number, [str(value)] if on else [], [] if on else [str(value)]))
     elif what == "comment":
         ledger.run(lambda c: casework.note(c, HAND, number, str(value)))
     else:
@@ -410,6 +513,7 @@ def alike(
         there, here = held[names[number]], ticket(ledger, number)
         owner = f"agent{agents.index(there['assignee_id'])}@example.org" if there["assignee_id"] else ""
         assert here == {"status": there["status"], "priority": there["priority"], "owner": owner}, number
+        assert {*there["tags"]} - {"earmark"} == {casework.desk_tag(tag) for tag in sets(ledger, number)[0]}, number
         theirs = sorted(line.split(": ")[-1].split("\n")[0] for c in said if c["ticket"] == names[number] and not c["first"]
                         for line in [c["body"]])  # fmt: skip
         ours = sorted(entries(ledger, number, "note", "reply"))

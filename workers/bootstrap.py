@@ -32,6 +32,7 @@ from domain.query import tree
 from domain.query_tree import either
 from domain.rules import Topic
 from storage import configurations, learning
+from storage.desks import Listened
 from storage.ledger import Ledger
 from workers import services
 from workers.file import Desk, Desktop
@@ -255,17 +256,15 @@ def target_rows(current: config.Config) -> list[tuple[str, str, bool]]:
     return [(target.name, target.kind, target.enabled) for target in (*current.desks, *current.alerts, *current.events)]
 
 
-def speaking_rows(current: config.Config) -> list[tuple[str, str, int]]:
-    """Rows for storage.desks.configure: desks that are listened to, for what, with the seconds between two pulls."""
+def speaking_rows(current: config.Config) -> list[Listened]:
+    """Rows for storage.desks.configure: desks that are listened to, for what, how often, and which custom fields they share."""
     found = []
     for desk in current.desks:
         module = outbound.load(desk.kind)
+        settings = module.Settings(**desk.settings) if desk.enabled else None
         for what, ask in (("tickets", "two_way"), ("contacts", "contacts")):
-            every = (
-                getattr(module, ask)(module.Settings(**desk.settings))
-                if desk.enabled and hasattr(module, ask)
-                else None
-            )
+            every = getattr(module, ask)(settings) if settings and hasattr(module, ask) else None
             if every is not None:
-                found.append((desk.name, what, every))
+                shared = module.shared(settings) if what == "tickets" and hasattr(module, "shared") else ()
+                found.append(Listened(desk.name, what, every, tuple(shared)))
     return found

@@ -18,7 +18,19 @@ from config.workbench import enabled_automations, levels, routes
 from domain.automations import Automation
 from domain.routing import Route
 from domain.sla import Levels
-from storage import automations, contacts, desk_context, event_hooks, events, gathering, promises, routing, sla, turns
+from storage import (
+    automations,
+    contacts,
+    desk_context,
+    desks,
+    event_hooks,
+    events,
+    gathering,
+    promises,
+    routing,
+    sla,
+    turns,
+)
 from storage.events import Happened
 from storage.ledger import Ledger, again
 from workers.logs import trace
@@ -128,6 +140,8 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
         promises.remind(connection, spoke, worker)
     if told:
         contacts.join(connection, told, worker)
+    if touched := [event.subject_id for event in happened if event.subject == "ticket"]:
+        desks.stray(connection, touched)
     done = automations.answer(
         connection,
         bench.automations,

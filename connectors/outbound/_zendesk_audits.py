@@ -3,7 +3,7 @@
 https://developer.zendesk.com/api-reference/ticketing/tickets/ticket_audits/ · …/ticket_audit_events_reference/
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +51,32 @@ class Reading:
                 return clean(str(event.get("plain_body") or event.get("body") or "")), bool(event.get("public"))
         return "", False
 
-    def values(self) -> dict[str, Any]:
-        """field → what it was set to last; a rule that answered to the change stands behind it."""
-        wanted = ("status", "priority", "assignee_id")
-        return {
-            str(e["field_name"]): e.get("value")
-            for e in self.events
-            if e.get("type") in ("Change", "Create") and e.get("field_name") in wanted
-        }
+    def values(self, custom: Mapping[int, str]) -> dict[str, Any]:
+        """field → what it was set to last; a rule that answered to the change stands behind it. A tag is on or off by itself.
+
+        A custom field goes by its id in an audit, tags by the whole set before and after.
+        """
+        found: dict[str, Any] = {}
+        for event in self.events:
+            name = str(event.get("field_name"))
+            if event.get("type") not in ("Change", "Create"):
+                continue
+            if name in ("status", "priority", "assignee_id"):
+                found[name] = event.get("value")
+            elif name.isdigit() and int(name) in custom:
+                found[f"field:{custom[int(name)]}"] = event.get("value")
+            elif name == "tags":
+                before, after = _tags(event.get("previous_value")), _tags(event.get("value"))
+                found |= {f"tag:{tag}": "off" for tag in before - after} | {
+                    f"tag:{tag}": "on" for tag in after - before
+                }
+        return found
+
+
+def _tags(value: Any) -> set[str]:
+    """A set of tags, which comes as a list or as words."""
+    words = value if isinstance(value, list) else str(value or "").split()
+    return {str(word) for word in words}
 
 
 def _key(audit: Mapping[str, Any], events: tuple[Mapping[str, Any], ...]) -> str:
@@ -76,12 +94,25 @@ def _key(audit: Mapping[str, Any], events: tuple[Mapping[str, Any], ...]) -> str
     return ""
 
 
-def remark(audit: Mapping[str, Any], statuses: Mapping[str, str], people: Mapping[int, Account]) -> Remark:
-    """The audit in our words. What has no counterpart is said, and changes nothing."""
+def remark(
+    audit: Mapping[str, Any],
+    statuses: Mapping[str, str],
+    people: Mapping[int, Account],
+    custom: Mapping[int, str],
+    own_tags: Collection[str] = (),
+) -> Remark:
+    """The audit in our words. What has no counterpart is said, and changes nothing. `own_tags`: set by us on every ticket there."""
     read = Reading.of(audit)
     fields: dict[str, tuple[str, ...]] = {}
     unknown: dict[str, str] = {}
-    for name, value in read.values().items():
+    for name, value in read.values(custom).items():
+        if name.startswith("tag:"):
+            if name.removeprefix("tag:") not in own_tags:
+                fields[name] = (value,)
+            continue
+        if name.startswith("field:"):
+            fields[name] = (_text(value),)
+            continue
         fits, what = _ours(name, value, statuses, people)
         ours = "assignee" if name == "assignee_id" else name
         if fits is None:
@@ -93,6 +124,13 @@ def remark(audit: Mapping[str, Any], statuses: Mapping[str, str], people: Mappin
     return Remark(
         str(audit.get("id")), who.name, who.email.lower(), read.key, text, public, fields, unknown
     )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    """A custom field's value as text; several choices stand side by side."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return clean(" ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value))
 
 
 def _ours(

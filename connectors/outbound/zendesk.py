@@ -58,6 +58,9 @@ class Settings(BaseModel):
     group_id: int | None = Field(None, description="Group that gets the tickets.")
     ticket_form_id: int | None = Field(None, description="Form of the tickets, where the account has several.")
     custom_fields: Mapping[int, str] = Field({}, description="Values of custom fields, by field id.")
+    fields: Mapping[str, int] = Field(
+        {}, description="Custom field here: id of its counterpart there, kept alike both ways."
+    )
     statuses: Mapping[str, str] = Field(STATUS, description="Our status: the account's.")
     two_way: bool = Field(False, description="Take over what agents do there. The account must be an administrator's.")
     pull: int = Field(60, ge=1, le=86_400, description="Seconds between two looks at what changed there.")
@@ -78,6 +81,11 @@ class Settings(BaseModel):
 def two_way(settings: Settings) -> int | None:
     """Seconds between two pulls; None when the desk is only written to."""
     return settings.pull if settings.two_way else None
+
+
+def shared(settings: Settings) -> tuple[str, ...]:
+    """Our custom fields that have a counterpart there."""
+    return tuple(sorted(settings.fields))
 
 
 class Desk:
@@ -126,6 +134,18 @@ class Desk:
             wanted["priority"] = PRIORITY.get(str(body["priority"]), "normal")
         if "assignee" in body:
             wanted |= {"assignee_email": body["assignee"]} if body["assignee"] else {"assignee_id": None}
+        for ours, theirs in (("on", "additional_tags"), ("off", "remove_tags")):
+            if tags := [
+                tag for tag, is_ in (body.get("tags") or {}).items() if is_ == ours and tag not in self.settings.tags
+            ]:
+                wanted[theirs] = tags
+        values = [
+            (self.settings.fields[name], value)
+            for name, value in (body.get("fields") or {}).items()
+            if name in self.settings.fields
+        ]
+        if values:
+            wanted["custom_fields"] = [{"id": id_, "value": value or None} for id_, value in values]
         return wanted
 
     def _ticket(self, notice: Notice) -> dict[str, Any]:
@@ -281,7 +301,8 @@ class Desk:
         except Permanent:
             return None
         self._learn({person for audit in audits for person in Reading.of(audit).people} - self._people.keys())
-        return [remark(audit, self.settings.statuses, self._people) for audit in audits]
+        custom = {id_: name for name, id_ in self.settings.fields.items()}
+        return [remark(audit, self.settings.statuses, self._people, custom, self.settings.tags) for audit in audits]
 
     def _learn(self, wanted: set[int]) -> None:
         for start in range(0, len(wanted), 100):

@@ -37,7 +37,7 @@ def sync_(
     quiet = structlog.make_filtering_bound_logger(logging.ERROR)  # what it did is its result
     structlog.configure(wrapper_class=quiet, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     current = configured(folder)
-    listened = {name for name, _, _ in speaking_rows(current)}
+    listened = {row.target for row in speaking_rows(current)}
     if target not in listened:
         known = ", ".join(sorted(listened)) or "none is"
         fail(

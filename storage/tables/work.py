@@ -160,6 +160,7 @@ desk_syncs = Table(  # desks that speak back: where we stand in what they tell
     Column("what", Text, primary_key=True, server_default=text("'tickets'")),  # tickets, contacts
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     int_("every", 60),  # seconds between two pulls
+    Column("fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # custom fields of ours it has too
     Column("state", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("version", BigInteger, nullable=False, server_default=text("0")),  # of the state: compare and set
     Column("history", JSONB),  # a re-sync under way: {"since", "state", "tickets", "ours", "done"}

@@ -143,6 +143,7 @@ CREATE TABLE desk_syncs (
     what TEXT DEFAULT 'tickets' NOT NULL,
     enabled BOOLEAN DEFAULT true NOT NULL,
     every INTEGER DEFAULT 60 NOT NULL,
+    fields TEXT[] DEFAULT '{}' NOT NULL,
     state JSONB DEFAULT '{}'::jsonb NOT NULL,
     version BIGINT DEFAULT 0 NOT NULL,
     history JSONB,
