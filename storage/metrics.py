@@ -3,6 +3,7 @@
 Medians and 90th percentiles instead of means; every figure says how many facts it rests on. A figure without facts is None, not zero.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,10 +74,14 @@ METRICS: tuple[Metric, ...] = (
 )  # fmt: skip
 
 
-def figures(connection: Connection, since: datetime, until: datetime) -> list[dict[str, Any]]:
-    """Every metric of the facts of a span: name, label, formula, unit, value, p90 where there is one, and facts."""
+def figures(
+    connection: Connection, since: datetime, until: datetime, only: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Every metric (or those of `only`) of the facts of a span: name, label, formula, unit, value, p90 where there is one, and facts."""
     found = []
     for metric in METRICS:
+        if only and metric.name not in only:
+            continue
         row = rows(
             connection,
             f"SELECT {metric.value} AS value, {metric.also} AS p90, {metric.facts} AS facts FROM {metric.view} "  # noqa: S608 our own text

@@ -81,11 +81,11 @@ class Step:
     n: dict[str, int]  # by label
 
 
-_HELD = """t.hour >= :since AND t.hour < :until AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
+HELD = """t.hour >= :since AND t.hour < :until AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
     AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms))"""
 
 
-def _values(wanted: Range) -> dict[str, object]:
+def values(wanted: Range) -> dict[str, object]:
     return {
         "since": wanted.since,
         "until": wanted.until,
@@ -102,8 +102,8 @@ def steps(connection: Connection, wanted: Range) -> list[Step]:
                 CAST(:until AS timestamptz) - interval '1 second', make_interval(hours => :hours)) b(at)
             LEFT JOIN (SELECT at, jsonb_object_agg(label, n) AS labels FROM (
                 SELECT date_bin(make_interval(hours => :hours), t.hour, :since) AS at, t.label, sum(t.n) AS n
-                FROM talk t WHERE {_HELD} GROUP BY 1, 2) x GROUP BY at) c ON c.at = b.at ORDER BY b.at""",  # noqa: S608 our own text
-        **_values(wanted),
+                FROM talk t WHERE {HELD} GROUP BY 1, 2) x GROUP BY at) c ON c.at = b.at ORDER BY b.at""",  # noqa: S608 our own text
+        **values(wanted),
         hours=wanted.hours,
     )
     return [Step(row["at"], {name: int(n) for name, n in row["n"].items()}) for row in found]
@@ -116,8 +116,8 @@ def groups(connection: Connection, wanted: Range, by: str) -> list[Cell]:
     found = rows(
         connection,
         f"""SELECT {by} AS key, label, CAST(sum(n) AS int) AS n, sum(sum(n)) OVER (PARTITION BY {by}) AS whole
-        FROM talk t WHERE {_HELD} GROUP BY 1, 2 ORDER BY whole DESC, key, label""",  # noqa: S608 from the list above
-        **_values(wanted),
+        FROM talk t WHERE {HELD} GROUP BY 1, 2 ORDER BY whole DESC, key, label""",  # noqa: S608 from the list above
+        **values(wanted),
     )
     return [Cell(row["key"], row["label"], row["n"]) for row in found]
 
@@ -128,8 +128,8 @@ def hours_of_week(connection: Connection, wanted: Range, zone: str = "UTC") -> d
         connection,
         f"""SELECT CAST(extract(isodow FROM t.hour AT TIME ZONE :zone) AS int) AS day,
             CAST(extract(hour FROM t.hour AT TIME ZONE :zone) AS int) AS hour, CAST(sum(n) AS int) AS n
-        FROM talk t WHERE {_HELD} GROUP BY 1, 2""",  # noqa: S608 our own text
-        **_values(wanted),
+        FROM talk t WHERE {HELD} GROUP BY 1, 2""",  # noqa: S608 our own text
+        **values(wanted),
         zone=zone,
     )
     return {(row["day"], row["hour"]): row["n"] for row in found}
@@ -154,7 +154,7 @@ class Work:
     reopened: float | None
 
 
-_OPENED = """t.merged_into IS NULL AND t.opened_at >= :since AND t.opened_at < :until
+OPENED = """t.merged_into IS NULL AND t.opened_at >= :since AND t.opened_at < :until
     AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
     AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms))"""
 # As metric_first_response, metric_resolution and metric_reopened define them (docs/metrics.md), from what a ticket itself remembers: those
@@ -163,7 +163,7 @@ _TIMED = f"""SELECT t.topic, t.team, t.status, extract(epoch FROM t.first_at - t
     CASE WHEN t.status IN ('resolved', 'closed') THEN extract(epoch FROM t.resolved_at - t.opened_at) END AS whole,
     t.breached_first IS NULL AND t.breached_next IS NULL AND t.breached_resolve IS NULL AS in_time, r.ticket_id IS NOT NULL AS reopened
     FROM tickets t LEFT JOIN (SELECT DISTINCT ticket_id FROM entries WHERE detail #>> '{{status,0}}' IN ('resolved', 'closed')
-        AND detail #>> '{{status,1}}' NOT IN ('resolved', 'closed')) r ON r.ticket_id = t.id WHERE {_OPENED}"""  # noqa: S608 our own text
+        AND detail #>> '{{status,1}}' NOT IN ('resolved', 'closed')) r ON r.ticket_id = t.id WHERE {OPENED}"""  # noqa: S608 our own text
 _SUMS = """count(*) AS opened, count(whole) AS resolved,
     percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY first) AS firsts, percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole) AS wholes,
     avg(CASE WHEN in_time THEN 1.0 ELSE 0.0 END) AS in_time,
@@ -172,7 +172,7 @@ _SUMS = """count(*) AS opened, count(whole) AS resolved,
 
 def work(connection: Connection, wanted: Range) -> Work:
     """Median and 90th percentile, no means."""
-    return _worked(rows(connection, f"SELECT {_SUMS} FROM ({_TIMED}) timed", **_values(wanted))[0])  # noqa: S608 our own text
+    return _worked(rows(connection, f"SELECT {_SUMS} FROM ({_TIMED}) timed", **values(wanted))[0])  # noqa: S608 our own text
 
 
 def work_by(connection: Connection, wanted: Range, by: str) -> dict[str, Work]:
@@ -182,7 +182,7 @@ def work_by(connection: Connection, wanted: Range, by: str) -> dict[str, Work]:
     found = rows(
         connection,
         f"SELECT {by} AS key, {_SUMS} FROM ({_TIMED}) timed GROUP BY 1 ORDER BY 2 DESC, 1",  # noqa: S608 from the list above
-        **_values(wanted),
+        **values(wanted),
     )
     return {row["key"]: _worked(row) for row in found}
 
@@ -205,7 +205,7 @@ def opened(connection: Connection, wanted: Range) -> list[tuple[datetime, int, i
                 AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
                 AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms)) GROUP BY 1) c ON c.at = b.at
             ORDER BY b.at""",
-        **_values(wanted),
+        **values(wanted),
         hours=wanted.hours,
     )
     return [(row["at"], row["n"], row["breached"]) for row in found]

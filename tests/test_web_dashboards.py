@@ -11,7 +11,8 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from storage import talk
+from console.web.figures import BOARDS
+from storage import casework, talk, users
 from storage.ledger import Ledger
 from tests import web
 
@@ -94,7 +95,7 @@ def test_a_run_is_counted_once_and_an_edit_by_its_difference(client: httpx2.Clie
 def test_a_mark_leads_to_as_many_tickets_as_it_counts(client: httpx2.Client, ledger: Ledger) -> None:
     for n in range(3):
         web.ticket(ledger, web.mention(ledger, f"t{n}", "declined", author=f"t{n}"), f"T{n}", f"t{n}", author=f"t{n}")
-    page = client.get("/dashboards?range=24h").text
+    page = client.get("/dashboards?board=tickets&range=24h").text
     marks = re.findall(
         r'<a href="(/inbox\?[^"]+)" tabindex="-1"><rect class="c-tickets"[^>]*><title>[^<]*: (\d+) tickets', page
     )
@@ -104,16 +105,113 @@ def test_a_mark_leads_to_as_many_tickets_as_it_counts(client: httpx2.Client, led
         assert re.search(rf"<small>{count} tickets?</small>", shown), href
 
 
-def test_every_figure_has_a_name_a_description_a_table_and_a_file(client: httpx2.Client) -> None:
-    page = client.get("/dashboards").text
+@pytest.mark.parametrize("board", list(BOARDS))
+def test_every_figure_has_a_name_a_description_a_table_and_a_file(client: httpx2.Client, board: str) -> None:
+    address = f"/dashboards?board={board}&range=7d"
+    page = client.get(address).text
     figures = page.split('<figure class="figure')[1:]
-    assert len(figures) == 6
-    for figure in figures:
-        assert re.search(r'aria-labelledby="\S+-t \S+-d"', figure)
+    assert [re.search(r"/dashboards/([\w-]+)\.csv", figure)[1] for figure in figures] == list(BOARDS[board])  # type: ignore[index]
+    for name, figure in zip(BOARDS[board], figures, strict=True):
+        assert "<svg" not in figure or re.search(r'aria-labelledby="\S+-t \S+-d"', figure)
         assert "<table" in figure
-        assert ".csv" in figure
-    assert page.partition("<main")[2] == client.get("/dashboards").text.partition("<main")[2] != ""
+        head, *rows = csv.reader(io.StringIO(client.get(f"/dashboards/{name}.csv?range=7d").text))
+        assert re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', figure) == head, name
+        assert figure.count('<th scope="row">') == len(rows), name
+    assert page.partition("<main")[2] == client.get(address).text.partition("<main")[2] != ""  # identical bytes
     assert "style=" not in page
+
+
+def test_figures_of_work_are_those_of_the_metrics(client: httpx2.Client, ledger: Ledger) -> None:
+    """The dashboards read what tickets remember, `earmark report` their entries: two sides, the same numbers."""
+    agent = ledger.run(lambda c: users.by_email(c, "agent@example.org"))
+    assert agent
+    numbers = []
+    for n in range(5):
+        id_ = web.mention(ledger, f"w{n}", "declined", author=f"w{n}")
+        numbers.append(web.ticket(ledger, id_, f"W{n}", f"w{n}", author=f"w{n}", topic="worktopic"))
+        back = "UPDATE tickets SET opened_at = now() - make_interval(mins => :m) WHERE number = :n RETURNING 1"
+        web.value(ledger, back, m=10 + 7 * n, n=numbers[-1])
+    for n, steps in enumerate(
+        (("resolved",), ("pending", "resolved"), ("resolved", "open", "resolved"), ("resolved", "open"), ())
+    ):
+        for status in steps:
+            ledger.run(lambda c, n=n, s=status: casework.change(c, agent, numbers[n], casework.Change(status=s)))  # type: ignore[misc]
+    now = datetime.now(UTC)
+    until = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    wanted = talk.Range(until - timedelta(hours=24), until, 1, ("worktopic",))
+    with ledger.read() as connection:
+        done = talk.work(connection, wanted)
+        by = talk.work_by(connection, wanted, "topic")
+        views = dict(
+            connection.execute(
+                text(
+                    "SELECT count(*) AS opened, percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM answered_at - opened_at)) AS first, "
+                    "percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM done_at - opened_at)) "
+                    "FILTER (WHERE status IN ('resolved', 'closed')) AS whole, "
+                    "avg(CASE WHEN reopened > 0 THEN 1.0 ELSE 0.0 END) FILTER (WHERE done_at IS NOT NULL) AS reopened "
+                    "FROM metric_tickets WHERE topic = 'worktopic'"
+                )
+            )
+            .mappings()
+            .one()
+        )
+    assert by == {"worktopic": done}
+    assert (done.opened, done.reopened) == (views["opened"], float(views["reopened"])) == (5, 0.5)
+    assert done.first_median == pytest.approx(float(views["first"]), abs=0.01)
+    assert done.resolve_p90 == pytest.approx(float(views["whole"]), abs=0.01)
+    page = client.get("/dashboards?board=tickets&range=24h").text
+    assert "worktopic</a></h3>" in page
+
+
+def test_a_hole_is_hatched_in_its_steps_and_named(client: httpx2.Client, ledger: Ledger) -> None:
+    channel = web.value(ledger, "INSERT INTO channels (name, kind, platform) VALUES ('deaf', 'x', 'x') RETURNING id")
+    web.value(
+        ledger,
+        "INSERT INTO gaps (channel_id, page_id, since, until, reason) VALUES (:c, 1, now() - interval '20 hours', now() - interval '15 hours', 'a 503') "
+        "RETURNING id",
+        c=channel,
+    )
+    page = client.get("/dashboards?range=7d").text
+    assert 'class="chart-gap"' in page
+    assert "not read: deaf (a 503)" in page
+    holes = [row["gap"] for row in read(client, "volume", range="7d")]
+    assert 1 <= sum("deaf" in hole for hole in holes) <= 3  # five hours touch one to three steps of six
+    assert "deaf" not in client.get("/dashboards?range=7d&platform=reddit").text
+    assert not any("deaf" in row["gap"] for row in read(client, "volume", range="7d", platform="reddit"))
+    web.value(ledger, "UPDATE gaps SET filled_at = now() RETURNING 1")
+    assert 'class="chart-gap"' not in client.get("/dashboards?range=7d").text  # what was read later is whole
+
+
+def test_a_word_that_grows_leads_to_its_tickets(client: httpx2.Client, ledger: Ledger) -> None:
+    for n in range(30):
+        said = "the gateway declined it" if n < 8 else "the card again"
+        number = web.ticket(ledger, web.mention(ledger, f"g{n}", said, author=f"g{n}"), f"Ticket {n}", f"g{n}", author=f"g{n}", topic="growing")  # fmt: skip
+        if n >= 12:
+            web.value(ledger, "UPDATE tickets SET opened_at = now() - interval '30 hours' WHERE number = :n RETURNING 1", n=number)  # fmt: skip
+    rows = read(client, "words", range="24h", topic="growing")
+    assert (rows[0]["word"], rows[0]["tickets"], rows[0]["before"]) == ("declined", "8", "0") or rows[0][
+        "word"
+    ] == "gateway"
+    page = client.get("/dashboards?range=24h&topic=growing").text
+    href = re.search(r'<a href="([^"]+q=%22gateway%22[^"]*)"', page)
+    assert href
+    assert "<small>8 tickets</small>" in client.get(href[1].replace("&amp;", "&")).text
+
+
+def test_switches_are_counted_between_channels(client: httpx2.Client, ledger: Ledger) -> None:
+    customer = web.value(ledger, "INSERT INTO customers (name) VALUES ('Swap') RETURNING id")
+    for n, kind in enumerate(("call", "chat", "chat", "call", "chat")):
+        web.value(
+            ledger,
+            "INSERT INTO interactions (source, external_id, kind, customer_id, happened_at) "
+            "VALUES ('s', :n, :kind, :c, now() - make_interval(hours => 20 - :h)) RETURNING 1",
+            n=f"s{n}", kind=kind, c=customer, h=n,
+        )  # fmt: skip
+    rows = read(client, "switches", range="24h")
+    assert {(row["from"], row["to"]): row["switches"] for row in rows} == {("call", "chat"): "2", ("chat", "call"): "1"}
+    page = client.get("/dashboards?board=journeys&range=24h").text
+    assert "Switches between channels" in page
+    assert "Repeat contact within 7 days" in page
 
 
 def test_a_cell_is_no_formula(ledger: Ledger, client: httpx2.Client) -> None:

@@ -95,6 +95,46 @@ def bars(id: str, title: str, about: str, data: Sequence[Bar]) -> Markup:
     return svg(id, title, about, "".join(body), WIDTH, height)
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One step of a strip: how dark (0 to 5), what it says, where it leads. Without a cell nothing was said."""
+
+    strength: int
+    said: str
+    href: str = ""
+
+
+def strip(
+    id: str,
+    title: str,
+    about: str,
+    rows: Mapping[str, Mapping[int, Cell]],
+    ticks: Sequence[str],
+    gaps: Mapping[int, str],
+) -> Markup:
+    """A row per name and a cell per step in five strengths of one hue; `gaps`: steps that could not be counted whole, and why."""
+    if not rows:
+        return Markup()
+    left, top, high = NAME, 18, 24
+    wide = (WIDTH - left - RIGHT) / len(ticks)
+    body = [
+        f'<text class="chart-x" x="{left + at * wide + wide / 2:.1f}" y="12">{escape(tick)}</text>'
+        for at, tick in enumerate(ticks)
+        if tick
+    ]
+    for row, (name, cells) in enumerate(rows.items()):
+        y = top + row * high
+        body.append(f'<text class="chart-name" x="{left - 8}" y="{y + 16}">{escape(name)}</text>')
+        for at in range(len(ticks)):
+            x, cell = left + at * wide, cells.get(at)
+            if cell is not None:
+                mark = _rect(f"neg-{cell.strength}", x, y, max(wide - 1, 1), high - 3, cell.said)
+                body.append(_linked(cell.href, mark))
+    bottom = high * len(rows) - 3
+    body += [_rect("chart-gap", left + at * wide, top, wide, bottom, why) for at, why in gaps.items()]
+    return svg(id, title, about, "".join(body), WIDTH, top + bottom + 4)
+
+
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 

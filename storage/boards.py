@@ -1,0 +1,94 @@
+"""What dashboards show beside the talk itself: moods side by side, holes in what was read, words of tickets, switches between channels."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from storage.ledger import one, rows
+from storage.talk import HELD, OPENED, Range, values
+
+MOST_WORDS_OF = 2000  # tickets whose words are counted in each period, the newest
+MOST_HOLES = 200
+MOST_SWITCHES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How much could be scored of what one said in one step, and how much of it was negative."""
+
+    key: str
+    at: datetime
+    scored: int
+    negative: int
+
+
+def moods(connection: Connection, wanted: Range, by: str, most: int = 8) -> list[Mood]:
+    """Per `topic` or `platform` and step, of those most was said about."""
+    if by not in ("topic", "platform"):
+        raise ValueError(by)
+    found = rows(
+        connection,
+        f"""WITH said AS (SELECT {by} AS key, date_bin(make_interval(hours => :hours), t.hour, :since) AS at, CAST(sum(n) AS int) AS scored,
+                CAST(coalesce(sum(n) FILTER (WHERE label = 'negative'), 0) AS int) AS negative FROM talk t
+                WHERE {HELD} AND label IN ('negative', 'neutral', 'positive') GROUP BY 1, 2),
+            loud AS (SELECT key, sum(scored) AS n FROM said GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :most)
+        SELECT key, at, scored, negative FROM said JOIN loud l USING (key) ORDER BY l.n DESC, key, at""",  # noqa: S608 from the list above
+        **values(wanted),
+        hours=wanted.hours,
+        most=most,
+    )
+    return [Mood(**row) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A time in which a channel could not be read and has not been since."""
+
+    channel: str
+    since: datetime
+    until: datetime
+    reason: str
+
+
+def holes(connection: Connection, wanted: Range) -> list[Hole]:
+    """Of the channels on these platforms (a channel's topics follow from its posts, so a topic leaves none out), at most MOST_HOLES."""
+    found = rows(
+        connection,
+        """SELECT c.name AS channel, coalesce(g.since, c.since, g.noticed_at) AS since, coalesce(g.until, now()) AS until, g.reason
+        FROM gaps g JOIN channels c ON c.id = g.channel_id
+        WHERE g.filled_at IS NULL AND coalesce(g.since, c.since, g.noticed_at) < :until AND coalesce(g.until, now()) > :since
+            AND (cardinality(CAST(:platforms AS text[])) = 0 OR c.platform = ANY(:platforms)) ORDER BY 2, 1 LIMIT :most""",
+        since=wanted.since,
+        until=wanted.until,
+        platforms=list(wanted.platforms),
+        most=MOST_HOLES,
+    )
+    return [Hole(**row) for row in found]
+
+
+def words(connection: Connection, wanted: Range) -> tuple[dict[str, int], int, bool]:
+    """(word → tickets it is in, tickets looked at, whether there were more) of the tickets opened in the range, the newest first."""
+    many = {**values(wanted), "most": MOST_WORDS_OF}
+    some = f"SELECT t.id FROM tickets t WHERE {OPENED} ORDER BY t.opened_at DESC, t.id DESC LIMIT :most"  # noqa: S608 our own text
+    found = rows(
+        connection,
+        f"""SELECT word, count(*) AS n FROM (SELECT DISTINCT w.ticket_id, u.word FROM ({some}) s JOIN ticket_words w ON w.ticket_id = s.id
+            CROSS JOIN LATERAL unnest(tsvector_to_array(w.words)) u(word) WHERE length(u.word) > 2) x GROUP BY 1 HAVING count(*) > 1""",  # noqa: S608 our own text
+        **many,
+    )
+    counted = int(one(connection, f"SELECT count(*) FROM ({some}) s", **many))  # noqa: S608 our own text
+    return {row["word"]: row["n"] for row in found if row["word"].isalpha()}, counted, counted == MOST_WORDS_OF
+
+
+def switches(connection: Connection, since: datetime, until: datetime) -> list[tuple[str, str, int]]:
+    """(channel, next channel, how often a customer went from one to the other within a journey), the most frequent first."""
+    found = rows(
+        connection,
+        "SELECT before, channel, count(*) AS n FROM metric_journey_contacts WHERE switched AND at >= :since AND at < :until "
+        "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT :most",
+        since=since,
+        until=until,
+        most=MOST_SWITCHES,
+    )
+    return [(row["before"], row["channel"], row["n"]) for row in found]
