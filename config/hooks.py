@@ -49,5 +49,5 @@ class EventHook(BaseModel):
 
     def wants(self, kind: str, team: str, topic: str) -> bool:
         """A subscription to some teams or topics is told of nothing that has none."""
-        named = any(kind == wanted or wanted.endswith(".*") and kind.startswith(wanted[:-1]) for wanted in self.kinds)
+        named = any(kind == wanted or (wanted.endswith(".*") and kind.startswith(wanted[:-1])) for wanted in self.kinds)
         return named and (not self.teams or team in self.teams) and (not self.topics or topic in self.topics)

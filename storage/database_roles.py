@@ -44,6 +44,8 @@ POLICIES: dict[str, str] = {
     "incidents": "earmark_sees_topic(topic)",
     "counts": "earmark_sees_topic(topic)",
     "talk": "earmark_sees_topic(topic)",
+    "facets": "CASE WHEN field IN ('topic', 'talk.topic') THEN earmark_sees_topic(value) WHEN field = 'team' THEN earmark_sees_team(value) ELSE true END",
+    "rejects": "false",  # what could not be read is nobody's yet
     "automation_runs": "CASE subject WHEN 'ticket' THEN earmark_sees_ticket(subject_id) WHEN 'customer' THEN earmark_sees_customer(subject_id) ELSE false END",
     "events": "CASE subject WHEN 'ticket' THEN earmark_sees_ticket(subject_id) WHEN 'customer' THEN earmark_sees_customer(subject_id) ELSE false END",
 }  # fmt: skip

@@ -22,7 +22,9 @@ SCOPES = (
     "mentions:read", "corrections:write", "customers:read", "customers:write", "interactions:write", "lookup:read", "tickets:read", "tickets:write",
     "flags:read", "flags:write", "operations:read", "operations:write", "reports:read", "audit:read",
 )  # fmt: skip
-UNLIMITED = frozenset({"operations:read", "operations:write", "reports:read", "audit:read"})  # about the whole system
+UNLIMITED = frozenset(
+    {"interactions:write", "operations:read", "operations:write", "reports:read", "audit:read"}
+)  # about the whole system
 LONGEST_DAYS = 366
 PER_MINUTE, MOST_PER_MINUTE = 600, 100_000
 

@@ -22,6 +22,7 @@ _ORDER = f"array_position(ARRAY['urgent','high','normal','low'], t.priority), {D
 _FREE = f"""{OPEN} AND t.status IN ('new', 'open') AND (t.assignee_id IS NULL OR t.assignee_id = :me AND (t.status = 'new'
         OR t.claimed_by = :me AND t.claimed_until > now()))
     AND (t.claimed_until IS NULL OR t.claimed_until < now() OR t.claimed_by = :me) AND t.merged_into IS NULL
+    AND earmark_sees_team(t.team) AND earmark_sees_topic(t.topic)
     AND (t.assignee_id IS NOT NULL OR t.team = '' OR cardinality(CAST(:teams AS text[])) = 0 OR t.team = ANY(:teams))
     AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.ticket_id = t.id AND e.kind = 'skip' AND e.user_id = :me
         AND e.at > now() - interval '12 hours')"""  # noqa: S608 our own text
@@ -204,4 +205,16 @@ def _one(connection: Connection, number: int, act: Callable[[int], bool], done: 
         done.refused[number] = str(refused)
 
 
-__all__ = ["Bulk", "Held", "bulk", "claimed", "one_by_one", "skip", "skips", "snooze", "take_next", "wake", "wake_written"]
+__all__ = [
+    "Bulk",
+    "Held",
+    "bulk",
+    "claimed",
+    "one_by_one",
+    "skip",
+    "skips",
+    "snooze",
+    "take_next",
+    "wake",
+    "wake_written",
+]

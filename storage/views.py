@@ -213,12 +213,17 @@ def among(connection: Connection, filter: Filter, me: int, ids: Sequence[int]) -
     return [row["id"] for row in found]
 
 
+def existing(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Which of these tickets there are, as far as this reader sees."""
+    return {row["id"] for row in rows(connection, "SELECT id FROM tickets WHERE id = ANY(:ids)", ids=list(ids))}
+
+
 def numbers(connection: Connection, filter: Filter, me: int, limit: int) -> list[int]:
-    """The numbers of the tickets a filter holds, in its order, at most `limit`."""
+    """The numbers of the tickets a filter holds, in its order, at most `limit`; in a transaction that writes, too (storage/scopes.py)."""
     condition, values = where(filter, me)
     found = rows(
         connection,
-        f"SELECT t.number FROM tickets t WHERE {condition} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit",  # noqa: S608 as above
+        f"SELECT t.number FROM tickets t WHERE {condition} AND earmark_sees_team(t.team) AND earmark_sees_topic(t.topic) ORDER BY {SORTS[filter.sort][1]} LIMIT :limit",  # noqa: S608 as above
         **values,
         limit=limit,
     )

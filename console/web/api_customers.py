@@ -179,7 +179,10 @@ def preview(request: Request, customer_id: Id, other_id: Id) -> Radius:
 
 
 @router.post(
-    "/customers/{customer_id}/merge", summary="Merge another customer into this one", responses=problems(400, 404, 409)
+    "/customers/{customer_id}/merge",
+    status_code=201,
+    summary="Merge another customer into this one",
+    responses=problems(400, 404, 409),
 )
 async def merge(request: Request, customer_id: Id, wanted: MergeAsked) -> JSONResponse:
     def work(connection: Any) -> Answer:
@@ -205,6 +208,7 @@ async def undo(request: Request, merge_id: Id) -> JSONResponse:
 
 @router.post(
     "/customers/{customer_id}/split",
+    status_code=201,
     summary="Make a customer of their own of some identities",
     responses=problems(400, 404, 409),
 )
@@ -212,7 +216,10 @@ async def split(request: Request, customer_id: Id, wanted: SplitAsked) -> JSONRe
     def work(connection: Any) -> Answer:
         bearer.reaches(request, connection, identities=wanted.identities)
         merges.alone(connection)
-        new, settled = attribution.split(connection, customer_id, wanted.identities, bearer.actor(request))
+        try:
+            new, settled = attribution.split(connection, customer_id, wanted.identities, bearer.actor(request))
+        except ValueError as cannot:
+            raise merges.Refused(str(cannot)) from None
         return Answer(201, {"customer": new, **plain(settled)})
 
     return await do(request, work)
@@ -220,6 +227,7 @@ async def split(request: Request, customer_id: Id, wanted: SplitAsked) -> JSONRe
 
 @router.post(
     "/customers/{customer_id}/identities",
+    status_code=201,
     summary="Give a customer an account, address or number",
     responses=problems(400, 404, 409),
 )
@@ -283,8 +291,10 @@ async def decide(request: Request, proposal_id: Id, wanted: Decision) -> JSONRes
 
 @router.post(
     "/interactions",
+    status_code=201,
+    response_model=InteractionsKept,
     summary="Tell us of touchpoints: one, or {'interactions': [...]}; each once per external_id",
-    responses=problems(400, 404, 409),
+    responses={200: {"model": InteractionsKept, "description": "All of it was here."}, **problems(400, 404, 409)},
 )
 async def tell(
     request: Request, wanted: dict[str, Any], region: Annotated[str | None, Query(pattern="^[A-Z]{2}$")] = None

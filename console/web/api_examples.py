@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from console.web.api_customers import InteractionGiven, Interactions
 from console.web.scopes import SCOPES
 
 TICKET = {
@@ -44,6 +45,7 @@ def described(document: dict[str, Any]) -> dict[str, Any]:
     document["servers"] = [{"url": "/"}]
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes["token"] = {"type": "http", "scheme": "bearer", "description": "An API token with the route's scope."}
+    _interactions(document)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             operation["security"] = [
@@ -58,20 +60,18 @@ def _headers(method: str, operation: dict[str, Any]) -> None:
     """Headers that are read before a route is: the key of a write, the tag of a read."""
     given = operation.setdefault("parameters", [])
     if method == "get":
-        given.append(_header("If-None-Match", "The entity tag of the answer you have.", 200))
+        given.append(_header("If-None-Match", "The entity tag of the answer you have."))
         return
     given.append(
-        _header("Idempotency-Key", "The same key gets the same answer for a day; with another request it is 422.", 255)
+        _header("Idempotency-Key", "The same key gets the same answer for a day; with another request it is 422.")
     )
+    given[-1]["schema"] |= {"maxLength": 255, "pattern": "^[ -~]*$"}
     if "412" in operation["responses"]:
-        given.append(_header("If-Match", "The version or entity tag you read; 412 when it went on since.", 200))
+        given.append(_header("If-Match", "The version or entity tag you read; 412 when it went on since."))
 
 
-def _header(name: str, about: str, longest: int) -> dict[str, Any]:
-    return {
-        "name": name, "in": "header", "required": False, "description": about,
-        "schema": {"type": "string", "maxLength": longest, "pattern": "^[!-~]*$"},
-    }  # fmt: skip
+def _header(name: str, about: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": about, "schema": {"type": "string"}}
 
 
 def _examples(method: str, path: str, operation: dict[str, Any]) -> None:
@@ -87,3 +87,16 @@ def _examples(method: str, path: str, operation: dict[str, Any]) -> None:
             answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
         if (method, path) in ANSWERED and code in ("200", "201"):
             content["application/json"]["example"] = ANSWERED[method, path]
+
+
+def _interactions(document: dict[str, Any]) -> None:
+    """Their body is read item by item, so that an error names the item; the description says what an item is."""
+    schemas = document["components"]["schemas"]
+    for model in (InteractionGiven, Interactions):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
+    body = document["paths"]["/api/v1/interactions"]["post"]["requestBody"]["content"]["application/json"]
+    body["schema"] = {
+        "anyOf": [{"$ref": f"#/components/schemas/{m.__name__}"} for m in (InteractionGiven, Interactions)]
+    }

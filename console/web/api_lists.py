@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,10 +26,19 @@ def _moment(value: datetime) -> datetime:
     return value
 
 
+def _text(value: object) -> object:
+    """A number of seconds is no time here: it does not say which."""
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("a time is written as 2026-11-22T08:00:00Z")
+    if not isinstance(value, str | datetime):
+        raise ValueError("a time is a text such as 2026-11-22T08:00:00Z")
+    return value
+
+
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Words = Annotated[list[Word], Field(max_length=20)]
-Number = Annotated[int, Field(ge=1, lt=2**63)]
-Moment = Annotated[datetime, AfterValidator(_moment)]
+Number = Annotated[int, Field(ge=1, le=2**53 - 1)]  # what every reader of JSON can hold
+Moment = Annotated[datetime, BeforeValidator(_text), AfterValidator(_moment)]
 GIVEN: dict[str, Any] = {"text": Word, "integer": Number, "boolean": bool, "time": Moment}
 SHOWN: dict[str, Any] = {
     "text": str, "integer": int, "number": float, "boolean": bool, "time": datetime, "texts": list[str], "object": dict[str, Any],

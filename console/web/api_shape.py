@@ -114,7 +114,9 @@ async def do(request: Request, work: Callable[[Connection], Answer]) -> JSONResp
         raise HTTPException(409, sentence(refused)) from None
     except LookupError:
         raise HTTPException(404, "There is no such thing.") from None
-    except (BadIdentity, BadInteraction, ValueError) as wrong:
+    except BadIdentity as none:
+        raise HTTPException(400, sentence(none)) from None
+    except (BadInteraction, ValueError) as wrong:
         if isinstance(wrong, ValidationError):
             raise
         raise HTTPException(422, sentence(wrong)) from None

@@ -202,7 +202,7 @@ def _span(asked: Span) -> tuple[datetime, datetime]:
     until = asked.until or datetime.now(UTC)
     since = asked.since or until - timedelta(days=30)
     if not since < until <= since + LONGEST_SPAN:
-        raise HTTPException(422, "`since` lies before `until`, at most 366 days.")
+        raise HTTPException(400, "`since` lies before `until`, at most 366 days.")
     return since, until
 
 

@@ -102,8 +102,8 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
 def once(request: Request, body: bytes, work: Callable[[Connection], Answer]) -> JSONResponse:
     """Do the work in one transaction, once per Idempotency-Key of this caller; a repeated key gets the same answer again."""
     key = request.headers.get("idempotency-key", "").strip()
-    if len(key) > idempotency.LONGEST:
-        raise HTTPException(400, f"An Idempotency-Key has at most {idempotency.LONGEST} characters.")
+    if len(key) > idempotency.LONGEST or not key.isascii() or not (key.isprintable() or not key):
+        raise HTTPException(400, f"An Idempotency-Key has at most {idempotency.LONGEST} characters, of ASCII.")
     print_ = idempotency.fingerprint(request.method, str(request.url.path), body)
     who = actor(request)
     try:

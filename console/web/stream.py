@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from fastapi import APIRouter
 from fastapi.sse import format_sse_event
@@ -9,9 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from console.web.house import House, house
+from console.web import bearer
+from console.web.house import House
 from console.web.live import MOST_STREAMS, Message
-from storage import users
+from storage import users, views
+from storage.scopes import Scope, ScopedLedger
 
 router = APIRouter(include_in_schema=False)
 PING = 15.0  # the standard's advice against proxies that end silent connections
@@ -22,7 +25,7 @@ RETRY = 3000  # milliseconds a browser waits before it comes back; pages add the
 async def live(request: Request) -> Response:
     """`tickets` messages with ids, `reset` where a page should read itself anew. `Last-Event-ID` goes on where a stream was cut,
     `since` where the page was read: what commits between reading a page and opening its stream is told too."""
-    here = house(request)
+    here: House = request.app.state.house
     stream = request.app.state.live
     if len(stream.readers) >= MOST_STREAMS or stream.closed:
         return JSONResponse({"detail": "Too many open pages."}, 503, {"retry-after": "30"})
@@ -30,13 +33,15 @@ async def live(request: Request) -> Response:
     last = int(since) if since.isdecimal() and len(since) < 19 else None
     cookie = request.cookies.get(here.session_cookie, "")
     return StreamingResponse(
-        _told(here, stream.read(last, PING), cookie),
+        _told(here, stream.read(last, PING), cookie, bearer.scope(request)),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
 
 
-async def _told(here: House, messages: AsyncIterator[Message | None], cookie: str) -> AsyncIterator[bytes]:
+async def _told(
+    here: House, messages: AsyncIterator[Message | None], cookie: str, scope: Scope
+) -> AsyncIterator[bytes]:
     yield f": connected\nretry: {RETRY}\n\n".encode()
     async for message in messages:
         if message is None:
@@ -44,7 +49,16 @@ async def _told(here: House, messages: AsyncIterator[Message | None], cookie: st
                 return
             yield b": still here\n\n"
             continue
-        yield _written(message)
+        yield _written(await run_in_threadpool(_in_sight, here, scope, message) if scope.limited else message)
+
+
+def _in_sight(here: House, scope: Scope, message: Message) -> Message:
+    """Only tickets the reader sees."""
+    ids = [*message.created, *message.changed, *message.present]
+    with ScopedLedger(here.ledger, scope).read() as connection:
+        seen = views.existing(connection, ids)
+    kept = {name: tuple(i for i in getattr(message, name) if i in seen) for name in ("created", "changed", "present")}
+    return replace(message, **kept)
 
 
 def _written(message: Message) -> bytes:
