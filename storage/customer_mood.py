@@ -36,8 +36,8 @@ def weeks(connection: Connection, customer_id: int, most: int = WEEKS) -> list[W
             WHERE l.customer_id = :id AND m.published >= date_trunc('week', now()) - make_interval(weeks => :most)
             UNION ALL
             SELECT n.happened_at, coalesce(nullif(n.label, ''), 'unscored'), n.compound FROM interactions n
-            LEFT JOIN customer_identities l ON l.identity_id = n.identity_id
-            WHERE n.direction = 'in' AND (l.customer_id = :id OR n.identity_id IS NULL AND n.customer_id = :id)
+            WHERE n.direction = 'in' AND (n.identity_id = ANY(ARRAY(SELECT l.identity_id FROM customer_identities l WHERE l.customer_id = :id))
+                OR n.identity_id IS NULL AND n.customer_id = :id)
                 AND n.happened_at >= date_trunc('week', now()) - make_interval(weeks => :most)
         )
         SELECT w.at, {counted}, avg(s.compound) AS compound

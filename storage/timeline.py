@@ -105,7 +105,8 @@ _PARTS = {  # what → its newest rows before a place
     "interaction": _part(
         "SELECT n.happened_at, 'interaction', n.id, left(concat_ws(E'\\n', nullif(n.subject, ''), nullif(n.body, '')), 500), jsonb_build_object("
         "'kind', n.kind, 'direction', n.direction, 'source', n.source, 'url', n.url, 'label', n.label) FROM interactions n "
-        "LEFT JOIN customer_identities l ON l.identity_id = n.identity_id WHERE (l.customer_id = :id OR (n.identity_id IS NULL AND n.customer_id = :id))",
+        "WHERE (n.identity_id = ANY(ARRAY(SELECT l.identity_id FROM customer_identities l WHERE l.customer_id = :id)) "
+        "OR (n.identity_id IS NULL AND n.customer_id = :id))",
         "n.happened_at",
         "interaction",
         "n.id",
