@@ -87,13 +87,16 @@ def raised(brands: list[Brand], threshold: float, floor: float, step: int) -> li
     """(minutes at which flags went up, minutes at which somebody would be told: of a flag, or that it grew) of each brand: every `step`
     minutes one tick, bins looked at while they fill, as it is live."""
     live = Live([Watched("rule", str(n), threshold, floor) for n in range(len(brands))])
-    said: list[dict[int, float]] = [{} for _ in brands]
-    heard = [Heard(one, one) for one in said]
-    live.begin(heard, START)
     counts = np.stack([one.counts for one in brands])
+    begun = WARM * DAY
+    warm, first = counts[:, :begun].reshape(len(brands), -1, 5).sum(axis=2), bin_of(START)
+    said: list[dict[int, float]] = [{first + int(b): float(row[b]) for b in np.flatnonzero(row)} for row in warm]
+    live.begin([Heard(one, one) for one in said], START + begun * MINUTE)
+    said = [{b: n for b, n in one.items() if b > first + begun // 5 - 2 * AGAIN} for one in said]
+    heard = [Heard(one, one) for one in said]
     found: list[tuple[list[int], list[int]]] = [([], []) for _ in brands]
     last: dict[int, flag_life.Last] = {}
-    for passed in range(step, counts.shape[1] + 1, step):
+    for passed in range(begun + step, counts.shape[1] + 1, step):
         now = START + passed * MINUTE - timedelta(seconds=1)
         bin_ = bin_of(now)
         sums = counts[:, (passed - 1) // 5 * 5 : passed].sum(axis=1)
@@ -110,6 +113,9 @@ def raised(brands: list[Brand], threshold: float, floor: float, step: int) -> li
                     found[n][1].append(passed)
                 case "update" if before:
                     last[n] = replace(before, peak=before.now(standing))
+                    found[n][1].append(passed)
+                case "sharper" if before:
+                    last[n] = replace(before, scale=standing.scale, peak=standing.count)
                     found[n][1].append(passed)
                 case "close" if before:
                     last[n] = replace(before, open=False)

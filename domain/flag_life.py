@@ -8,7 +8,7 @@ from domain.board import MINUTE, SCALES
 from domain.live import Standing
 
 GROWTH = 1.5  # a flag that stands tells again when it grew by half; one that was closed and is outdone by as much is a new one
-Act = Literal["open", "update", "close", "same", "over", ""]
+Act = Literal["open", "update", "sharper", "close", "same", "over", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,14 @@ class Last:
 
 
 def act(standing: Standing, last: Last | None, waiting: bool, threshold: float, floor: float) -> Act:
-    """What to do. `waiting`: a flag is held back before it was raised. `same`: raised again, and it is the last flag's event. `over`: what
-    was held back is."""
+    """What to do. `waiting`: a flag is held back before it was raised. `sharper`: the flag that stands is of a slow scale, and now a
+    shorter one raises. `same`: raised again, and it is the last flag's event. `over`: what was held back is."""
     still = standing.score >= threshold and standing.count >= floor
     if last is not None and last.open:
         if last.calm(standing) >= max(timedelta(minutes=20), MINUTE * min(2 * last.scale, 240)):
             return "close"
+        if standing.flag and standing.scale < last.scale:
+            return "sharper"
         return "update" if last.now(standing) >= GROWTH * last.peak else ""
     if last is not None and still and last.now(standing) >= GROWTH * last.peak:
         return "open"

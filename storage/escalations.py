@@ -58,13 +58,15 @@ def open_flag(
     ).scalar()
 
 
-def update_flag(connection: Connection, flag_id: int, severity: int, peak: float, evidence: Any) -> None:
+def update_flag(
+    connection: Connection, flag_id: int, severity: int, peak: float, evidence: Any, scale: int = 10
+) -> None:
     connection.execute(
         text(
-            "UPDATE escalations SET severity = :severity, peak = :peak, updated_at = now(), "
+            "UPDATE escalations SET severity = :severity, peak = :peak, scale = :scale, updated_at = now(), "
             "evidence = CAST(:evidence AS jsonb) WHERE id = :id"
         ),
-        {"id": flag_id, "severity": severity, "peak": peak, "evidence": dumps(evidence)},
+        {"id": flag_id, "severity": severity, "peak": peak, "scale": scale, "evidence": dumps(evidence)},
     )
 
 

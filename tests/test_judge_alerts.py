@@ -144,6 +144,8 @@ def at_noon(
         (at_noon(), None, False, ""),
         (at_noon(counts=75), Last(True, 10, 50, NOON), False, "update"),
         (at_noon(counts=74), Last(True, 10, 50, NOON), False, ""),
+        (at_noon(flag=True, counts=74), Last(True, 1440, 50, NOON), False, "sharper"),  # an outage while a slow day stands
+        (at_noon(counts=74), Last(True, 1440, 50, NOON), False, ""),
         (at_noon(score=0.1, calm=timedelta(minutes=20)), Last(True, 10, 50, NOON), False, "close"),
         (at_noon(flag=True, counts=60), Last(False, 10, 50, NOON), False, "same"),  # it has not rested
         (at_noon(flag=True, counts=60, rested=NOON), Last(False, 10, 50, NOON - timedelta(hours=3)), False, "open"),

@@ -150,7 +150,9 @@ def _act(at: Tick, rule: SpikeRule, key: Key, standing: Standing, row: Any | Non
         case "open":
             _open(at, rule, key, standing)
         case "update" if row is not None and last is not None:
-            _update(at, rule, key, row, standing, last.now(standing))
+            _update(at, rule, key, row, standing, last.now(standing), last.scale)
+        case "sharper" if row is not None:
+            _update(at, rule, key, row, standing, standing.count, standing.scale)
         case "close" if row is not None:
             _close(at, row, standing)
         case "same" if row is not None:
@@ -189,12 +191,14 @@ def _folds(at: Tick, flag: int, key: Key, shown: Mapping[str, Any]) -> bool:
     return bool(key[1])
 
 
-def _update(at: Tick, rule: SpikeRule, key: Key, last: Mapping[str, Any], standing: Standing, count: float) -> None:
-    """A flag that stands tells again when it grew by half."""
+def _update(
+    at: Tick, rule: SpikeRule, key: Key, last: Mapping[str, Any], standing: Standing, count: float, scale: int
+) -> None:
+    """A flag that stands tells again when it grew by half, or shows on a shorter scale."""
     n = int(last["evidence"].get("notices", 1)) + 1
     shown = {**evidence.of_spike(at, rule, key, standing), "notices": n}
     level = max(last["severity"], severity.severity(standing.score, standing.scale, shown["reach"], shown["authors"]))
-    escalations.update_flag(at.connection, last["id"], level, count, shown)
+    escalations.update_flag(at.connection, last["id"], level, count, shown, scale)
     tell.flag(at, "flag.update", last["id"], rule, key[0], last["series"], level, shown, n)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.common import fail, show_json
+from console.cli.common import fail, show_json, where
 from domain import alerting
 from domain.alerting import Outcome, Row, Span
 
@@ -106,7 +106,7 @@ def _moment(text: str) -> datetime:
 
 def stored(topic: str, measure: str, days: float) -> list[Row]:
     """The counts of a topic in the ledger, by five minutes, empty ones too."""
-    from console.cli.common import ledger
+    from console.cli.opened import opened
 
     if not topic or not (measure in MEASURES or measure.startswith("negative+")):
         fail(
@@ -114,7 +114,8 @@ def stored(topic: str, measure: str, days: float) -> list[Row]:
             f"a CSV file, or --series TOPIC/MEASURE with {', '.join(MEASURES)} or negative+INTENT",
             code=2,
         )
-    return _read(ledger(), topic, measure, days)
+    with opened(where()) as ledger:
+        return _read(ledger, topic, measure, days)
 
 
 def _read(ledger: Any, topic: str, measure: str, days: float) -> list[Row]:
@@ -133,10 +134,10 @@ def _read(ledger: Any, topic: str, measure: str, days: float) -> list[Row]:
 
 def judgements(topic: str, measure: str) -> list[Span]:
     """What people judged useful or late of this series' flags."""
-    from console.cli.common import ledger
+    from console.cli.opened import opened
     from storage import pages
 
-    with ledger().read() as connection:
+    with opened(where()) as ledger, ledger.read() as connection:
         return [(row["since"], row["until"]) for row in pages.events(connection, f"{topic}/{measure}")]
 
 
