@@ -92,7 +92,7 @@ def test_the_mood_is_a_picture_a_table_and_a_file_of_the_same_figures(client: ht
         30,
         0,
     ]  # 30 posts, the one on X, the call
-    assert [row for row in rows if row[1] == "1"][0][5] == "-0.600"
+    assert next(row for row in rows if row[1] == "1")[5] == "-0.600"
     table = re.findall(r'<td class="num">(\d+)</td>', page.split("Mood over time, table")[1].split("</table>")[0])
     assert sum(map(int, table)) == 62
     assert client.get("/customers/999/mood.csv").status_code == 404

@@ -63,7 +63,7 @@ def test_each_decision_is_kept_and_taken_back(
     assert answer.headers["location"].endswith("#post-7")
     assert decided(ledger, mention) == kept
     back = client.post(f"/review/{mention}/undo", data={"version": "1"})
-    assert back.headers["location"] == f"/review?said=again&page=1#post-{mention}"
+    assert back.headers["location"] == f"/review?said=back&page=1#post-{mention}"
     assert decided(ledger, mention) == (None, 1, 0, None)
     assert f'id="post-{mention}"' in client.get("/review").text
     client.post(f"/review/{mention}", data={"version": "1", "outcome": "ignore"})

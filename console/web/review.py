@@ -67,7 +67,7 @@ def undo(request: Request, mention_id: Id, form: Annotated[UndoForm, Form()]) ->
         house(request).ledger.run(lambda c: review.take_back(c, user, mention_id, form.version), patience=5)
     except review.TooLate as late:
         return _show(request, form.page, 409, str(late))
-    return RedirectResponse(f"/review?said=again&page={max(1, form.page)}#post-{mention_id}", 303)
+    return RedirectResponse(f"/review?said=back&page={max(1, form.page)}#post-{mention_id}", 303)
 
 
 def _show(request: Request, number: int, code: int = 200, error: str = "") -> Response:
