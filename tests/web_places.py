@@ -54,6 +54,7 @@ class World:
     customer: int
     other: int
     flag: int
+    letter: int
     invitation: str
     survey: str
     ack: str
@@ -76,8 +77,19 @@ PAGES: dict[str, Callable[[World], list[str]]] = {
     "/flags/act/{token}": lambda w: [w.ack],
     "/channels": lambda w: ["/channels"],
     "/status": lambda w: ["/status"],
-    "/dashboards": lambda w: ["/dashboards", "/dashboards?range=24h&topic=nothing-of-that-name"],
+    "/status/outbox": lambda w: ["/status/outbox", "/status/outbox?target=helpdesk"],
+    "/status/dead": lambda w: ["/status/dead"],
+    "/status/dead/{letter}": lambda w: [f"/status/dead/letter:{w.letter}"],
+    "/status/configuration": lambda w: ["/status/configuration"],
+    "/dashboards": lambda w: [
+        "/dashboards",
+        "/dashboards?board=tickets",
+        "/dashboards?board=journeys",
+        "/dashboards?range=24h&topic=nothing-of-that-name",
+    ],
     "/admin/users": lambda w: ["/admin/users"],
+    "/admin/teams": lambda w: ["/admin/teams"],
+    "/admin/tokens": lambda w: ["/admin/tokens"],
     "/admin/audit": lambda w: ["/admin/audit"],
     "/invitation/{token}": lambda w: [f"/invitation/{w.invitation}", "/invitation/over"],
     "/survey/{token}": lambda w: [f"/survey/{w.survey}", "/survey/over"],
@@ -145,7 +157,7 @@ def make(database_url: str) -> World:
         c=customer,
     )
     flag = _flags(ledger)
-    _trouble(ledger)
+    letter = _trouble(ledger)
     while ledger.run(talk.tally):
         pass
     with ledger.begin() as connection:
@@ -161,7 +173,7 @@ def make(database_url: str) -> World:
     )  # fmt: skip
     ack = link(web.SECRET, "", flag, "ack", time.time())
     return World(
-        ledger, number, mentions[0], review, customer, other, flag, invitation, "asked", ack, session
+        ledger, number, mentions[0], review, customer, other, flag, letter, invitation, "asked", ack, session
     )  # fmt: skip
 
 
@@ -202,7 +214,7 @@ def _flags(ledger: Ledger) -> int:
     )
 
 
-def _trouble(ledger: Ledger) -> None:
+def _trouble(ledger: Ledger) -> int:
     """A channel that reads, one that fails with advice, one that is paused; a gap, dead letters, a desk that refuses."""
     web.value(
         ledger,
@@ -219,10 +231,18 @@ def _trouble(ledger: Ledger) -> None:
     )
     web.value(
         ledger,
-        "INSERT INTO dead_letters (kind, ref_id, version, reason, error) VALUES ('digest', 1, 1, 'three starts without an end', "
-        "'ValueError in step digest') RETURNING 1",
+        "INSERT INTO targets (name, kind, blocked, error) VALUES ('helpdesk', 'zendesk', 'The token was refused.', '401') RETURNING 1",
     )
     web.value(
         ledger,
-        "INSERT INTO targets (name, kind, blocked, error) VALUES ('helpdesk', 'zendesk', 'The token was refused.', '401') RETURNING 1",
+        "INSERT INTO outbox (target, kind, key, ticket_id, notice, state, attempts, run_id, error) SELECT 'helpdesk', 'ticket.update', "
+        "'em-u' || run_id || '-' || id || '-helpdesk', id, '{}', (ARRAY['retry', 'unknown', 'blocked'])[id % 3 + 1], 2, run_id, '503 try later' "
+        "FROM tickets RETURNING 1",
+    )
+    return int(
+        web.value(
+            ledger,
+            "INSERT INTO dead_letters (kind, ref_id, version, reason, error) VALUES ('digest', 1, 1, 'three starts without an end', "
+            "'ValueError in step digest') RETURNING id",
+        )
     )

@@ -36,7 +36,7 @@
     const before = new URLSearchParams(new FormData(filters)).toString();
     const send = () => { if (new URLSearchParams(new FormData(filters)).toString() !== before) filters.requestSubmit(); };
     const picks = [...filters.querySelectorAll("details.pick")];
-    filters.querySelector("select").addEventListener("change", send);
+    filters.querySelector("select")?.addEventListener("change", send);
     filters.addEventListener("formdata", (event) => { // short addresses: defaults stay out
       for (const [name, value] of [...event.formData]) if (value === "" || (name === "sort" && value === "due")) event.formData.delete(name);
     });
