@@ -100,6 +100,30 @@ def test_a_ticket_and_its_comments_thread(ledger, town, target):
     assert town.ledger.mails()[0]["recipients"] == list(TO)
 
 
+def test_an_answer_goes_to_the_customer_alone_in_their_thread(town):
+    made = desk("smtp", settings(town))
+    body = {"number": 7, "subject": "My card", "text": "Dear Ann,\n> we are sorry.", "to": "ann@northbank.example",
+            "in_reply_to": "<her-mail@example.org>", "by": "Bea", "public": True}  # fmt: skip
+    notice = Notice("ticket.reply", "em-e9-post", body)
+    for remote in (None, "<em-7-post-create@shop.example>"):  # the team's own mail is no thread of the customer's
+        made.deliver(notice, made.render(notice, remote), remote)
+    mail = mails(town)[0]
+    assert [m["recipients"] for m in town.ledger.mails()] == [["ann@northbank.example"]] * 2
+    assert (mail["To"], mail["Subject"], mail["In-Reply-To"]) == (
+        "ann@northbank.example",
+        "Re: My card",
+        "<her-mail@example.org>",
+    )
+    assert mail["Auto-Submitted"] is None  # a person wrote it
+    assert mail.get_content().split() == "Dear Ann, > we are sorry.".split()  # nothing of ours in it
+    assert {m["Message-ID"] for m in mails(town)} == {"<em-e9-post@shop.example>"}
+    for evil in ("<x@y>\r\nBcc: all@example.org", "no brackets@x", "<a b@c>"):
+        made.deliver(
+            notice, made.render(Notice("ticket.reply", "em-e10-post", {**body, "in_reply_to": evil}), None), None
+        )
+        assert mails(town)[-1]["In-Reply-To"] is None
+
+
 def test_flags_thread_by_their_first_mail(town):
     made = desk("smtp", settings(town))
     for n, kind in enumerate(("flag.open", "flag.update", "flag.close"), 1):

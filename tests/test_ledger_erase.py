@@ -1,6 +1,7 @@
 """An erased person is in no table, does not come back, and the ledger still adds up."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from threading import Thread
 from typing import Any
 
@@ -8,10 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from domain.nouns import Author
-from storage import channels, erase, roll, suppress
+from storage import channels, drafts, erase, replies, roll, suppress
 from storage.ledger import Ledger, one, rows
 from storage.mentions import Found, PageIn, Rejected, store_page
 from storage.reconcile import reconcile
+from storage.users import User
 from tests.ledgers import DESKS, NOON, SECRET, bury_one, deliver, drain, lease, person, post, raise_flag, store, world
 from tests.support import wait_until
 
@@ -91,8 +93,24 @@ def ledger(database_url: str) -> Iterator[Ledger]:
             )
         )
     )
+    made.run(answer_them)
     yield made
     made.close()
+
+
+def answer_them(c: Any) -> None:
+    """A colleague wrote to them by e-mail, and has begun two more texts."""
+    found = rows(
+        c,
+        "SELECT t.id, t.number, i.id AS identity FROM tickets t JOIN customer_identities l USING (customer_id) "
+        "JOIN identities i ON i.id = l.identity_id WHERE i.native_id = :mail ORDER BY t.id LIMIT 1",
+        mail=EMAIL,
+    )[0]
+    me = User(7, "bea@example.org", "Bea", "agent")
+    way = replies.Way("stdout", "stdout", found["identity"], EMAIL)
+    replies.send(c, me, found["number"], f"Dear {NAME}, about {SAID}.", way, timedelta(0), "")
+    for kind in drafts.KINDS:
+        drafts.save(c, me, found["number"], kind, f"{NAME} said {SAID}")
 
 
 def one_mention(ledger: Ledger) -> int:
@@ -111,7 +129,18 @@ def tables_holding(ledger: Ledger, marks: tuple[str, ...]) -> dict[str, int]:
 
 def test_the_person_is_everywhere_then_nowhere(ledger: Ledger) -> None:
     before = tables_holding(ledger, MARKS)
-    everywhere = {"mentions", "payloads", "receipts", "versions", "outbox", "attempts", "rejects", "dead_letters"}
+    everywhere = {
+        "mentions",
+        "payloads",
+        "receipts",
+        "versions",
+        "outbox",
+        "attempts",
+        "rejects",
+        "dead_letters",
+        "drafts",
+        "entries",
+    }
     everywhere |= {"customers", "identities", "tickets", "ticket_conversations", "escalations"}
     assert everywhere <= set(before), everywhere - set(before)
     with ledger.begin() as c:
