@@ -7,7 +7,7 @@ from itertools import pairwise
 
 DAY = 288  # bins
 TWO_HOURS = 24
-WEEK, MONTH = 7 * DAY, 13 * DAY
+WEEK = 7 * DAY
 Bins = Mapping[int, float]
 
 
@@ -67,21 +67,27 @@ def silence(everything: Bins, dark: frozenset[int], now: int, times: float) -> S
     return Sign(0.0, float(usual), float(least), min(0.99, since / (since + least)), text)
 
 
-def drift(negative: Bins, everything: Bins, now: int, floor: int) -> Sign | None:
-    """The week's negative share is, by its 95 % bound, half as much again as that of the time before it."""
-    n = total(everything, now + 1 - WEEK, now + 1)
-    before = total(everything, now + 1 - MONTH, now + 1 - WEEK)
-    if n < max(30, floor) or before < max(30, floor):
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How many mentions of a time were negative, of how many."""
+
+    bad: float
+    n: float
+
+
+def drift(week: Mood, before: Mood, floor: int) -> Sign | None:
+    """The week's negative share is, by its 95 % bound, half as much again as that of the four weeks `before` it."""
+    if week.n < max(30, floor) or before.n < max(30, floor):
         return None
-    bad = min(n, total(negative, now + 1 - WEEK, now + 1))
-    usual = (total(negative, now + 1 - MONTH, now + 1 - WEEK) + 1) / (before + 4)
-    lower = wilson(bad, n)
+    bad = min(week.n, week.bad)
+    usual = (before.bad + 1) / (before.n + 4)
+    lower = wilson(bad, week.n)
     if lower < 1.5 * usual:
         return None
     return Sign(
         bad,
-        usual * n,
-        1.5 * usual * n,
+        usual * week.n,
+        1.5 * usual * week.n,
         min(0.99, lower / (lower + usual)),
-        f"{bad / n:.0%} of the week's mentions are negative; before it were {usual:.0%}.",
+        f"{bad / week.n:.0%} of the week's mentions are negative; of the four weeks before were {usual:.0%}.",
     )

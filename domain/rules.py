@@ -136,7 +136,7 @@ class SpikeRule:
     by how many follow who wrote them. `intents`: a series for each of these intents instead, of negative mentions; `*`: every intent.
     `share`: of at least `floor` mentions in two hours (a day where there are fewer) at least `share` are negative, and
     half as many again as usual. `silence`: a topic that always talks has said nothing for `silence` times its longest usual pause.
-    `drift`: the week's share of negative mentions is half as much again as the month's. `mention`: one mention that must not wait,
+    `drift`: the week's share of negative mentions is half as much again as that of the four weeks before. `mention`: one mention that must not wait,
     by any of `signals`; `followers` is what reach means.
     """
 

@@ -47,6 +47,20 @@ def bins(
     return [Counted(**row) for row in found]
 
 
+def mood(connection: Connection, topic: str, since: datetime, until: datetime) -> tuple[int, int]:
+    """(negative mentions, all) of a topic published in a time, whenever they were read."""
+    found = rows(
+        connection,
+        """SELECT coalesce(sum(n) FILTER (WHERE split_part(measure, chr(58), 1) = 'negative'), 0)::int AS bad,
+            coalesce(sum(n) FILTER (WHERE split_part(measure, chr(58), 1) = 'all'), 0)::int AS n
+        FROM counts WHERE topic = :topic AND minute >= :since AND minute < :until""",
+        topic=topic,
+        since=since,
+        until=until,
+    )[0]
+    return found["bad"], found["n"]
+
+
 def newest(connection: Connection) -> tuple[datetime | None, int]:
     """Cheap sign that something was counted: newest minute and the total of the last hour."""
     row = rows(

@@ -121,10 +121,11 @@ def keep_once(connection: Connection, flag: int, kind: str, reason: str, now: da
 
 def unheard(connection: Connection, able: Mapping[str, str], since: datetime) -> list[Any]:
     """What was delivered about flags acknowledged since then, to targets that are to hear of it (`able`: target → "message" or
-    "alert") and were not told: (flag, acked_by, target, key, remote_id), at most 500 at a time."""
+    "alert") and were not told: (flag, acked_by, who that is by name, target, key, remote_id), at most 500 at a time."""
     return rows(
         connection,
-        """SELECT f.id AS flag, f.acked_by, o.target, o.key, o.remote_id FROM escalations f
+        """SELECT f.id AS flag, f.acked_by, o.target, o.key, o.remote_id,
+            coalesce((SELECT nullif(u.name, '') FROM users u WHERE f.acked_by = 'user:' || u.id), f.acked_by) AS who FROM escalations f
             JOIN outbox o ON o.escalation_id = f.id AND o.kind IN ('flag.open', 'flag.update') AND o.state = 'done'
         WHERE f.acked_at > :since AND o.target = ANY(:able) AND NOT EXISTS (SELECT 1 FROM outbox a WHERE a.escalation_id = f.id
                 AND a.target = o.target AND a.kind = 'flag.ack' AND (a.key = o.key || '-ack' OR o.target = ANY(:alerts)))

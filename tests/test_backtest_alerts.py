@@ -11,7 +11,10 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+import config
+from console.cli.backtest import trial
 from console.cli.main import app
+from domain.rules import SpikeRule, Topic
 from storage.ledger import Ledger, rows
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -115,3 +118,23 @@ def test_stored_history_is_replayed_and_nothing_moves(ledger: Ledger) -> None:
     assert any(CRISIS - STEP <= at <= CRISIS + 2 * STEP for at in fired)
     assert everything(ledger) == before
     assert earmark("backtest", "--series", "bank/loud", env=env)[0] == 2
+
+
+def test_a_plan_says_what_edited_rules_would_have_raised(ledger: Ledger) -> None:
+    with ledger.begin() as c:
+        c.execute(text("DELETE FROM counts"))
+        c.execute(
+            text("INSERT INTO counts (topic, platform, measure, minute, n) VALUES ('bank', 'x', 'negative', :at, :n)"),
+            [{"at": at, "n": n} for at, n in series()],
+        )
+    old = config.Config(topics=(Topic("bank"),), escalations=(SpikeRule("spike"), SpikeRule("gone"), SpikeRule("same")))
+    deaf = SpikeRule("spike", floor=10**6)
+    new = old.model_copy(update={"escalations": (deaf, SpikeRule("same"), SpikeRule("leaving", intents=("cancel",)))})
+    before = everything(ledger)
+    told = trial(ledger, old, new, 9)
+    assert everything(ledger) == before
+    [edited, added] = told["alerts"]
+    assert (edited["rule"], edited["series"], edited["after"]) == ("spike", "bank/negative", 0)
+    assert edited["before"] >= 1
+    assert added == {"rule": "leaving", "series": "bank/negative+cancel", "before": 0, "after": 0}
+    assert told["alerts_removed"] == ["gone"]

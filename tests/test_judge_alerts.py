@@ -94,11 +94,23 @@ def test_silence_is_not_a_gap() -> None:
     assert kinds.silence(said, frozenset(range(3000, 3100)), 3100, 3) is None
 
 
-def test_a_week_that_drifts() -> None:
-    everything = {b: 1.0 for b in range(14 * 288)}
-    bad = {b: 0.1 if b < 7 * 288 else 0.4 for b in everything}
-    assert kinds.drift({b: 0.1 for b in everything}, everything, 14 * 288 - 1, 10) is None
-    assert kinds.drift(bad, everything, 14 * 288 - 1, 10) is not None
+@pytest.mark.parametrize(
+    ("week", "before", "found"),
+    [
+        ((40, 100), (40, 400), True),
+        ((10, 100), (40, 400), False),
+        ((16, 100), (40, 400), False),  # its lower bound is not half as much again
+        ((20, 29), (40, 400), False),  # too few to say
+        ((40, 100), (0, 20), False),
+    ],
+)
+def test_a_week_that_drifts(week: tuple[int, int], before: tuple[int, int], found: bool) -> None:
+    sign = kinds.drift(kinds.Mood(*week), kinds.Mood(*before), 10)
+    assert (sign is not None) == found
+    assert sign is None or (sign.count, sign.text) == (
+        40,
+        "40% of the week's mentions are negative; of the four weeks before were 10%.",
+    )
 
 
 def test_terms_that_grew() -> None:

@@ -414,3 +414,19 @@ def test_a_changed_query_begins_what_is_usual_anew_and_says_so(ledger: Ledger) -
     ]
     with ledger.begin() as c:
         c.execute(text("DELETE FROM configurations"))
+
+
+def test_a_week_worse_than_the_four_before_is_told_once(ledger: Ledger) -> None:
+    house, who = current(SpikeRule("drift", kind="drift", floor=10)), Lookout()
+    with ledger.begin() as c:
+        c.execute(text("DELETE FROM counts"))
+        for days in range(35):
+            count(c, NOW - timedelta(days=days, hours=1), 20, "all" if days < 20 else "all:before")
+            count(c, NOW - timedelta(days=days, hours=1), 2, "negative" if days < 20 else "negative:before")
+    assert look(ledger, who, NOW, house) == []
+    with ledger.begin() as c:
+        for days in range(7):
+            count(c, NOW - timedelta(days=days, hours=1), 8)
+    assert look(ledger, who, NOW + MINUTE, house) == []  # read once an hour
+    assert [f["kind"] for f in look(ledger, who, NOW + timedelta(hours=1), house)] == ["drift"]
+    assert len(look(ledger, who, NOW + timedelta(hours=1, minutes=1), house)) == 1

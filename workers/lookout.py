@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 import config
 from domain.board import BIN, DAY, KEEP
+from domain.kinds import Mood
 from domain.live import AGAIN, Heard, Live, Standing, Watched, begins, bin_of
 from domain.rules import SpikeRule
 from domain.snapshots import freeze, join, thaw
@@ -36,11 +37,14 @@ class Lookout:
     def __init__(self) -> None:
         self.live: Live | None = None
         self.rows: list[Row] = []
-        self.known: dict[Key, Heard] = {}  # the last hour; fourteen days of what share, silence and drift look at
+        self.known: dict[Key, Heard] = {}  # the last hour; fourteen days of what share and silence look at
         self.kept: set[str] = set()  # topics of those
         self.saved = self.ticked = datetime(1, 1, 1, tzinfo=UTC)
         self.mark = ""
         self.dark: dict[Gap, datetime | None] = {}
+        self.moods: dict[
+            str, tuple[datetime, Mood, Mood]
+        ] = {}  # per topic: when it was read, the week's, the four weeks' before
         self.begun: dict[str, int] = {}  # topics whose query changed: the bin with which what is usual begins
         self.missed: list[tuple[SpikeRule, Key, datetime]] = []  # flags of a past that was read only now
 
@@ -75,6 +79,15 @@ class Lookout:
         if fresh or now >= self.saved + HOUR:
             self._save(connection, now)
         return found
+
+    def mood(self, connection: Connection, topic: str, now: datetime) -> tuple[Mood, Mood]:
+        """The week's mood and that of the four weeks before it, read once an hour."""
+        kept = self.moods.get(topic)
+        if kept is None or not kept[0] <= now < kept[0] + HOUR:
+            week = now - timedelta(days=7)
+            moods = (counts.mood(connection, topic, *span) for span in ((week, now), (week - timedelta(days=28), week)))
+            kept = self.moods[topic] = (now, *(Mood(*one) for one in moods))
+        return kept[1], kept[2]
 
     def _standing(
         self, live: Live, rows: Sequence[Row], asked: Collection[tuple[str, str]], now: datetime
@@ -144,7 +157,7 @@ class Lookout:
         return not key[1] and key[0] in self.kept
 
     def _forget(self, now: datetime, first: int | None = None) -> None:
-        """Keep the last hour of each series; the board knows the rest. Share, silence and drift look at fourteen days of theirs."""
+        """Keep the last hour of each series; the board knows the rest. Share and silence look at fourteen days of theirs."""
         recent = bin_of(now) - AGAIN if first is None else first
         for key, one in self.known.items():
             least = bin_of(now) - PAST - DAY // BIN if self._long(key) else recent
@@ -278,7 +291,7 @@ def _kept(current: config.Config) -> set[str]:
     """The topics that a rule of another kind looks at over days."""
     found: set[str] = set()
     for rule in current.escalations:
-        if rule.kind not in ("spike", "mention"):
+        if rule.kind in ("share", "silence"):
             found |= {topic.name for topic in current.topics if not rule.topics or topic.name in rule.topics}
     return found
 

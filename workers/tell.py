@@ -85,7 +85,7 @@ def _owe_ack(at: Tick, row: Mapping[str, Any]) -> None:
     shown = {**found["evidence"], "samples": []}
     body = {
         **_body(at, found["id"], found["rule"], found["series"], found["severity"], shown, found["kind"]),
-        "acknowledged_by": row["acked_by"], "message": row["remote_id"],
+        "acknowledged_by": row["who"], "message": row["remote_id"],
     }  # fmt: skip
     effect = outbox.Effect(row["target"], "flag.ack", f"{row['key']}-ack", body, escalation_id=found["id"])
     outbox.owe_many(at.connection, at.running(), [effect])

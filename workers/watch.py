@@ -95,15 +95,17 @@ def _others(at: Tick, lookout: Lookout, flags: Mapping[tuple[str, str], Any]) ->
                 continue
             everything = lookout.known.get((topic.name, "", "all"), empty)
             negative = lookout.known.get((topic.name, "", "negative"), empty)
-            _other(at, rule, topic.name, _sign(rule, everything, negative, bin_of(at.now)), flags)
+            if rule.kind == "drift":
+                sign = kinds.drift(*lookout.mood(at.connection, topic.name, at.now), rule.floor)
+            else:
+                sign = _sign(rule, everything, negative, bin_of(at.now))
+            _other(at, rule, topic.name, sign, flags)
 
 
 def _sign(rule: SpikeRule, everything: Heard, negative: Heard, now: int) -> kinds.Sign | None:
     if rule.kind == "share":
         return kinds.share(negative.live, everything.live, now, rule.share, rule.floor)
-    if rule.kind == "silence":
-        return kinds.silence(everything.live, everything.dark, now, rule.silence)
-    return kinds.drift(negative.live, everything.live, now, rule.floor)
+    return kinds.silence(everything.live, everything.dark, now, rule.silence)
 
 
 def _other(
