@@ -101,4 +101,4 @@ def pieces(text: str, node: Node = NEVER, wide: int = WIDE) -> list[tuple[str, b
 def rest(subject: str, text: str) -> str:
     """What a text says beyond the subject that was cut from its beginning."""
     head, body = " ".join(subject.split()).rstrip(" …."), " ".join(text.replace("\u02d0", " ").split())
-    return body[len(head) :].lstrip(" …").lstrip() if head and body.startswith(head) else body
+    return body[len(head) :].lstrip(" ….,;:–-") if head and body.startswith(head) else body

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.lifecycle import DONE
-from storage import audit, entries, outbox, runs
+from storage import audit, entries, outbox, runs, search
 from storage.casework import Held, Person, Refused, lock_many, locked, owe, started, touch
 from storage.ledger import one, rows
 from storage.outbox import Effect
@@ -244,6 +244,8 @@ def split(connection: Connection, user: Person, number: int, mentions: Sequence[
         {"new": new, "number": new_number, "subject": subject.strip()[:200], "run": run.id, "old": old.id},
     )
     run.wrote_ticket(new)
+    if subject.strip():
+        search.subject(connection, new)
     entries.move(connection, run, dict.fromkeys(wanted, new))
     gone = _part(connection, old.id, new)
     detail = {"posts": wanted, "conversations": gone}

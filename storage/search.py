@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from domain.query_match import pattern
 from domain.query_tree import NEVER, Both, Either, Field, Near, Node, Not, Term, Wild
@@ -137,3 +137,14 @@ def texts(connection: Connection, node: Node, ids: Sequence[int]) -> dict[int, s
         **values,
     )
     return {row["ticket_id"]: (row["said"] or "").replace("\u02d0", " ") for row in found}
+
+
+def subject(connection: Connection, ticket_id: int) -> None:
+    """Let a ticket be found by a subject a person gave it; one that came with a post is found by the post."""
+    connection.execute(
+        text(
+            "INSERT INTO ticket_words SELECT id, 'subject', id, search_words(subject) FROM tickets WHERE id = :id AND subject <> '' "
+            "ON CONFLICT (ticket_id, source, source_id) DO UPDATE SET words = EXCLUDED.words"
+        ),
+        {"id": ticket_id},
+    )

@@ -13,7 +13,7 @@ from domain.query import matching
 from domain.query_tree import NEVER
 from domain.rules import Topic
 from domain.seek import pieces, rest, sought
-from storage import casework, erase, unread, users, views
+from storage import casework, erase, filing, gathering, runs, unread, users, views
 from storage.ledger import Ledger
 from storage.views import Filter
 from tests import web
@@ -109,6 +109,21 @@ def test_notes_are_found_and_what_goes_is_found_no_more(ledger: Ledger) -> None:
         )
 
 
+def test_a_subject_a_person_gave_is_found(ledger: Ledger) -> None:
+    ids = [web.mention(ledger, f"sp{n}", f"okapi {n}", author="sp") for n in range(2)]
+    number = web.ticket(ledger, ids[0], "okapi", "sp", author="sp")
+    with ledger.begin() as connection:
+        lead = users.by_email(connection, "lead@example.org")
+        assert lead
+        id_ = connection.execute(text("SELECT id FROM tickets WHERE number = :n"), {"n": number}).scalar_one()
+        run = runs.start(connection, "digest", "test")
+        filing.link(connection, run, [(id_, ids[1])])
+        runs.finish(connection, run)
+        apart = gathering.split(connection, lead, number, [ids[1]], "The tapir affair")
+    assert numbers(ledger, "tapir") == {apart}
+    assert numbers(ledger, "okapi") == {number, apart}
+
+
 def test_a_search_reads_only_what_the_index_names(ledger: Ledger) -> None:
     with ledger.begin() as connection:
         connection.execute(text("SET LOCAL enable_seqscan = off"))
@@ -138,6 +153,7 @@ def test_a_snippet_is_one_line_around_the_match() -> None:
     assert line.endswith("…")
     assert pieces("x" * 500)[0][0] == "x" * 110
     assert rest("My card was de…", "My card was declined, again") == "clined, again"
+    assert rest("My card.", "My card. Again") == "Again"
     assert rest("Elsewhere", "My card") == "My card"
 
 

@@ -36,7 +36,7 @@ app = typer.Typer(no_args_is_help=True, help="Work on tickets.")
 As = Annotated[str, typer.Option("--as", metavar="EMAIL", help="Who acts; left out: the command line.")]
 Number = Annotated[int, typer.Argument(help="The ticket's number.")]
 COMMAND = Hand("Command line", "command")
-MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee")
+MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee", "mark")
 
 
 def run(work: Callable[[Connection], T]) -> T:

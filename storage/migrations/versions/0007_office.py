@@ -133,12 +133,14 @@ CREATE TABLE ticket_seen (
 """
 
 # The words of tickets follow their texts by triggers, in the same transaction: whoever erases, edits or moves a text need not know of
-# them. Signs become spaces, so that no address or path is one word of its own; letters of scripts without spaces stand alone, and a letter nobody types (U+02D0) between a title and its text keeps phrases from reaching over.
+# them. Signs that hold words together become spaces, so that no address or path is one
+# word of its own; letters of scripts without spaces stand alone, and a letter nobody types (U+02D0) between a title and its text keeps phrases from reaching over.
 SEARCH = r"""
 CREATE FUNCTION search_text(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-    translate(CASE WHEN octet_length(t) = length(t) THEN t ELSE
-        regexp_replace(normalize(t, NFKC), '([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff])', ' \1 ', 'g') END,
-        '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~«»‘’“”„…–—·•', repeat(' ', 44));
+    regexp_replace(CASE WHEN octet_length(t) = length(t) THEN t ELSE
+        regexp_replace(normalize(t, NFKC),
+            '([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff])|[\u00ab\u00b7\u00bb\u2010-\u2026]', ' \1 ', 'g') END,
+        '[./@_<&+:-]', ' ', 'g'); -- ten times as fast as translate()
 CREATE FUNCTION search_words(t text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
     to_tsvector('simple', search_text(t));
 CREATE FUNCTION search_near(a tsquery, b tsquery, gap integer, ordered boolean) RETURNS tsquery LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -184,7 +186,8 @@ CREATE TRIGGER mentions_words AFTER UPDATE OF name, content ON mentions FOR EACH
 
 CREATE FUNCTION word_tickets() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO ticket_words SELECT t.id, 'subject', t.id, search_words(t.subject) FROM made t WHERE t.subject <> '' ORDER BY 1;
+    INSERT INTO ticket_words SELECT t.id, 'subject', t.id, search_words(t.subject) FROM made t
+    WHERE t.subject <> '' AND t.platform = '' ORDER BY 1; -- one opened by a post has its subject from there, where it is found
     RETURN NULL;
 END $$;
 CREATE TRIGGER tickets_words AFTER INSERT ON tickets REFERENCING NEW TABLE AS made
@@ -235,7 +238,7 @@ CREATE TRIGGER entries_unwords AFTER DELETE ON entries REFERENCING OLD TABLE AS 
 
 INSERT INTO ticket_words SELECT l.ticket_id, 'mention', l.mention_id, search_words(search_post(m.name, m.content))
     FROM ticket_mentions l JOIN mentions m ON m.id = l.mention_id WHERE m.name <> '' OR m.content <> '';
-INSERT INTO ticket_words SELECT id, 'subject', id, search_words(subject) FROM tickets WHERE subject <> '';
+INSERT INTO ticket_words SELECT id, 'subject', id, search_words(subject) FROM tickets WHERE subject <> '' AND platform = '';
 INSERT INTO ticket_words SELECT ticket_id, 'entry', id, search_words(body) FROM entries
     WHERE body <> '' AND kind IN ('note', 'reply', 'handoff', 'promise', 'contact', 'survey', 'skip');
 """
