@@ -1,6 +1,10 @@
 """Who may do what in the database itself: the owner migrates, `earmark_app` runs Earmark, `earmark_reports` reads figures, `earmark_scoped`
 is what a limited reader's transaction becomes (storage/scopes.py).
 
+A limited reader sees views of the tables' names in a schema of their own and may not touch the tables. Row policies would do it, too, but
+PostgreSQL lets nobody COPY into a table that has them but its owner (https://www.postgresql.org/docs/current/sql-copy.html), and they
+keep search from its index, since text search is not leakproof.
+
 Everything here may be run again at any time: after a migration it must be, for new tables. Needs the tables' owner with CREATEROLE; a
 database whose owner may not make roles works without, as one role that may everything, and nobody can be limited to teams or topics.
 """
@@ -12,10 +16,11 @@ from sqlalchemy import Connection, text
 
 from storage.ledger import one, rows
 from storage.scopes import ROLE as SCOPED
+from storage.scopes import SCHEMA
 
 APP, REPORTS = "earmark_app", "earmark_reports"
 APPEND_ONLY = ("audit",)
-REPORTS_SCHEMA = "reports"
+REPORTS_SCHEMA, SCOPED_SCHEMA = "reports", SCHEMA
 
 # What a limited reader is shown of a table. A table that is neither here nor in OPEN is closed to them.
 _TICKET, _MENTION, _CUSTOMER = (f"earmark_sees_{what}({what}_id)" for what in ("ticket", "mention", "customer"))
@@ -79,19 +84,26 @@ def possible(connection: Connection) -> bool:
 
 
 def ready(connection: Connection) -> bool:
-    """Whether somebody can be limited: the role is there, ours to take, and the policies stand."""
+    """Whether somebody can be limited: the role is there, ours to take, and the views stand."""
     return bool(
         one(
             connection,
             "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = :role AND pg_has_role(current_user, oid, 'MEMBER')) "
-            "AND (SELECT relrowsecurity FROM pg_class WHERE oid = CAST('tickets' AS regclass))",
+            "AND to_regclass(:view) IS NOT NULL",
             role=SCOPED,
+            view=f"{SCOPED_SCHEMA}.tickets",
         )
     )
 
 
+def clear(connection: Connection) -> None:
+    """Take the views away: a migration may change what they are made of."""
+    for schema in (SCOPED_SCHEMA, REPORTS_SCHEMA):
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+
+
 def install(connection: Connection) -> Installed:
-    """Make the roles, give the grants, put up the policies and the views for reports. In one transaction."""
+    """Make the roles, give the grants, put up the views for limited readers and for reports. In one transaction."""
     for role in (APP, REPORTS, SCOPED):
         _role(connection, role)
     connection.execute(text(f"GRANT {SCOPED} TO current_user"))
@@ -104,10 +116,10 @@ def install(connection: Connection) -> Installed:
             "AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1",
         )
     ]
+    clear(connection)
     _app(connection)
-    for table in tables:
-        _policies(connection, table)
-    views = _views(connection)
+    _shown(connection, tables)
+    views = _reports(connection)
     closed = [t for t in tables if t not in POLICIES and t not in OPEN and t not in COLUMNS]
     return Installed([APP, REPORTS, SCOPED], views, closed)
 
@@ -135,45 +147,50 @@ def _app(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-def _policies(connection: Connection, table: str) -> None:
-    name = _ident(table)
-    if table in COLUMNS:
-        connection.execute(text(f"GRANT SELECT ({COLUMNS[table]}) ON {name} TO {SCOPED}"))
-    elif table in POLICIES or table in OPEN:
-        connection.execute(text(f"GRANT SELECT ON {name} TO {SCOPED}"))
-    if table not in POLICIES:
-        return
-    for statement in (
-        f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
-        f"DROP POLICY IF EXISTS everything ON {name}",
-        f"CREATE POLICY everything ON {name} TO {APP} USING (true) WITH CHECK (true)",
-        f"DROP POLICY IF EXISTS scoped ON {name}",
-        f"CREATE POLICY scoped ON {name} FOR SELECT TO {SCOPED} USING ({POLICIES[table]})",
-    ):
-        connection.execute(text(statement))
+def _shown(connection: Connection, tables: list[str]) -> None:
+    """What limited readers see: per table a view of its name, and the metric views anew, over those."""
+    schema = str(one(connection, "SELECT current_schema()"))
+    metrics = rows(
+        connection,
+        "SELECT relname AS name, pg_get_viewdef(oid) AS sql FROM pg_class WHERE relnamespace = CAST(current_schema() AS regnamespace) "
+        "AND relkind = 'v' ORDER BY oid",  # a view is younger than those it is made of
+    )
+    connection.execute(text(f"CREATE SCHEMA {SCOPED_SCHEMA}"))
+    for table in tables:
+        name = _ident(table)
+        if table in POLICIES or table in OPEN or table in COLUMNS:
+            where = f" WHERE {POLICIES[table]}" if table in POLICIES else ""
+            columns = COLUMNS.get(table, "*")
+            connection.execute(
+                text(f"CREATE VIEW {SCOPED_SCHEMA}.{name} AS SELECT {columns} FROM {_ident(schema)}.{name}{where}")  # noqa: S608 ours
+            )
+    connection.execute(text(f"SET LOCAL search_path = {SCOPED_SCHEMA}, {_ident(schema)}"))
+    for view in metrics:
+        connection.execute(
+            text(f"CREATE VIEW {SCOPED_SCHEMA}.{_ident(view['name'])} AS " + view["sql"].replace(":", "\\:"))
+        )
+    connection.execute(text(f"SET LOCAL search_path = {_ident(schema)}"))
+    connection.execute(text(f"GRANT USAGE ON SCHEMA {SCOPED_SCHEMA} TO {SCOPED}"))
+    connection.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA {SCOPED_SCHEMA} TO {SCOPED}"))
 
 
-def _views(connection: Connection) -> list[str]:
-    """Views ask with the rights of who reads them; those in `reports` with the owner's, for a role that reads nothing else."""
+def _reports(connection: Connection) -> list[str]:
+    """The metric views, with their owner's rights, for a role that reads nothing else."""
     names = [
         row["name"]
         for row in rows(
             connection,
-            "SELECT c.relname AS name FROM pg_class c WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind = 'v' ORDER BY 1",
+            "SELECT c.relname AS name FROM pg_class c WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind = 'v' "
+            "AND c.relname LIKE 'metric%' ORDER BY 1",
         )
     ]
-    for name in names:
-        connection.execute(text(f"ALTER VIEW {_ident(name)} SET (security_invoker = true)"))
-        connection.execute(text(f"GRANT SELECT ON {_ident(name)} TO {SCOPED}"))
-    shown = [name for name in names if name.startswith("metric_")]
-    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {REPORTS_SCHEMA}"))
-    for name in shown:
-        view = f"{REPORTS_SCHEMA}.{_ident(name.removeprefix('metric_'))}"
-        connection.execute(text(f"DROP VIEW IF EXISTS {view}"))  # its columns may have changed
+    shown = {name: f"{REPORTS_SCHEMA}.{_ident(name.removeprefix('metric_'))}" for name in names}
+    connection.execute(text(f"CREATE SCHEMA {REPORTS_SCHEMA}"))
+    for name, view in shown.items():
         connection.execute(text(f"CREATE VIEW {view} AS SELECT * FROM {_ident(name)}"))  # noqa: S608 names of views
     connection.execute(text(f"GRANT USAGE ON SCHEMA {REPORTS_SCHEMA} TO {REPORTS}"))
     connection.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA {REPORTS_SCHEMA} TO {REPORTS}"))
-    return [f"{REPORTS_SCHEMA}.{name.removeprefix('metric_')}" for name in shown]
+    return list(shown.values())
 
 
 def _ident(name: str) -> str:

@@ -26,8 +26,11 @@ def upgrade(database_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
         config.attributes["connection"] = connection
+        possible = database_roles.possible(connection)
+        if possible:
+            database_roles.clear(connection)
         command.upgrade(config, "head")
-        if database_roles.possible(connection):
+        if possible:
             database_roles.install(connection)
     engine.dispose()
 

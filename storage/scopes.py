@@ -1,8 +1,8 @@
 """Whose tickets somebody sees: all, or those of some teams and topics. One value per user or token, empty for everybody by default.
 
-The database enforces it. A limited reader's transaction takes the role `earmark_scoped`, which may only read, and whose row policies
-(storage/database_roles.py) show a ticket, a post, a customer and all that hangs on them by the functions of migration 0007: a query nobody
-thought of is limited like the others. Writes are the application's; what they name is held against the same functions first.
+The database enforces it. A limited reader's transaction takes the role `earmark_scoped`, which may read nothing but views that stand in
+the tables' place (storage/database_roles.py) and show a ticket, a post, a customer and all that hangs on them by the functions of
+migration 0007: a query nobody thought of is limited like the others. Writes are the application's; what they name is held against the same functions first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from storage import audit
 from storage.ledger import Ledger, one, rows
 
 ROLE = "earmark_scoped"
+SCHEMA = "earmark_scoped"  # its views
 MOST, LONGEST = 100, 200
 FUNCTIONS = {  # what an id is of → how it is seen
     "tickets": "earmark_sees_ticket",
@@ -138,6 +139,7 @@ class ScopedLedger(Ledger):
     def read(self) -> Iterator[Connection]:
         with super().read() as connection:
             confine(connection, self.scope)
+            connection.execute(text(f"SET LOCAL search_path = {SCHEMA}, public"))
             connection.execute(text(f"SET LOCAL ROLE {ROLE}"))
             yield connection
 

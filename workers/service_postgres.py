@@ -17,7 +17,8 @@ from workers.service_place import Place, own_folder
 from workers.service_process import ServiceError, alive, end, find, find_all, run_as, start_apart, wait_for, write_as
 
 NAME = "postgres"
-ACCESS = "host all earmark 127.0.0.1/32 scram-sha-256\n"
+# roles without a password cannot log in: storage/database_roles.py makes the last two so
+ACCESS = "host all earmark,earmark_app,earmark_reports 127.0.0.1/32 scram-sha-256\n"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
