@@ -159,7 +159,7 @@ def _run(connection: psycopg.Connection[Any], statements: Sequence[tuple[str, An
 
 def _weight(client: httpx2.Client, answer: httpx2.Response) -> int:
     linked = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', answer.text))
-    return len(answer.content) + sum(len(client.get(path).content) for path in linked)
+    return answer.num_bytes_downloaded + sum(client.get(path).num_bytes_downloaded for path in linked)
 
 
 def _said(timed: Timed) -> str:

@@ -163,6 +163,23 @@ def test_figures_of_work_are_those_of_the_metrics(client: httpx2.Client, ledger:
     assert "worktopic</a></h3>" in page
 
 
+def test_moods_stand_side_by_side_over_time(client: httpx2.Client, said: list[tuple[datetime, str, str]]) -> None:
+    """The strips' table holds what was scored, per platform and step, as `3 of 7`."""
+    told = {platform: [0, 0] for platform in ("X", "Reddit")}
+    for row in read(client, "platforms-over-time", range="7d"):
+        for cell in (value for name, value in row.items() if name != "platform" and " of " in value):
+            if row["platform"] in told:
+                negative, scored = cell.split(" of ")
+                told[row["platform"]] = [
+                    told[row["platform"]][0] + int(negative),
+                    told[row["platform"]][1] + int(scored),
+                ]
+    for name, platform in (("X", "x"), ("Reddit", "reddit")):
+        volume = read(client, "volume", range="7d", platform=platform)
+        negative = sum(int(row["negative"]) for row in volume)
+        assert told[name] == [negative, negative + sum(int(row["neutral"]) + int(row["positive"]) for row in volume)]
+
+
 def test_a_hole_is_hatched_in_its_steps_and_named(client: httpx2.Client, ledger: Ledger) -> None:
     channel = web.value(ledger, "INSERT INTO channels (name, kind, platform) VALUES ('deaf', 'x', 'x') RETURNING id")
     web.value(

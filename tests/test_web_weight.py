@@ -34,7 +34,7 @@ def test_no_page_weighs_more_than_it_may(client: httpx2.Client, world: web_place
         page = client.get(address)
         linked = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text))
         assert linked or address == world.ack  # which is a bare form, for a phone at night
-        whole = len(page.content) + sum(len(client.get(path).content) for path in linked)  # as stored, not as sent
+        whole = page.num_bytes_downloaded + sum(client.get(path).num_bytes_downloaded for path in linked)
         assert whole < PAGE, (address, whole)
 
 

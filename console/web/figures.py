@@ -1,7 +1,7 @@
 """From what was counted to a figure: its picture, its words, its rows. Every mark leads to the tickets behind it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 
@@ -83,7 +83,7 @@ class Drawing:
             *(("topic", t) for t in self.wanted.topics if "topic" not in more),
             *(("platform", p) for p in self.wanted.platforms if "platform" not in more),
         ]
-        return "/inbox?" + urlencode(pairs + list(more.items()))
+        return "/inbox?" + urlencode(pairs + list(more.items()), safe=":")
 
     def name(self, at: datetime) -> str:
         return f"{at.astimezone(self.zone):%-d %b %H:%M %Z}"
@@ -184,27 +184,32 @@ def _negative(parts: Mapping[str, int]) -> str:
 
 
 def _over_time(d: Drawing, id: str, title: str, by: str) -> Figure:
-    """The negative share of each, step by step: rows that can be read side by side."""
+    """The negative share of each, step by step (twice as long as elsewhere): rows that can be read side by side."""
+    d = replace(d, wanted=replace(d.wanted, hours=d.wanted.hours * 2))
     steps, gaps = d.steps(), d.gaps()
     place = {at: n for n, at in enumerate(steps)}
-    cells: dict[str, dict[int, plots.Cell]] = {}
     found: list[Mood] = boards.moods(d.connection, d.wanted, by)
+    names = {m.key: words.platform(m.key) if by == "platform" else m.key or f"no {by}" for m in found}
+    cells: dict[str, dict[int, plots.Cell]] = {name: {} for name in names.values()}
+    table: dict[str, list[str]] = {name: [""] * len(steps) for name in names.values()}
     for mood in found:
-        name = words.platform(mood.key) if by == "platform" else mood.key or f"no {by}"
-        share = mood.negative / mood.scored if mood.scored else 0.0
-        said = f"{name}, {d.name(mood.at)}: {mood.negative:,} of {mood.scored:,} negative ({share:.0%})"
+        n, name, share = place[mood.at], names[mood.key], mood.negative / mood.scored
+        said = f"{name}, {d.name(mood.at)}: {mood.negative:,} of {mood.scored:,} negative"
         href = d.inbox(**d.span(mood.at), **{by: mood.key}, sentiment="negative") if mood.key else ""
-        cells.setdefault(name, {})[place[mood.at]] = plots.Cell(_strength(share), said, href)
+        cells[name][n] = plots.Cell(_strength(share), said, href)
+        table[name][n] = f"{mood.negative} of {mood.scored}"
     about = f"Strips of the negative share of scored mentions per {_step(d.wanted)}, a row per {by}, darker is worse."
     worst = max((m for m in found if m.scored >= 10), key=lambda m: m.negative / m.scored, default=None)
     if worst:
-        named = words.platform(worst.key) if by == "platform" else worst.key or f"no {by}"
-        about += f" Worst: {named} at {d.name(worst.at)}, {worst.negative / worst.scored:.0%} of {worst.scored:,}."
+        share = worst.negative / worst.scored
+        about += f" Worst: {names[worst.key]} at {d.name(worst.at)}, {share:.0%} of {worst.scored:,}."
     about += _hatched(gaps)
-    ticks = [d.tick(n, at, len(steps)) for n, at in enumerate(steps)]
-    rows = [(m.key, f"{m.at:%Y-%m-%d %H:%M}", m.scored, m.negative, gaps.get(place[m.at], "")) for m in found]
-    picture = plots.strip(id, title, about, cells, ticks, gaps)
-    return Figure(id, title, about, picture, (by, "from (UTC)", "scored", "negative", "gap"), rows, True)
+    picture = plots.strip(id, title, about, cells, [d.tick(n, at, len(steps)) for n, at in enumerate(steps)], gaps)
+    rows: list[tuple[str | int, ...]] = [(name, *row) for name, row in table.items()]
+    if rows and gaps:
+        rows.append(("not read", *(gaps.get(n, "") for n in range(len(steps)))))
+    head = (by, *(f"{at:%Y-%m-%d %H:%M}" for at in steps))
+    return Figure(id, title, about, picture, head, rows, True)
 
 
 def _strength(share: float) -> int:

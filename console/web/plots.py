@@ -159,9 +159,14 @@ def heat(id: str, title: str, about: str, data: Mapping[tuple[int, int], int]) -
 
 def _rect(kind: str, x: float, y: float, width: float, height: float, said: str) -> str:
     return (
-        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">'
+        f'<rect class="{kind}" x="{_short(x)}" y="{_short(y)}" width="{_short(width)}" height="{_short(height)}">'
         f"<title>{escape(said)}</title></rect>"
     )
+
+
+def _short(value: float) -> str:
+    """To a tenth of a pixel, without a zero that says nothing."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def _linked(href: str, marks: str) -> str:
