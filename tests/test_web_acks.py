@@ -5,6 +5,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,8 @@ import pytest
 from sqlalchemy import text
 
 from domain.act_links import link
+from domain.paging import Page
+from storage import pages
 from storage.ledger import Ledger, one
 from tests import web
 
@@ -76,7 +79,15 @@ def test_slack_acknowledges(client: httpx2.Client, flag: tuple[Ledger, int]) -> 
 
 def test_pagerduty_acknowledges(client: httpx2.Client, flag: tuple[Ledger, int]) -> None:
     data = {"id": "P1", "incident_key": f"earmark:{flag[1]}"}
-    body = json.dumps({"event": {"event_type": "incident.acknowledged", "agent": {"id": "PU1", "type": "user_reference"}, "data": data}}).encode()
+    body = json.dumps(
+        {
+            "event": {
+                "event_type": "incident.acknowledged",
+                "agent": {"id": "PU1", "type": "user_reference"},
+                "data": data,
+            }
+        }
+    ).encode()
     mark = "v1=" + hmac.new(b"pd-webhook-secret", body, hashlib.sha256).hexdigest()
     assert (
         client.post("/hooks/alerts/duty", content=body, headers={"x-pagerduty-signature": "v1=00"}).status_code == 401
@@ -84,3 +95,20 @@ def test_pagerduty_acknowledges(client: httpx2.Client, flag: tuple[Ledger, int])
     answer = client.post("/hooks/alerts/duty", content=body, headers={"x-pagerduty-signature": f"v1=00,{mark}"})
     assert (answer.status_code, acked(flag)) == (200, "duty:PU1")
     assert client.post("/hooks/alerts/nobody", content=body).status_code == 404
+
+
+def test_the_pages_say_who_was_told_and_what_was_held_back(
+    client: httpx2.Client, flag: tuple[Ledger, int], database_url: str
+) -> None:
+    ledger, flag_id = flag
+    with ledger.begin() as c:
+        c.execute(text("TRUNCATE pages"))
+        pages.keep(c, flag_id, "flag.open", [Page("chat", "held", "quiet hours 22:00-07:00 UTC")], datetime.now(UTC))
+        pages.wait(c, "slow", "bank/negative", "too few authors: 2, and the rule asks for 3", datetime.now(UTC))
+        known = one(c, "SELECT min(id) FROM users")
+    agent = known or web.people(database_url)["agent"]
+    with web.enter(ledger, str(client.base_url).rstrip("/"), agent) as person:
+        assert "quiet hours 22:00-07:00 UTC" in person.get(f"/flags/{flag_id}").text
+        shown = person.get("/flags").text
+        assert "too few authors: 2" in shown
+        assert "1 of 1" in shown
