@@ -52,7 +52,7 @@ def client(ledger: Ledger, database_url: str) -> Iterator[httpx2.Client]:
 
 def lines(page: httpx2.Response) -> list[str]:
     assert page.status_code == 200
-    return re.findall(r'<li class="(\w+)" id="\w+-\d+">', page.text)
+    return re.findall(r'<li data-what="(\w+)" id="\w+-\d+">', page.text)
 
 
 def test_the_timeline_holds_everything_page_by_page(client: httpx2.Client) -> None:

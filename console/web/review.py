@@ -92,7 +92,7 @@ def _show(request: Request, number: int, code: int = 200, error: str = "") -> Re
 def teaching(lessons: Lessons) -> str:
     """What decisions do for the rules, in a sentence or two."""
     if not lessons.said:
-        return f"Each decision here teaches. {LEAST} of them, {LEAST_OF_EACH} of each kind, make a first model (`earmark learn`)."
+        return f"Each decision here teaches. {LEAST} of them, {LEAST_OF_EACH} of each kind, make a first model (“earmark learn”)."
     known = f"{amount(lessons.said, 'decision')} so far, {lessons.tickets:,} of them tickets"
     lacking = max(
         LEAST - lessons.tickets - lessons.others, LEAST_OF_EACH - lessons.tickets, LEAST_OF_EACH - lessons.others, 0
@@ -106,4 +106,4 @@ def teaching(lessons: Lessons) -> str:
         if lessons.learned_at
         else "no model was made of them yet"
     )
-    return f"{known}; {new}. The next `earmark learn` learns from them, if it judges better with them than without."
+    return f"{known}; {new}. The next “earmark learn” learns from them, if it judges better with them than without."
