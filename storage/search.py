@@ -113,12 +113,26 @@ def _looked_at(node: Node) -> str | None:
     return None
 
 
+def _told(node: Node) -> bool:
+    """Whether the words alone tell: nothing is to be read, asked of the post or absent."""
+    match node:
+        case Both(parts) | Either(parts):
+            return all(map(_told, parts))
+        case Near(left, right):
+            return _told(left) and _told(right)
+        case Not() | Field():
+            return False
+    return _looked_at(node) is None
+
+
 def condition(node: Node) -> tuple[str, dict[str, Any]]:
     """(condition of a row `w` of ticket_words, its values)."""
     if node == NEVER:
         return "false", {}
     writing = _Writing()
     looked = writing.looked(node)
+    if looked and _told(node):
+        return f"w.words @@ {looked}", writing.values
     holds = writing.holds(node)
     parts = [f"w.words @@ {looked}"] if looked else []
     if writing.posts_only:
