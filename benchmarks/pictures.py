@@ -37,7 +37,7 @@ def addresses(page: Any) -> dict[str, str]:
             continue
         address: str | None = path
         if "{" in path:
-            page.goto(FROM[path])
+            page.goto(FROM.get(path, "/inbox?view=all&sort=oldest"))
             wanted = re.compile("^" + re.sub(r"\\{\w+\\}", r"[\\w:]+", re.escape(path)) + r"(\?.*)?$")
             links = page.eval_on_selector_all("main a", "(all) => all.map((a) => a.getAttribute('href'))")
             address = next((link for link in links if link and wanted.match(link)), None)
