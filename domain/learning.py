@@ -101,6 +101,8 @@ def learn(lessons: Sequence[Lesson]) -> tuple[Learned | None, Report]:
     surer = gained.mean() > SURE * gained.std() / math.sqrt(len(gained))
     better = bool(surer and after > before - _chance(odds, crossed))
     why = "better on corrections it had not seen" if better else "not better on corrections it had not seen"
+    if better and after < before:
+        why += " by its log loss; the fall of F1 is within what chance moves it"
     report = Report(len(lessons), tickets, before, after, loss_before, loss_after, RIDGE, better, why)
     return (fit(lessons, RIDGE) if better else None), report
 
@@ -231,13 +233,13 @@ def _f1(wanted: Any, said: Any) -> float:
 
 
 def _chance(odds: Any, crossed: Any) -> float:
-    """How far chance alone may move the F1, in points: one standard error of as many tosses as there are changed answers.
+    """How far chance alone may move the F1, in points: two standard errors of as many tosses as there are changed answers.
 
     A few hundred corrections cannot tell a point of F1 from nothing (McNemar 1947): to ask that it rise would refuse every other
     model that is better on texts nobody has corrected yet, as trials showed. The log loss, which counts every answer, decides.
     """
     changed = int(((odds > 0) != (crossed > 0)).sum())
-    return 100.0 * math.sqrt(changed) / max(1, len(odds))
+    return 200.0 * math.sqrt(changed) / max(1, len(odds))
 
 
 def _losses(wanted: Any, odds: Any) -> Any:

@@ -137,17 +137,19 @@ class Vader:
                 places.append(place)
                 values.append(token)
                 continue
+            if not isinstance(token, Token):
+                continue
             if token.turns:
                 turn = place
             if token.key:
                 key, idioms = place, True
-                apart += [at for at in range(max(0, len(places) - 2), len(places))]
+                apart += range(max(0, len(places) - 2), len(places))
             elif token.but and but < 0:
                 but = place
             if token.scored:
                 apart.append(len(places))
                 places.append(place)
-                values.append(token.valence)
+                values.append(token.valence or 0.0)
         if not places:
             return text, words, places, values
         loud = shouted and not all(map(str.isupper, words))  # a text in capitals throughout shouts at no word

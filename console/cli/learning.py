@@ -82,6 +82,7 @@ def fit(context: typer.Context, as_json: Json = False) -> None:
         return
     typer.echo(f"{report.lessons} corrections, {report.tickets} of them tickets, {told['seconds']} s")
     typer.echo(f"macro-F1 by cross-validation: {report.before:.1f} before, {report.after:.1f} after")
+    typer.echo(f"log loss, which decides: {report.loss_before:.3f} before, {report.loss_after:.3f} after")
     typer.echo(f"{report.why}: {'in force as model ' + str(told['model']) if model else 'nothing changes'}")
 
 
