@@ -204,7 +204,8 @@ def targets(connection: Connection) -> list[Target]:
             count(*) FILTER (WHERE o.state = 'blocked') AS blocked_rows,
             count(*) FILTER (WHERE o.state = 'done') AS done, count(*) FILTER (WHERE o.state = 'dead') AS dead,
             min(o.created_at) FILTER (WHERE o.state NOT IN ('done', 'dead')) AS oldest
-        FROM targets t LEFT JOIN outbox o ON o.target = t.name GROUP BY t.name ORDER BY t.name""",
+        FROM targets t LEFT JOIN outbox o ON o.target = t.name
+        GROUP BY t.name, t.kind, t.enabled, t.open_until, t.blocked, t.error, t.last_success_at ORDER BY t.name""",
     )
     return [Target(**row) for row in found]
 

@@ -311,7 +311,7 @@ def test_every_table_is_shown_by_a_rule_or_closed(ledger: Ledger) -> None:
         for name in ("users", "sessions", "api_tokens", "payloads", "audit", "hooks"):
             point = connection.begin_nested()
             with pytest.raises(Exception, match="permission denied"):
-                connection.execute(text(f"SELECT * FROM {name}"))
+                connection.execute(text(f"SELECT * FROM public.{name}"))
             point.rollback()
         with pytest.raises(Exception, match="permission denied"):
             connection.execute(text("UPDATE tickets SET subject = 'x'"))
