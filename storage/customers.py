@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from storage import bulk
-from storage.ledger import rows
+from storage.ledger import one, rows
 
 Key = tuple[str, str, str]  # platform, origin, native id
 
@@ -85,7 +85,7 @@ ORDER BY h.p, h.o, h.n, h.rank, h.id
 
 
 def show(connection: Connection, customer_id: int) -> dict[str, Any] | None:
-    """A customer with identities and tickets, or None."""
+    """A customer with identities (at most 1,000; `identities_total` says how many there are) and tickets, or None."""
     found = rows(connection, "SELECT * FROM customers WHERE id = :id", id=customer_id)
     if not found:
         return None
@@ -101,16 +101,23 @@ def show(connection: Connection, customer_id: int) -> dict[str, Any] | None:
         "SELECT number, subject, status, priority, opened_at FROM tickets WHERE customer_id = :id ORDER BY number",
         id=customer_id,
     )
-    return {**found[0], "identities": [dict(i) for i in identities], "tickets": [dict(t) for t in tickets]}
+    total = (
+        len(identities)
+        if len(identities) < 1000
+        else one(connection, "SELECT count(*) FROM customer_identities WHERE customer_id = :id", id=customer_id)
+    )
+    listed = {"identities": [dict(i) for i in identities], "identities_total": total}
+    return {**found[0], **listed, "tickets": [dict(t) for t in tickets]}
 
 
 def search(connection: Connection, wanted: str = "", limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
     """Customers by id whose name or one of whose identities contains `wanted`."""
     found = rows(
         connection,
-        "SELECT c.id, c.name, c.tier, c.vip, c.source, (SELECT string_agg(concat_ws(':', nullif(i.platform, ''), i.kind, "
-        "coalesce(nullif(i.handle, ''), i.native_id)), ', ' ORDER BY i.id) FROM customer_identities l "
-        "JOIN identities i ON i.id = l.identity_id WHERE l.customer_id = c.id) AS identities, "
+        "SELECT c.id, c.name, c.tier, c.vip, c.source, (SELECT string_agg(said, ', ' ORDER BY id) || CASE WHEN max(n) > 20 "
+        "THEN ' and ' || (max(n) - 20) || ' more' ELSE '' END FROM (SELECT i.id, count(*) OVER () AS n, concat_ws(':', nullif(i.platform, ''), "
+        "i.kind, coalesce(nullif(i.handle, ''), i.native_id)) AS said FROM customer_identities l JOIN identities i ON i.id = l.identity_id "
+        "WHERE l.customer_id = c.id ORDER BY i.id LIMIT 20) few) AS identities, "
         "(SELECT count(*) FROM tickets t WHERE t.customer_id = c.id) AS tickets FROM customers c "
         "WHERE c.id > :after AND c.merged_into IS NULL AND (:wanted = '' OR strpos(lower(c.name), lower(:wanted)) > 0 OR EXISTS ("
         "SELECT 1 FROM customer_identities l JOIN identities i ON i.id = l.identity_id WHERE l.customer_id = c.id "

@@ -283,13 +283,14 @@ def _move_rows(connection: Connection, merge_id: int, winner: int, loser: int) -
 
 def _return_rows(connection: Connection, done: Undone) -> None:
     values = {"merge": done.merge, "winner": done.winner, "loser": done.loser}
-    moved = "(SELECT CAST(key AS bigint) FROM moves WHERE merge_id = :merge AND tbl = '{}')"
+    keys = "(SELECT CAST(key AS bigint) FROM moves WHERE merge_id = :merge AND tbl = '{}')"
+    moved = f"ANY(ARRAY{keys})"  # looked up one by one in the index, whatever the planner thinks of a young table
     done.stays = [
         row["identity_id"]
         for row in rows(
             connection,
             "SELECT l.identity_id FROM customer_identities l, merges m WHERE m.id = :merge AND l.customer_id = :winner "
-            f"AND l.linked_at >= m.at AND NOT l.identity_id IN {moved.format('identity')} ORDER BY 1",
+            f"AND l.linked_at >= m.at AND NOT l.identity_id IN {keys.format('identity')} ORDER BY 1",
             merge=done.merge,
             winner=done.winner,
         )
@@ -297,15 +298,15 @@ def _return_rows(connection: Connection, done: Undone) -> None:
     for name, statement in (
         (
             "identities",
-            f"UPDATE customer_identities SET customer_id = :loser WHERE customer_id = :winner AND identity_id IN {moved.format('identity')}",
+            f"UPDATE customer_identities SET customer_id = :loser WHERE customer_id = :winner AND identity_id = {moved.format('identity')}",
         ),
         (
             "",
-            f"UPDATE ticket_conversations c SET customer_id = :loser WHERE customer_id = :winner AND ticket_id IN {moved.format('ticket')}",
+            f"UPDATE ticket_conversations c SET customer_id = :loser WHERE customer_id = :winner AND ticket_id = {moved.format('ticket')}",
         ),
         (
             "tickets",
-            f"UPDATE tickets SET customer_id = :loser WHERE customer_id = :winner AND id IN {moved.format('ticket')}",
+            f"UPDATE tickets SET customer_id = :loser WHERE customer_id = :winner AND id = {moved.format('ticket')}",
         ),
         (
             "",
@@ -314,7 +315,7 @@ def _return_rows(connection: Connection, done: Undone) -> None:
             "AND t.id = c.ticket_id AND t.customer_id = :loser AND t.merged_into IS NULL",
         ),
         *(
-            ("", f"UPDATE {table} SET customer_id = :loser WHERE customer_id = :winner AND id IN {moved.format(table)}")
+            ("", f"UPDATE {table} SET customer_id = :loser WHERE customer_id = :winner AND id = {moved.format(table)}")
             for table in CARRIED
         ),
         (
