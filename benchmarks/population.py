@@ -188,11 +188,10 @@ def _free_mail(rng: random.Random, wanted: str, taken: set[tuple[str, str]]) -> 
 
 
 def _equip(rng: random.Random, family: list[Person], taken: set[tuple[str, str]]) -> None:
-    shared_mail = (
-        f"{rng.choice(['familie', 'the', 'fam'])}.{plain(family[0].last)}{rng.randint(1, 99)}@gmail.com"
-        if len(family) > 1 and rng.random() < 0.15
-        else ""
-    )
+    shared_mail = ""
+    if len(family) > 1 and rng.random() < 0.15:
+        wanted = f"{rng.choice(['familie', 'the', 'fam'])}.{plain(family[0].last)}{rng.randint(1, 99)}@gmail.com"
+        shared_mail = _free_mail(rng, wanted, taken)  # one mailbox is one family's, as any address is
     landline = "+4930" + "".join(rng.choices(string.digits, k=7)) if rng.random() < 0.35 else ""
     for person in family:
         person.emails = [

@@ -167,6 +167,11 @@ def _sure(direct: Found, i: int, j: int) -> float:
     return direct.get((min(i, j), max(i, j)), (0.0, ()))[0]
 
 
+def _same(direct: Found, i: int, j: int) -> float:
+    """How sure it is that two members of one group are one person: what links them, else through others."""
+    return 1.0 if i == j else _sure(direct, i, j) or LEAST
+
+
 def _capped(evidence: Sequence[tuple[str, str, float]]) -> float:
     """The sum, with what names and a town can say together bounded: fathers and sons, and namesakes in one town, share all of it."""
     told = sum(bits for what, _, bits in evidence if what in NAMES)
@@ -193,8 +198,11 @@ def _between(
         for a in groups.of[x].members:
             for b in groups.of[y].members:
                 pair = min(a, b), max(a, b)
-                if pair not in direct and not contradict(traces[a], traces[b]):
-                    direct[pair] = sure, tuple(evidence)
+                near, far = (i, j) if groups.root(i) == x else (j, i)
+                # no surer than that each is the one whose name was compared
+                own = sure * _same(direct, a, near) * _same(direct, b, far)
+                if own >= LEAST and pair not in direct and not contradict(traces[a], traces[b]):
+                    direct[pair] = own, tuple(evidence)
 
 
 def match(rows: Iterable[Mapping[str, Any]], cost: Cost | None = None, region: str | None = None) -> list[Link]:

@@ -14,6 +14,9 @@ from domain.match_weigh import Crowd, alike
 
 APART = {"email": -2.2, "phone": -1.6, "order": -0.5}  # both have one, none in common
 RIVAL = 2.2  # log2 odds per doubling of those who bear the name
+ELSEWHERE = -9.0  # both have a town, and no town in common
+STRANGERS = -2.5  # for each record beyond the first of the smaller group: so much known of both, and nothing shared
+CROWDED, MANY = -3.0, 5  # a group of so many records is a household nearly as often as a person
 SURE = 0.9  # from there on a shared thing holds records together
 LARGEST = 12  # records of one group; more are a kiosk or a desk
 
@@ -94,6 +97,10 @@ def against(one: Group, other: Group, crowd: Crowd) -> list[tuple[str, str, floa
     if x and y:
         same = bool(set(x) & set(y))
         said.append(("middle initial", "the same" if same else "another one", 3.0 if same else -5.0))
+    if (known := min(len(one.members), len(other.members))) > 1:
+        said.append(("records", f"{known} and more of each, none of which shares anything", STRANGERS * (known - 1)))
+    if max(len(one.members), len(other.members)) >= MANY:
+        said.append(("records", "one side may be a household", CROWDED))
     said += _places(one.values.get("place"), other.values.get("place"), crowd)
     return said
 
@@ -104,4 +111,4 @@ def _places(x: Counter[str] | None, y: Counter[str] | None, crowd: Crowd) -> lis
     common = [place for place in x if any(alike(place, other) for other in y)]
     if common:
         return [("place", common[0], min(max(crowd.bits("place", place) for place in common), 8.0))]
-    return [("place", f"{next(iter(x))} against {next(iter(y))}", -4.5)]
+    return [("place", f"{next(iter(x))} against {next(iter(y))}", ELSEWHERE)]

@@ -24,7 +24,7 @@ UNSEEN = {
     "tag": 1 / 20_000,
 }  # how common a value is before anything was counted
 WEIGHT_OF_UNSEEN = 300.0  # records that belief is worth
-DIFFER = {"email": -0.6, "phone": -0.4, "handle": -1.2, "place": -2.2, "order": -0.2}  # where something else is shared
+DIFFER = {"email": -0.6, "phone": -0.4, "handle": -1.2, "place": -6.0, "order": -0.2}  # where something else is shared
 SAME = {"email": 4.5, "phone": 3.0, "order": 4.5, "handle": 4.5, "name-handle": 2.0}  # log2 odds, names unknown
 FURTHER = 2.5  # a second of these: families share more than one thing
 CONFLICT = -12.0  # first names that are two people's
@@ -119,7 +119,7 @@ def _rare_handle(trace: Trace, other: Trace, crowd: Crowd) -> float:
     digits = sum(c.isdigit() for c in trace.handle)
     spelt = max(_spelt(trace.tag, who) for who in (trace, other))
     crowded = crowd.counts["tag"][trace.tag] > 6
-    return 2.5 - spelt + min(digits, 3) * 0.7 - (1.5 if crowded and digits < 2 else 0.0)
+    return 1.0 - spelt + min(digits, 3) * 0.9 - (1.5 if crowded and digits < 2 else 0.0)
 
 
 def _spelt(tag: str, who: Trace) -> float:
@@ -131,7 +131,9 @@ def _spelt(tag: str, who: Trace) -> float:
 
 def _names_of_one_household(a: Trace, b: Trace, crowd: Crowd, said: list[tuple[str, str, float]]) -> None:
     level = first_names(a.first, b.first)
-    if level == "same":
+    if level == "same" and said[0][0] == "handle" and len(a.first) > 2 and a.first in a.tag and a.first in b.tag:
+        said.append(("first name", f"{a.first}, which the handle says already", 1.5))
+    elif level == "same":
         said.append(("first name", a.first, 5.0))
     elif level == "nickname":
         said.append(("first name", f"{a.first} and {b.first}: short for the same", 4.0))
@@ -169,9 +171,9 @@ def _names(a: Trace, b: Trace, crowd: Crowd, said: list[tuple[str, str, float]])
     if level == "same":
         said.append(("first name", a.first, bits))
     elif level == "nickname":
-        said.append(("first name", f"{a.first} and {b.first}: short for the same", max(bits - 1.5, 3.0)))
+        said.append(("first name", f"{a.first} and {b.first}: short for the same", max(bits - 3.5, 2.0)))
     elif level == "alike":
-        said.append(("first name", f"{a.first} and {b.first}", max(bits - 4.5, 1.0)))
+        said.append(("first name", f"{a.first} and {b.first}", max(bits - 3.5, 1.5)))
     elif level == "initial":
         said.append(("first name", f"{a.first} and {b.first}", 1.5))
     else:
