@@ -17,8 +17,8 @@ from playwright.sync_api import sync_playwright
 from tests.web_places import PAGES
 
 FORMS = {"light": ("light", 1440, 900), "dark": ("dark", 1440, 900), "phone": ("light", 390, 844)}
-LOGGED_OUT = ("/login", "/invitation/{token}", "/survey/{token}", "/flags/act/{token}")
-BOARDS = {"/dashboards?board=tickets": "dashboards-tickets", "/dashboards?board=journeys": "dashboards-journeys"}
+ELSEWHERE = ("/login", "/dashboards", "/invitation/{token}", "/survey/{token}", "/flags/act/{token}")
+BOARDS = {f"/dashboards?board={name}&range=24h": f"dashboards-{name}" for name in ("talk", "tickets", "journeys")}
 FROM = {  # where a link to one of them stands
     "/tickets/{number}": "/inbox?view=all&sort=oldest",
     "/mentions/{mention_id}": "/review",
@@ -33,7 +33,7 @@ def addresses(page: Any) -> dict[str, str]:
     """Name of the picture → address, for every page somebody who is logged in can open here."""
     found = dict(BOARDS)
     for path in PAGES:
-        if path in LOGGED_OUT:
+        if path in ELSEWHERE:
             continue
         address: str | None = path
         if "{" in path:
