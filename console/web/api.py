@@ -1,6 +1,8 @@
 """What programs read that is no plain list: the review queue, a customer, an escalation, the state of all. And the description of all of it."""
 
+import json
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
@@ -40,10 +42,16 @@ class FlagDetail(BaseModel):
 
 
 @router.get("/openapi.json", include_in_schema=False)
-def openapi(request: Request) -> dict[str, object]:
+def openapi(request: Request) -> Response:
+    return Response(document(request.app.version), media_type="application/json")
+
+
+@cache
+def document(version: str) -> str:
+    """The description, made once: it takes a second of work."""
     routers = (api_tickets.router, api_lists.router, router, api_work.router, api_customers.router, acks.router)
     routes = [route for one in routers for route in one.routes if getattr(route, "include_in_schema", False)]
-    return described(get_openapi(title="Earmark", version=request.app.version, routes=routes))
+    return json.dumps(described(get_openapi(title="Earmark", version=version, routes=routes)))
 
 
 @router.get(

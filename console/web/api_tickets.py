@@ -56,7 +56,7 @@ class TicketChange(Body):
     status: Status | None = None
     priority: Priority | None = None
     team: Name | None = None
-    assignee: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    assignee: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
     snoozed_until: Moment | None = None
     fields: (
         Annotated[dict[Word, Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]], Field(max_length=100)]

@@ -153,7 +153,7 @@ async def replay(request: Request, id: Id) -> JSONResponse:
 async def correct(request: Request, wanted: CorrectionGiven) -> JSONResponse:
     said = {"outcome": wanted.outcome, "intent": wanted.intent, "label": wanted.sentiment}
     if not any(said.values()):
-        raise HTTPException(422, "Say at least one of outcome, intent, sentiment.")
+        raise HTTPException(400, "Say at least one of outcome, intent, sentiment.")
 
     def work(connection: Connection) -> Answer:
         bearer.reaches(request, connection, mentions=[wanted.mention])
@@ -170,7 +170,7 @@ async def correct(request: Request, wanted: CorrectionGiven) -> JSONResponse:
     "/reports",
     response_model=Report,
     summary="Journey metrics of a span, with their formulas",
-    responses={**NOT_NEW, **problems()},
+    responses={**NOT_NEW, **problems(400)},
 )
 def report(request: Request, asked: Annotated[Span, Query()]) -> Response:
     since, until = _span(asked)
