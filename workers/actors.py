@@ -101,9 +101,7 @@ class Answering:
             desk = self.house.target(slot, opened.callback)
             if desk is None or not (hasattr(desk, "changes") or hasattr(desk, "people")):
                 return
-            done = sync(
-                self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set, secret=self.house.secret
-            )
+            done = sync(self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set, secret=self.house.secret)
         if done.more and not self.stopping.is_set():
             self.bell.ring("sync", slot)
 
