@@ -101,6 +101,7 @@ _HELP = {
         "topics": "Which topics it watches; empty: all.",
         "kind": "spike, share, silence or drift of a series; mention: one mention that must not wait.",
         "measure": "negative counts negative mentions, all counts every one.",
+        "intents": "Watch negative mentions of these intents alone, a series each; `*` every intent.",
         "platforms": "true watches each platform of a topic for itself as well.",
         "floor": "Fewer mentions than this in a window never flag.",
         "authors": "Fewer people than this behind a window never flag.",
