@@ -100,7 +100,7 @@ _HELP = {
         "name": "The name flags give.",
         "topics": "Which topics it watches; empty: all.",
         "kind": "spike, share, silence or drift of a series; mention: one mention that must not wait.",
-        "measure": "negative counts negative mentions, all counts every one.",
+        "measure": "negative counts negative mentions, all every one, authors people (once a day), reach mentions by their followers.",
         "intents": "Watch negative mentions of these intents alone, a series each; `*` every intent.",
         "platforms": "true watches each platform of a topic for itself as well.",
         "floor": "Fewer mentions than this in a window never flag.",
