@@ -24,7 +24,7 @@ def world(database_url: str) -> Iterator[web_places.World]:
 def client(world: web_places.World, database_url: str) -> Iterator[httpx2.Client]:
     with (
         web.serve(web.make_app(database_url)) as address,
-        httpx2.Client(base_url=address, cookies={"earmark": world.session}) as found,
+        httpx2.Client(base_url=address, cookies={"earmark": world.session}, timeout=60) as found,
     ):
         yield found
 

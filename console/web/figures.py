@@ -224,7 +224,7 @@ def hours(d: Drawing) -> Figure:
     )
     rows = [(plots.DAYS[day - 1], *(data.get((day, hour), 0) for hour in range(24))) for day in range(1, 8)]
     title, head = "When people talk", ("day", *(f"{hour:02d}" for hour in range(24)))
-    return Figure("hours", title, about, plots.heat("hours", title, about, data), head, rows if data else ())
+    return Figure("hours", title, about, plots.heat("hours", title, about, data), head, rows if data else (), True)
 
 
 def grown(d: Drawing) -> Figure:

@@ -12,7 +12,8 @@ from console.web.charts import Scale, ticks
 
 WIDTH, HEIGHT = 860, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 26
-ROW, NAME, COUNT = 26, 150, 60
+ROW, NAME = 26, 150
+BARS, COUNT = 560, 150  # bars stand two abreast: their own width, and room for count and note
 ORDER = ("negative", "neutral", "unscored", "positive", "repost", "late", "tickets")
 
 
@@ -74,7 +75,7 @@ def bars(id: str, title: str, about: str, data: Sequence[Bar]) -> Markup:
         return Markup()
     height = ROW * len(data) + 6
     most = max(sum(bar.parts.values()) for bar in data) or 1
-    x = Scale(0, most, 0, WIDTH - NAME - COUNT - 70)
+    x = Scale(0, most, 0, BARS - NAME - COUNT)
     body = []
     for at, bar in enumerate(data):
         top, whole, low = at * ROW + 3, sum(bar.parts.values()), 0.0
@@ -92,7 +93,7 @@ def bars(id: str, title: str, about: str, data: Sequence[Bar]) -> Markup:
             + _linked(bar.href, "".join(marks))
             + f'<text class="chart-count" x="{end:.1f}" y="{top + 16}">{whole:,}{" · " + escape(bar.note) if bar.note else ""}</text>'
         )
-    return svg(id, title, about, "".join(body), WIDTH, height)
+    return svg(id, title, about, "".join(body), BARS, height)
 
 
 @dataclass(frozen=True, slots=True)
