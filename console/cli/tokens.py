@@ -18,13 +18,11 @@ ACTOR = "command"
 @group.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="Who will use it, such as crm-import.")],
-    scope: Annotated[list[str], typer.Option(help="Several times: " + ", ".join(tokens.SCOPES))],
+    scope: Annotated[list[str], typer.Option(help="Several times; docs/api.md lists them.")],
     days: Annotated[int, typer.Option(help=f"How long it lives, at most {tokens.LONGEST_DAYS}.")] = 90,
-    per_minute: Annotated[int, typer.Option(help="Requests it may make in a minute.")] = tokens.PER_MINUTE,
-    team: Annotated[list[str] | None, typer.Option(help="It sees only tickets of these teams; several times.")] = None,
-    topic: Annotated[
-        list[str] | None, typer.Option(help="It sees only tickets of these topics; several times.")
-    ] = None,
+    per_minute: Annotated[int, typer.Option(help="Requests.")] = tokens.PER_MINUTE,
+    team: Annotated[list[str] | None, typer.Option(help="Only these teams' tickets.")] = None,
+    topic: Annotated[list[str] | None, typer.Option(help="Only these topics' tickets.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token; it is shown this once."""
