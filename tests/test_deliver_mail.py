@@ -115,7 +115,7 @@ def test_an_answer_goes_to_the_customer_alone_in_their_thread(town):
         "<her-mail@example.org>",
     )
     assert mail["Auto-Submitted"] is None  # a person wrote it
-    assert mail.get_content().split() == "Dear Ann, > we are sorry.".split()  # nothing of ours in it
+    assert mail.get_content().split() == ["Dear", "Ann,", ">", "we", "are", "sorry."]  # nothing of ours in it
     assert {m["Message-ID"] for m in mails(town)} == {"<em-e9-post@shop.example>"}
     for evil in ("<x@y>\r\nBcc: all@example.org", "no brackets@x", "<a b@c>"):
         made.deliver(

@@ -33,7 +33,13 @@ pages = Table(  # one row per decision to tell somebody or not; what is held bac
 )
 Index("pages_flag", pages.c.escalation_id, pages.c.id)
 Index("pages_due", pages.c.next_at, postgresql_where=text("done_at IS NULL"))
-Index("pages_waiting", pages.c.rule, pages.c.series, unique=True, postgresql_where=text("escalation_id IS NULL AND done_at IS NULL"))
+Index(
+    "pages_waiting",
+    pages.c.rule,
+    pages.c.series,
+    unique=True,
+    postgresql_where=text("escalation_id IS NULL AND done_at IS NULL"),
+)
 
 snapshots = Table(  # what the watch step remembers of a series, for its next start (`meta` says of which moment)
     "snapshots",
