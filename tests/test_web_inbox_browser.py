@@ -113,3 +113,21 @@ def test_times_are_said_on_the_readers_clock(browser: "playwright.Browser", addr
     assert title
     assert title.endswith("+0545")
     context.close()
+
+
+def test_what_one_does_is_painted_within_200_ms(page: "playwright.Page") -> None:
+    """From a key or a click to the next paint, as the browser's Event Timing measures it (https://web.dev/articles/inp)."""
+    page.goto("/inbox?view=all")
+    page.evaluate(
+        "() => { window.took = []; new PerformanceObserver((list) => list.getEntries().filter((one) => one.interactionId)"
+        ".forEach((one) => window.took.push(one.duration))).observe({type: 'event', durationThreshold: 16, buffered: true}) }"
+    )
+    for key in ("j", "j", "j", "x", "j", "Shift+X", "k", "?", "Escape", "/", "Escape"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(40)  # a person's pace, and a frame for each
+    page.click("summary:text-is('Status')")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(500)  # a filter that is opened and shut unchanged asks nothing: the page is still this one
+    took = sorted(page.evaluate("window.took"))
+    print("milliseconds to the next paint:", took)
+    assert took[len(took) // 2] < 200

@@ -33,13 +33,14 @@
 
   const filters = document.getElementById("filters");
   if (filters) {
-    const before = new URLSearchParams(new FormData(filters)).toString();
-    const send = () => { if (new URLSearchParams(new FormData(filters)).toString() !== before) filters.requestSubmit(); };
-    const picks = [...filters.querySelectorAll("details.pick")];
-    filters.querySelector("select")?.addEventListener("change", send);
     filters.addEventListener("formdata", (event) => { // short addresses: defaults stay out
       for (const [name, value] of [...event.formData]) if (value === "" || (name === "sort" && value === "due")) event.formData.delete(name);
     });
+    const said = () => new URLSearchParams(new FormData(filters)).toString();
+    const before = said();
+    const send = () => { if (said() !== before) filters.requestSubmit(); };
+    const picks = [...filters.querySelectorAll("details.pick")];
+    filters.querySelector("select")?.addEventListener("change", send);
     for (const pick of picks) {
       pick.addEventListener("toggle", () => {
         if (!pick.open) return send();
