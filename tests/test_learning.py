@@ -81,6 +81,34 @@ def test_noise_and_too_little_teach_nothing() -> None:
     assert learning.learn([replace(lesson, ticket=True) for lesson in lessons(60, 5)])[0] is None
 
 
+def leaning(count: int, seed: int, weakest: float) -> list[Lesson]:
+    """Posts of two kinds, seven and three in ten of them tickets; the default knows each, but of every third hardly (`weakest`)."""
+    dice = random.Random(seed)
+    found = []
+    for number in range(count):
+        kind, wanted = number % 2, dice.random() < (0.3, 0.7)[number % 2]
+        odds = weakest if number % 3 == 0 else 0.4 + 0.4 * dice.random()
+        found.append(Lesson(str(number), (f"kind {kind}",), odds if wanted else -odds, wanted))
+    return found
+
+
+def test_a_model_that_is_surer_but_oftener_wrong_is_refused() -> None:
+    """Its log loss falls, and with it alone it would be let in; what it says of tickets is worse than chance explains."""
+    model, report = learning.learn(leaning(400, 11, 0.05))
+    assert report.loss_after < report.loss_before - 0.02
+    assert report.after < report.before - 10
+    assert model is None
+    assert not report.better
+
+
+def test_a_fall_of_f1_that_chance_explains_refuses_nothing() -> None:
+    model, report = learning.learn(leaning(400, 11, 0.5))
+    assert report.loss_after < report.loss_before - 0.02
+    assert report.after < report.before
+    assert model is not None
+    assert "within what chance moves it" in report.why
+
+
 def test_what_is_learned_does_not_depend_on_the_order() -> None:
     taught = lessons(80, 6)
     turned = [*taught[40:], *taught[:40]]
