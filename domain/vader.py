@@ -95,9 +95,9 @@ class Vader:
         return _made(
             Polarity,
             (
-                round(negative / total, 3) if negative else 0.0,
-                round(neutral / total, 3),
-                round(positive / total, 3) if positive else 0.0,
+                _rounded(negative / total, 1000.0, 3) if negative else 0.0,
+                _rounded(neutral / total, 1000.0, 3),
+                _rounded(positive / total, 1000.0, 3) if positive else 0.0,
                 compound,
             ),
         )
@@ -307,7 +307,18 @@ def _compound(values: list[float], text: str) -> tuple[float, float]:
             total += emphasis
         elif total < 0:
             total -= emphasis
-    return round(total / _root(total * total + 15), 4), emphasis
+    return _rounded(total / _root(total * total + 15), 10000.0, 4), emphasis
+
+
+def _rounded(value: float, scale: float, digits: int) -> float:
+    """As `round`, in a third of its time: a whole number over `scale` is what it gives, but where `value` is near a half or nothing."""
+    scaled = value * scale
+    rest = scaled % 1.0
+    if rest < 0.4999:
+        return (scaled - rest) / scale or round(value, digits)
+    if rest > 0.5001:
+        return (scaled - rest + 1.0) / scale or round(value, digits)
+    return round(value, digits)
 
 
 def read_lexicon(text: str) -> dict[str, float]:

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from vaderSentiment import vaderSentiment as stock
 
-from domain.vader import Vader, read_emoji, read_lexicon
+from domain.vader import Vader, _rounded, read_emoji, read_lexicon
 from domain.vader_words import BOOST, IDIOMS, NEGATE
 
 
@@ -108,6 +108,18 @@ def test_bit_identical_to_the_stock_package(text: str) -> None:
 @given(st.text())
 def test_bit_identical_on_any_text(text: str) -> None:
     same(text)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.one_of(st.floats(-1, 1), st.integers(-20_000, 20_000).map(lambda half: half / 20_000)))
+@example(-0.0)
+@example(-1e-9)
+@example(0.0005)
+@example(0.00005)
+@example(0.99995)
+def test_rounding_is_that_of_python(value: float) -> None:
+    assert repr(_rounded(value, 1000.0, 3)) == repr(round(value, 3))
+    assert repr(_rounded(value, 10000.0, 4)) == repr(round(value, 4))
 
 
 def test_word_lists_are_those_of_the_stock_package() -> None:
