@@ -15,7 +15,7 @@ from domain.model import Model, Said
 from domain.nouns import Label, Sentiment
 from domain.pieces import HANDLE, LINK, LONG, LOUD, NUMBER, TAG, is_word, pieces
 from domain.prose import Splitter, ironic, own_words, spelled
-from domain.second import reading
+from domain.second import manner, reading
 from domain.vader import Vader
 
 ENGLISH = frozenset(("en", "und", "hi"))
@@ -102,7 +102,7 @@ class EarmarkScorer:
         told, manners, turn = _told(dense), NO_MANNERS, EVEN
         if (again := self.model.second.get(language)) is not None:
             read = reading(hint.compound or 0.0, hint.words)
-            look = again.look(negative, positive, hint.compound or 0.0, read, found)
+            look = again.look(negative, positive, hint.compound or 0.0, read, manner(text, found))
             negative, positive, turn = look.negative, look.positive, again.turn
             told, manners = (*_told(dense, turn), *look.hints), look.manners
         irony = ironic(text)

@@ -58,7 +58,10 @@ class Model:
         self.bias: tuple[float, float] = tuple(header["bias"])
         self.dense: Mapping[str, tuple[float, float]] = {name: tuple(pair) for name, pair in header["dense"].items()}
         self.about: Mapping[str, Any] = header["about"]
-        self.second = {language: second(given) for language, given in header.get("second", {}).items()}
+        try:
+            self.second = {language: second(given) for language, given in header.get("second", {}).items()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise BrokenModelError("the model's second look is that of another release: train it again") from error
         self.words: tuple[str, ...] = tuple(words.split("\n"))
         self.known = frozenset(self.words)
         self._mask = len(negative) - 1

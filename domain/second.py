@@ -5,6 +5,7 @@ from, what VADER makes of them, and the manner of the text, since the same compo
 headline with a link. Everything is a sum, so that the receipt's shares still add up.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,16 +13,31 @@ from typing import Any, NamedTuple
 from domain.pieces import HANDLE, LINK, NUMBER, TAG
 
 HINTS = ("compound", "up", "down", "any", "strength", "sign", "hits")
-MANNERS = ("(length)", LINK, TAG, HANDLE, "!", "?", NUMBER, "i", "you")
+MANNERS = (
+    *("(length)", LINK, TAG, HANDLE, "!", "?", NUMBER, "i", "you"),
+    *("(names)", "(a name)", "(dates)", "(no capitals)", "(short)"),
+)
 BORDER = 0.05  # of VADER's labels
 _I = frozenset(("i", "i'm", "im", "my", "me", "we", "our", "i've", "i'll", "i'd"))
 _YOU = frozenset(("you", "u", "your", "ur", "you're"))
+_ENDS = frozenset(".!?:\u2026\"'\u201d)")  # of a word: what comes after it has its capital from there
+_DATES = frozenset(
+    (
+        *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+        *("mon", "tue", "wed", "thu", "fri", "sat", "sun", "yesterday", "tonight", "tomorrow"),
+        *("january", "february", "march", "april", "june", "july", "august", "september", "october", "november"),
+        *("december", "jan", "feb", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"),
+    )
+)
+_SHORT = 6  # words
 
 Pair = tuple[float, float]
+# Towards negative and towards positive, both against neutral, and towards positive against negative.
+Weights = tuple[float, float, float]
 
 
 class Look(NamedTuple):
-    """Both sums, and what they are of: (feature of VADER's reading or manner, what it adds to positive less negative)."""
+    """Both sums, and what their difference is of: (feature of VADER's reading or manner, what it adds to positive less negative)."""
 
     negative: float
     positive: float
@@ -31,51 +47,67 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """`mix` turns the first model's two sums into the second's; `manners` have weights of their own, and times the compound."""
+    """`mix` turns the first model's two sums into three; `manners` have weights of their own, times the compound and times its sign.
 
-    mix: tuple[Pair, Pair]
-    bias: Pair
-    hints: Mapping[str, Pair]
-    manners: Mapping[str, tuple[Pair, Pair]]
+    The first two say how likely an opinion is, the third which: people differ about what is neutral, less about what is good.
+    """
+
+    mix: tuple[Pair, Pair, Pair]
+    bias: Weights
+    hints: Mapping[str, Weights]
+    manners: Mapping[str, tuple[Weights, Weights, Weights]]
 
     @property
     def turn(self) -> Pair:
         """What a piece's (negative, positive) add to positive less negative."""
-        (nn, np), (pn, pp) = self.mix
-        return pn - nn, pp - np
+        return self.mix[2]
 
     def look(
-        self, negative: float, positive: float, compound: float, read: Mapping[str, float], found: list[str]
+        self, negative: float, positive: float, compound: float, read: Mapping[str, float], manners: Mapping[str, float]
     ) -> Look:
-        """`read` is what `reading` makes of VADER's answer, `found` the pieces of the text."""
-        (nn, np), (pn, pp) = self.mix
+        """`read` is what `reading` makes of VADER's answer, `manners` what `manner` sees in the text."""
+        (nn, np), (pn, pp), (wn, wp) = self.mix
         n = nn * negative + np * positive + self.bias[0]
         p = pn * negative + pp * positive + self.bias[1]
-        hints, manners, by_compound = [], [], 0.0
+        which = wn * negative + wp * positive + self.bias[2]
+        hints, told, by_compound, sign = [], [], 0.0, read.get("sign", 0.0)
         for name, value in read.items():
-            weight = self.hints[name]
-            n += weight[0] * value
-            p += weight[1] * value
-            hints.append((name, (weight[1] - weight[0]) * value))
-        for name, value in manner(found).items():
-            own, times = self.manners[name]
-            n += value * (own[0] + times[0] * compound)
-            p += value * (own[1] + times[1] * compound)
-            manners.append((name, value * (own[1] - own[0])))
-            by_compound += value * (times[1] - times[0]) * compound
-        return Look(n, p, (*hints, ("compound", by_compound)), manners)
+            down, up, turn = self.hints[name]
+            n += down * value
+            p += up * value
+            which += turn * value
+            hints.append((name, turn * value))
+        for name, value in manners.items():
+            own, times, signed = self.manners[name]
+            n += value * (own[0] + times[0] * compound + signed[0] * sign)
+            p += value * (own[1] + times[1] * compound + signed[1] * sign)
+            turn = value * (times[2] * compound + signed[2] * sign)
+            which += value * own[2] + turn
+            by_compound += turn
+            told.append((name, value * own[2]))
+        opinion = _either(n, p)
+        return Look(
+            opinion - _either(0.0, which), opinion - _either(0.0, -which), (*hints, ("compound", by_compound)), told
+        )
+
+
+def _either(one: float, other: float) -> float:
+    """The logarithm of the sum of both exponentials."""
+    top = max(one, other)
+    return top + math.log(math.exp(one - top) + math.exp(other - top))
 
 
 def second(given: Mapping[str, Any]) -> Second:
     """From a model file's header."""
-    hints = {name: _pair(both) for name, both in given["hints"].items()}
-    manners = {name: (_pair(four[:2]), _pair(four[2:])) for name, four in given["manners"].items()}
-    return Second((_pair(given["mix"][0]), _pair(given["mix"][1])), _pair(given["bias"]), hints, manners)
+    hints = {name: _three(weights) for name, weights in given["hints"].items()}
+    manners = {name: (_three(w[:3]), _three(w[3:6]), _three(w[6:])) for name, w in given["manners"].items()}
+    (nn, np), (pn, pp), (wn, wp) = given["mix"]
+    return Second(((nn, np), (pn, pp), (wn, wp)), _three(given["bias"]), hints, manners)
 
 
-def _pair(given: Sequence[float]) -> Pair:
-    negative, positive = given
-    return float(negative), float(positive)
+def _three(given: Sequence[float]) -> Weights:
+    negative, positive, which = given
+    return float(negative), float(positive), float(which)
 
 
 def reading(compound: float, words: Sequence[tuple[str, float]]) -> dict[str, float]:
@@ -89,15 +121,19 @@ def reading(compound: float, words: Sequence[tuple[str, float]]) -> dict[str, fl
     return dict(zip(HINTS, values, strict=True))
 
 
-def manner(found: list[str]) -> dict[str, float]:
-    """How a text speaks, by its pieces: what is not there is left out."""
-    words = i = you = loud = 0
+def manner(text: str, found: list[str]) -> dict[str, float]:
+    """How a text speaks, by its capitals and its pieces: what is not there is left out.
+
+    Names and dates tell news and talk about something known from talk about oneself.
+    """
+    words = i = you = loud = dates = 0
     out: dict[str, float] = {}
     for piece in found:
         if piece[0].isalpha():  # `is_word`, without a call for each
             words += 1
             i += piece in _I
             you += piece in _YOU
+            dates += piece in _DATES
         elif piece in _MARKS:
             out[piece] = 1.0
         elif piece[0] in "!?":
@@ -105,10 +141,27 @@ def manner(found: list[str]) -> dict[str, float]:
             if "?" in piece:
                 out["?"] = 1.0
     out["(length)"] = min(words, 30) / 30
-    for name, count in (("!", loud), ("i", i), ("you", you)):
+    if words < _SHORT:
+        out["(short)"] = 1.0
+    if called := _names(text):
+        out["(names)"] = min(called, 4) / 4
+        out["(a name)"] = 1.0
+    elif text.islower():
+        out["(no capitals)"] = 1.0
+    for name, count in (("!", loud), ("i", i), ("you", you), ("(dates)", dates)):
         if count:
             out[name] = min(count, 2) / 2
     return out
+
+
+def _names(text: str) -> int:
+    """Words with a capital and small letters that do not begin a sentence, nor follow a handle, a hashtag or a link."""
+    found, before = 0, "."
+    for word in text.split():
+        if word[0].isupper() and word[1:2].islower() and before[-1] not in _ENDS:
+            found += before[0] not in "@#" and not before.startswith("http")
+        before = word
+    return found
 
 
 _MARKS = frozenset((LINK, TAG, HANDLE, NUMBER))

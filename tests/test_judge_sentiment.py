@@ -13,6 +13,7 @@ from domain.model import BrokenModelError, Model, packed
 from domain.nouns import Rating, Sentiment
 from domain.pieces import pieces
 from domain.prose import Splitter, ironic, own_words, spelled
+from domain.second import manner
 from domain.sentiment import written
 
 
@@ -101,7 +102,7 @@ def test_shares_add_up_to_what_was_decided() -> None:
         decided = log(positive / negative)
         bias = first[1] - first[0]
         if shipped().feel(text)[0] == "en":  # there is a second look at it
-            bias = again.turn[0] * first[0] + again.turn[1] * first[1] + again.bias[1] - again.bias[0]
+            bias = again.turn[0] * first[0] + again.turn[1] * first[1] + again.bias[2]
         assert sum(share for _, share in found.words) + bias == pytest.approx(decided, abs=0.05), text
         assert len(found.words) <= 9
         assert found.compound == pytest.approx(positive - negative, abs=2e-4)
@@ -264,6 +265,29 @@ def test_a_damaged_model_is_refused() -> None:
     for cut in range(0, len(data), 7):
         with pytest.raises(BrokenModelError):
             Model(data[:cut])
+
+
+def test_a_second_look_of_another_release_is_refused() -> None:
+    header = {"version": "1", "languages": [], "scale": 1.0, "rarest": 1.0, "bias": [0, 0], "dense": {}, "about": {}}
+    older = {"mix": [[1, 0], [0, 1]], "bias": [0, 0], "hints": {}, "manners": {}}
+    with pytest.raises(BrokenModelError, match="another release"):
+        Model(packed({**header, "second": {"en": older}}, bytes(4), bytes(4), bytes(4), ["a"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("My phone fell into the bath", 0),
+        ("we saw Ant-Man with Paul at the Rialto", 3),
+        ("@shop Thanks. Great people! #fail Again http://x.y Nice", 0),
+        ("NEVER AGAIN", 0),
+        ("today I'm at the Rialto: Good film", 1),
+    ],
+)
+def test_names_are_told_from_what_begins_a_sentence(text: str, names: int) -> None:
+    found = manner(text, shipped().scorer.pieces(text))  # type: ignore[attr-defined]
+    assert found.get("(names)", 0) == names / 4
+    assert ("(a name)" in found) == (names > 0)
 
 
 def test_the_shipped_model_is_small_and_says_where_it_comes_from() -> None:
