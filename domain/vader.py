@@ -48,6 +48,7 @@ class Token:
         self.turns = bool(self.boost) or self.negates or lower in ("no", "this", "least")
 
 
+_NEGATING = frozenset(form(word[:-2]) for word in NEGATE if word.endswith("n't") for form in (str, str.capitalize))
 # Most words of the lexicon are their valence and nothing else: an object for each would be fetched from afar each time.
 Known = float | Token | None
 
@@ -116,40 +117,38 @@ class Vader:
             text = self._sign.sub(self._spell, text)
         words, of = text.split(), self._of_bare
         tokens = [of(word.strip(_PUNCTUATION).lower()) for word in words]
-        if "'" in text and ("'t" in text or "'T" in text):
+        if "'" in text and ("'T" in text or ("'t" in text and not _common(text))):
             _negated(words, tokens)
         places: list[int] = []
         values: list[float] = []
         apart: list[int] = []  # which of them are in capitals or stand near a word that changes them
-        shouted, idioms, but, turn, key = False, False, -1, -4, -4
+        shouted, idioms, but, near = False, False, -1, 0
         for place in compress(range(len(words)), tokens):
             token = tokens[place]
             if token is _SHORT:
                 token = tokens[place] = self._of_short(words[place].lower())
-                if token is None:
-                    continue
-            if words[place].isupper():
-                shouted = True
-                apart.append(len(places))
-            if type(token) is float:
-                if place - turn < 4 or place - key < 4:
+            if isinstance(token, float):
+                if words[place].isupper():
+                    shouted = True
+                    apart.append(len(places))
+                elif place < near:
                     apart.append(len(places))
                 places.append(place)
                 values.append(token)
-                continue
-            if not isinstance(token, Token):
-                continue
-            if token.turns:
-                turn = place
-            if token.key:
-                key, idioms = place, True
-                apart += range(max(0, len(places) - 2), len(places))
-            elif token.but and but < 0:
-                but = place
-            if token.scored:
-                apart.append(len(places))
-                places.append(place)
-                values.append(token.valence or 0.0)
+            elif token is not None:
+                if words[place].isupper():
+                    shouted = True
+                if token.turns:
+                    near = place + 4
+                if token.key:
+                    near, idioms = place + 4, True
+                    apart += range(max(0, len(places) - 2), len(places))
+                elif token.but and but < 0:
+                    but = place
+                if token.scored:
+                    apart.append(len(places))
+                    places.append(place)
+                    values.append(token.valence or 0.0)
         if not places:
             return text, words, places, values
         loud = shouted and not all(map(str.isupper, words))  # a text in capitals throughout shouts at no word
@@ -192,6 +191,16 @@ def _known(lower: str, valence: float | None) -> float | Token:
     token = Token(lower, valence)
     plain = token.scored and not (token.turns or token.key or token.but)
     return float(valence) if plain and valence else token
+
+
+def _common(text: str) -> bool:
+    """Whether each "'t" of a text ends a word that is known to negate, with a space after it: most do, and need no second look."""
+    before, *rest = f"{text} ".split("'t")
+    for after in rest:
+        if after[:1] != " " or before.rpartition(" ")[2] not in _NEGATING:
+            return False
+        before = after
+    return True
 
 
 def _negated(words: Sequence[str], tokens: list[Known]) -> None:
