@@ -57,6 +57,7 @@ NUCLEUS = "a e i o u au ei ie oo ea".split()
 CODA = "l n r s t ck nd rt ss m ll ng".split()
 ENDING = "er mann ski sen son berg stein field ton ley ov ini ez ham wood ford".split()
 FANCY = "night sky fox blue raven pixel coffee moon tiger ghost river storm happy lost iron tea cat dog sun star retro void jazz ninja".split()
+NAMESAKE = 0.003  # people who are given a stranger's whole name in the same town
 PLATFORMS = ("x", "mastodon", "reddit", "instagram", "bluesky")
 HOSTS = [
     ("gmail.com", 40),
@@ -145,8 +146,8 @@ def mobile(rng: random.Random) -> str:
     return "+49151" + "".join(rng.choices(string.digits, k=8))
 
 
-def households(rng: random.Random, wanted: int) -> Iterator[list[Person]]:
-    """Families of one to five under one roof, until there are `wanted` people."""
+def households(rng: random.Random, wanted: int, namesake: float = NAMESAKE) -> Iterator[list[Person]]:
+    """Families of one to five under one roof, until there are `wanted` people; `namesake`: the share of people planted as a stranger's."""
     firsts, fw, lasts, lw, towns, tw = pools(rng)
     made = 0
     taken: set[tuple[str, str]] = set()
@@ -158,7 +159,7 @@ def households(rng: random.Random, wanted: int) -> Iterator[list[Person]]:
         for _ in range(size):
             own = last if rng.random() < 0.85 else rng.choices(lasts, lw)[0]
             person = Person(made, rng.choices(firsts, fw)[0], own, town)
-            if namesakes and rng.random() < 0.003:  # a stranger of the same name in the same town
+            if namesakes and rng.random() < namesake:  # a stranger of the same name in the same town
                 person.first, person.last, person.town = rng.choice(namesakes)
             elif family and rng.random() < 0.0035:  # a son named after the father
                 person.first, person.last = family[0].first, family[0].last
@@ -303,12 +304,12 @@ def _spelt(rng: random.Random, number: str) -> str:
     return f"{number[:3]} {number[3:6]} {number[6:]}" if how < 0.8 else f"0049-{number[3:6]}-{number[6:]}"
 
 
-def population(count: int, seed: int) -> list[dict[str, Any]]:
+def population(count: int, seed: int, namesake: float = NAMESAKE) -> list[dict[str, Any]]:
     """`count` records in random order, each with its truth in `person`."""
     rng = random.Random(seed)
     strangers: list[tuple[str, str]] = []
     found: list[dict[str, Any]] = []
-    for family in households(rng, count):
+    for family in households(rng, count, namesake):
         found.extend(records(rng, family, strangers))
         if len(found) >= count:
             break

@@ -2,7 +2,8 @@
 
 Pairs are looked for within blocks (the same address, number, account, order, or a name as it sounds), so that cost grows nearly with
 the number of records; a block of more than WIDEST is parted by further values, and what is still wider is left out and counted:
-so many of one name, or of one kiosk's number, say nothing about any two of them.
+so many of one name, or of one kiosk's number, say nothing about any two of them. A first look weighs each pair by itself (match_weigh.py)
+and finds what hangs together (match_groups.py); then every pair is judged beside its rivals (match_judge.py).
 """
 
 import math
@@ -12,18 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.match_groups import RIVAL, SURE, Groups, against
+from domain.match_judge import judge
 from domain.match_read import Trace, read
+from domain.match_scene import Candidate, Pair, Scene
 from domain.match_weigh import Crowd, Weighed, contradict, crowd, weigh
 
 WIDEST = 60
+DOUBTFUL = 0.15  # by the first look; below it the second need not be taken
 LEAST = 0.5  # a proposal below even odds is none
 SLOPE, SHIFT = 0.62, 0.0  # log2 odds → confidence: evidence is never as independent as the sum supposes
 FAINT = -4.0  # log2 odds of names alone below which no town can help
 NAMES = ("prior", "first name", "family name", "name", "place", "handle")
 CEILING, SPELT = 9.0, 3.5  # log2 odds that names with a town, or a handle that spells a name, can reach
 
-Evidence = tuple[tuple[str, str, float], ...]
-Found = dict[tuple[int, int], tuple[float, Evidence]]  # places of two records, the lower first → confidence, evidence
+Found = dict[Pair, Candidate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +118,27 @@ def _parted(block: list[int], traces: Sequence[Trace], cost: Cost, depth: int) -
 def propose(
     traces: Sequence[Trace], cost: Cost | None = None, progress: Callable[[int], None] = lambda done: None
 ) -> list[Link]:
-    """Every proposal, the most certain first; ids break ties, so that the same records give the same answer.
+    """Every proposal, the most certain first; ids break ties, so that the same records give the same answer."""
+    scene = first_look(traces, cost, progress)
+    found = [
+        Link(traces[i].id, traces[j].id, seen.confidence, seen.evidence)
+        for (i, j), seen in judge(scene).items()
+        if seen.confidence >= LEAST
+    ]
+    return sorted(found, key=lambda link: (-link.confidence, link.a, link.b))
+
+
+def first_look(
+    traces: Sequence[Trace], cost: Cost | None = None, progress: Callable[[int], None] = lambda done: None
+) -> Scene:
+    """The first look: every pair that may be one person, how it was found, and how sure that is by weights of match_weigh.py.
 
     What is shared links first and makes groups; then names are weighed between groups.
     """
     cost = cost if cost is not None else Cost()
     cost.records = len(traces)
     known = crowd(traces)
-    direct: dict[tuple[int, int], tuple[float, Evidence]] = {}
+    found: Found = {}
     named: list[tuple[int, int, Weighed]] = []
     for i, j in candidates(traces, cost):
         cost.pairs += 1
@@ -130,46 +146,41 @@ def propose(
             progress(cost.pairs)
         weighed = weigh(traces[i], traces[j], known)
         if weighed.shared:
-            if (sure := confidence(weighed.odds)) >= LEAST:
-                direct[i, j] = sure, weighed.evidence
+            if (sure := confidence(weighed.odds)) >= DOUBTFUL:
+                found[i, j] = Candidate("shared", sure)
         elif weighed.odds > FAINT:
             named.append((i, j, weighed))
-    groups = Groups(traces, (pair for pair, (sure, _) in direct.items() if sure >= SURE))
-    _inside(traces, groups, direct)
-    _between(traces, groups, known, named, direct)
-    found = [_link(traces[i], traces[j], sure, evidence) for (i, j), (sure, evidence) in direct.items()]
-    return sorted(found, key=lambda link: (-link.confidence, link.a, link.b))
+    groups = Groups(traces, (pair for pair, seen in found.items() if seen.sure >= SURE))
+    _inside(traces, groups, found)
+    _between(traces, groups, known, named, found)
+    return Scene(traces, known, groups, found)
 
 
-def _link(a: Trace, b: Trace, sure: float, evidence: Evidence) -> Link:
-    said = sorted((item for item in evidence if item[0] != "prior"), key=lambda item: -abs(item[2]))
-    return Link(a.id, b.id, sure, tuple(said))
-
-
-def _inside(traces: Sequence[Trace], groups: Groups, direct: Found) -> None:
+def _inside(traces: Sequence[Trace], groups: Groups, found: Found) -> None:
     """Two of a group that share nothing themselves are one by what lies between them, unless their first names are two people's."""
     for group in groups.of.values():
         if len(group.members) < 3:
             continue
         for n, i in enumerate(group.members):
             for j in group.members[n + 1 :]:
-                if (i, j) in direct or contradict(traces[i], traces[j]):
+                if (i, j) in found or contradict(traces[i], traces[j]):
                     continue
                 through = [
-                    (_sure(direct, i, k) * _sure(direct, k, j), k) for k in group.members if k not in (i, j)
+                    (_sure(found, i, k) * _sure(found, k, j), k) for k in group.members if k not in (i, j)
                 ]  # fmt: skip
                 sure, k = max(through)
-                if sure >= LEAST:
-                    direct[i, j] = sure, (("chain", f"both are {traces[k].id}", math.log2(sure / (1.0001 - sure))),)
+                if sure >= DOUBTFUL:
+                    found[i, j] = Candidate("chain", sure, (k, k))
 
 
-def _sure(direct: Found, i: int, j: int) -> float:
-    return direct.get((min(i, j), max(i, j)), (0.0, ()))[0]
+def _sure(found: Found, i: int, j: int) -> float:
+    seen = found.get((min(i, j), max(i, j)))
+    return seen.sure if seen else 0.0
 
 
-def _same(direct: Found, i: int, j: int) -> float:
+def _same(found: Found, i: int, j: int) -> float:
     """How sure it is that two members of one group are one person: what links them, else through others."""
-    return 1.0 if i == j else _sure(direct, i, j) or LEAST
+    return 1.0 if i == j else _sure(found, i, j) or LEAST
 
 
 def _capped(evidence: Sequence[tuple[str, str, float]]) -> float:
@@ -180,7 +191,7 @@ def _capped(evidence: Sequence[tuple[str, str, float]]) -> float:
 
 
 def _between(
-    traces: Sequence[Trace], groups: Groups, known: Crowd, named: Sequence[tuple[int, int, Weighed]], direct: Found
+    traces: Sequence[Trace], groups: Groups, known: Crowd, named: Sequence[tuple[int, int, Weighed]], found: Found
 ) -> None:
     """Groups of one name: their best pair of names, what the groups say, and how many others bear the name."""
     best: dict[tuple[int, int], tuple[int, int, Weighed]] = {}
@@ -193,16 +204,16 @@ def _between(
         if rivals := groups.rivals(traces[i], traces[j]):
             evidence.append(("namesakes", f"{rivals} more bear this name", -RIVAL * math.log2(1 + rivals)))
         sure = confidence(_capped(evidence))
-        if sure < LEAST:
+        if sure < DOUBTFUL:
             continue
+        near, far = (i, j) if groups.root(i) == x else (j, i)
         for a in groups.of[x].members:
             for b in groups.of[y].members:
-                pair = min(a, b), max(a, b)
-                near, far = (i, j) if groups.root(i) == x else (j, i)
                 # no surer than that each is the one whose name was compared
-                own = sure * _same(direct, a, near) * _same(direct, b, far)
-                if own >= LEAST and pair not in direct and not contradict(traces[a], traces[b]):
-                    direct[pair] = own, tuple(evidence)
+                own = sure * _same(found, a, near) * _same(found, b, far)
+                pair = min(a, b), max(a, b)
+                if own >= DOUBTFUL and pair not in found and not contradict(traces[a], traces[b]):
+                    found[pair] = Candidate("names", own, (i, j), (a != near) + (b != far))
 
 
 def match(rows: Iterable[Mapping[str, Any]], cost: Cost | None = None, region: str | None = None) -> list[Link]:

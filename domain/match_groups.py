@@ -48,15 +48,12 @@ class Groups:
         for i, j in links:
             self._join(i, j)
         self.of: dict[int, Group] = {}
-        self.bearers: Counter[tuple[str, str]] = Counter()
-        named: set[tuple[int, str, str]] = set()
+        self.bearing: dict[tuple[str, str], set[int]] = defaultdict(set)  # name → groups that bear it
         for at, trace in enumerate(traces):
             root = self.root(at)
             self.of.setdefault(root, Group()).add(at, trace)
             if trace.first and trace.last and not trace.initial:
-                named.add((root, trace.first, trace.last))
-        for _, first, last in named:
-            self.bearers[first, last] += 1
+                self.bearing[trace.first, trace.last].add(root)
 
     def root(self, at: int) -> int:
         while self._up[at] != at:
@@ -79,7 +76,7 @@ class Groups:
 
     def rivals(self, a: Trace, b: Trace) -> int:
         """How many more groups bear this name."""
-        return max(max(self.bearers[t.first, t.last] for t in (a, b)) - 2, 0)
+        return max(max(len(self.bearing.get((t.first, t.last), ())) for t in (a, b)) - 2, 0)
 
 
 def against(one: Group, other: Group, crowd: Crowd) -> list[tuple[str, str, float]]:

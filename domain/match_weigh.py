@@ -58,7 +58,7 @@ def crowd(traces: Sequence[Trace]) -> Crowd:
             if value := getattr(trace, name):
                 found.counts[name][value] += 1
                 found.known[name] += 1
-        for name in ("email", "phone", "order"):
+        for name in ("email", "phone", "order", "handle"):
             value = getattr(trace, name)
             if value and trace.first and not trace.initial:
                 found.bearers.setdefault((name, value), set()).add(trace.first)
@@ -87,7 +87,7 @@ def weigh(a: Trace, b: Trace, crowd: Crowd) -> Weighed:
         return Weighed(sum(bits for _, _, bits in said), tuple(said), shared=True)
     said.append(("prior", "two records picked blindly", crowd.prior))
     _names(a, b, crowd, said)
-    _near(a, b, said)
+    near(a, b, said)
     return Weighed(sum(bits for _, _, bits in said), tuple(said))
 
 
@@ -192,7 +192,7 @@ def _half_named(a: Trace, b: Trace, crowd: Crowd, said: list[tuple[str, str, flo
     said.append(("name", "not given", 0.0))
 
 
-def _near(a: Trace, b: Trace, said: list[tuple[str, str, float]]) -> None:
+def near(a: Trace, b: Trace, said: list[tuple[str, str, float]]) -> None:
     """An address or number that is one slip away from the other's."""
     if a.email and b.email and a.email.partition("@")[2] == b.email.partition("@")[2]:
         x, y = a.email.partition("@")[0], b.email.partition("@")[0]
