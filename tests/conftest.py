@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
@@ -14,6 +15,10 @@ from storage.provision import create_database, drop_database
 from tests.support import new_service_folder, remove_service_folder, sweep_service_folders
 from workers import services as supervisor
 from workers.services import Services
+
+# A property holds or not; how long a busy machine takes for one example says nothing about it.
+hypothesis.settings.register_profile("earmark", deadline=None)
+hypothesis.settings.load_profile("earmark")
 
 _slots = itertools.count(1)
 

@@ -112,7 +112,8 @@ def test_every_payload_is_shown_as_text_on_every_page(stage: Stage, pages: list[
                 shown.add(evil)
         ours = re.findall(r'<script src="/static/\w+\.[0-9a-f]{10}\.js" defer></script>', source)
         assert source.count("<script") == len(ours) > 0, path  # our own files
-        bare = re.sub(r'"[^"]*"', '""', source)
+        kept = re.sub(r' formaction="/tickets/\d+/drafts/(reply|note)"', "", source)  # our own buttons
+        bare = re.sub(r'"[^"]*"', '""', kept)
         assert not re.search(r"<[^>]*\s(on\w+|style|srcdoc|formaction)\s*=", bare), path
         for link in re.findall(r'<a [^>]*href="([^"]*)"', source):
             assert link.startswith(("/", "#", "http://", "https://")), (path, link)

@@ -60,6 +60,7 @@ def test_next_ticket_by_key_from_list_and_ticket(page: "playwright.Page") -> Non
     row = page.locator(f"tr:has-text('{third}')")
     assert "unread" not in (row.get_attribute("class") or "")
     row.locator("td.c-what a").click()
+    page.wait_for_url("**/tickets/*")
     page.keyboard.press("Shift+U")
     page.wait_for_url("**/inbox?said=unread")
     page.goto("/inbox?view=all")

@@ -84,7 +84,9 @@ class Route(APIRoute):
                 return answer
             tag = f'"{version + "-" if version else ""}{sha256(bytes(answer.body)).hexdigest()[:20]}"'
             answer.headers["etag"] = tag
-            answer.headers["cache-control"] = "private, no-cache"
+            answer.headers["cache-control"] = (
+                "no-store"  # nothing in between keeps it; who asked may, and asks by its tag
+            )
             offered = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
             if tag in offered or "*" in offered:
                 kept = {name: answer.headers[name] for name in ("etag", "cache-control")}
