@@ -11,6 +11,7 @@ import argparse
 import csv
 import hashlib
 import math
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -44,6 +45,7 @@ COUNTS = (
     0.5  # share of what mere counting says (naive Bayes) that is added to what was fitted: steadier for rare pieces
 )
 FOLDS = 3
+THREADS = "OPENBLAS_NUM_THREADS"  # one, or the order of sums and with it the last digits depend on the machine's cores
 LOOKED_AT_AGAIN = "en"  # the language of the second look, domain/second.py
 RATED_WEIGHT = 6.0  # of a rated text there, where positive is told from negative: what is neutral it does not say
 RATINGS, RATED = "vader_tweets.csv", "rated"
@@ -306,6 +308,10 @@ def blank(words: Sequence[str]) -> EarmarkScorer:
 
 
 def main() -> int:
+    if os.environ.get(THREADS) != "1":  # numpy reads it when it is imported
+        os.execve(
+            sys.executable, [sys.executable, "-m", "benchmarks.train", *sys.argv[1:]], {**os.environ, THREADS: "1"}
+        )
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--out", type=Path)
