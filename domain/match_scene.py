@@ -62,6 +62,7 @@ def company(scene: Scene, pair: Pair) -> Iterator[Sign]:
     for one, other in (pair, pair[::-1]):
         for k in scene.near[one]:
             root = of(k) if kind == "names" else k
+            # by names: a record of the two groups is no rival; else this passes over only the one a group is known by, as it was fitted
             if k == other or root in roots or scene.between(k, other) >= AGREES:
                 continue
             side = clashes if contradict(scene.traces[k], scene.traces[other]) else rivals
