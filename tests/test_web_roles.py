@@ -57,7 +57,12 @@ def filled(path: str) -> str:
         "proposal_id",
     ):
         path = path.replace("{" + name + "}", "987654")
-    return path.replace("{name}", "nothing").replace("{token}", "nothing").replace("{figure}", "volume").replace("{letter}", "letter:987654")
+    return (
+        path.replace("{name}", "nothing")
+        .replace("{token}", "nothing")
+        .replace("{figure}", "volume")
+        .replace("{letter}", "letter:987654")
+    )
 
 
 @pytest.fixture(scope="module")
