@@ -241,6 +241,23 @@ def test_a_deleted_ticket_is_believed_at_the_second_sight(ledger: Ledger, town: 
     assert "no longer has this ticket" in entries(ledger, number, "system")[0]
 
 
+def test_a_ticket_merged_there_is_closed_here_and_what_comes_after_goes_on_in_a_follow_up(
+    ledger: Ledger, town: Town
+) -> None:
+    target, made, (gone, stays), names = begun(ledger, town, 2)
+    zoe, *_ = hire(town)
+    town.stands["zendesk"].merge(names[gone], names[stays], zoe)
+    assert read(ledger, target, made, gone, stays).outcomes == {"applied": 2}
+    assert (ticket(ledger, gone)["status"], ticket(ledger, stays)["status"]) == ("closed", "new")
+    assert entries(ledger, gone, "note") == [f"This request was closed and merged into request #{names[stays]}."]
+    assert entries(ledger, stays, "note") == [f"Request #{names[gone]} was closed and merged into this request."]
+    assert read(ledger, target, made, gone, stays).outcomes == {"same": 2}
+    ledger.run(lambda c: casework.note(c, HAND, gone, "we also wrote to them by post"))
+    go(ledger, target, made, pull=False)
+    after = remote(ledger, target)[gone]
+    assert after not in (names[gone], names[stays])  # closed is final: a ticket that names the one it follows
+
+
 def test_a_re_sync_goes_on_where_it_was_left(ledger: Ledger, town: Town) -> None:
     target, made, numbers, names = begun(ledger, town, 3)
     zoe = hire(town)[0]

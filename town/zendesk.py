@@ -171,7 +171,7 @@ class Zendesk(Agents):
         return answer({"ticket": ticket, "audit": audit})
 
     def change(
-        self, number: int, wanted: dict[str, Any], by: int, channel: str
+        self, number: int, wanted: dict[str, Any], by: int, channel: str, rel: str | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """What the API and the agents' web interface share; one transaction, then the event goes out."""
         now = time.time()
@@ -198,7 +198,7 @@ class Zendesk(Agents):
             events = forms.apply(ticket, wanted, now)
             comment = self._comment(wanted["comment"], required=False) if wanted.get("comment") else None
             audit = self._note(db, number, comment, events, now, first=False, custom=self._metadata(wanted), by=by,
-                               channel=channel)  # fmt: skip
+                               channel=channel, rel=rel)  # fmt: skip
             self._keep(db, ticket)
         self.tell(ticket, audit)
         return ticket, audit
@@ -307,6 +307,7 @@ class Zendesk(Agents):
         custom: dict[str, Any],
         by: int = AGENT,
         channel: str = "api",
+        rel: str | None = None,
     ) -> dict[str, Any]:
         """One audit per change; a comment is an event of it."""
         cursor = db.execute(
@@ -318,7 +319,8 @@ class Zendesk(Agents):
             comment = {**comment, "author_id": by}
         whole = forms.comment(ident, comment, now) if comment else None
         audit = forms.audit(ident, number, whole, events, now, by)
-        audit["metadata"]["custom"], audit["via"]["channel"] = custom, channel
+        audit["metadata"]["custom"] = custom
+        audit["via"] = {"channel": channel, "source": {"rel": rel}}
         db.execute(
             "UPDATE comments SET data = ?, audit = ? WHERE id = ?", (json.dumps(whole), json.dumps(audit), ident)
         )

@@ -72,9 +72,18 @@ class Agents(Reads):
         return {"ticket": ticket, "audit": audit}
 
     def change(
-        self, number: int, wanted: dict[str, Any], by: int, channel: str
+        self, number: int, wanted: dict[str, Any], by: int, channel: str, rel: str | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         raise NotImplementedError
+
+    def merge(self, source: int, target: int, by: int) -> None:
+        """One request goes on in another. The source is closed with a comment; no field says where it went, only the audits' `rel`
+        (developer.zendesk.com/api-reference/ticketing/tickets/tickets/#merge-tickets-into-target-ticket).
+        """
+        gone = f"This request was closed and merged into request #{target}."
+        come = f"Request #{source} was closed and merged into this request."
+        self.change(source, {"status": "closed", "comment": {"body": gone, "public": False}}, by, "web", "merge")
+        self.change(target, {"comment": {"body": come, "public": False}}, by, "web", "merge")
 
     def remove(self, number: int) -> None:
         """Soft: gone from every reading at once, told by the export with the status `deleted`."""
