@@ -308,10 +308,6 @@ def blank(words: Sequence[str]) -> EarmarkScorer:
 
 
 def main() -> int:
-    if os.environ.get(THREADS) != "1":  # numpy reads it when it is imported
-        os.execve(
-            sys.executable, [sys.executable, "-m", "benchmarks.train", *sys.argv[1:]], {**os.environ, THREADS: "1"}
-        )
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--out", type=Path)
@@ -355,4 +351,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if os.environ.get(THREADS) != "1":  # numpy reads it when it is imported: begin again with it
+        os.execve(
+            sys.executable, [sys.executable, "-m", "benchmarks.train", *sys.argv[1:]], {**os.environ, THREADS: "1"}
+        )
     sys.exit(main())
