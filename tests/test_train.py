@@ -63,9 +63,8 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest
 
 def _shares_add_up(scorer: EarmarkScorer) -> None:
     """In English, where there is a second look: the shares and the bias every text has are what was decided by."""
-    (nn, np), (pn, pp) = scorer.model.second["en"].mix
-    bias, own = scorer.model.bias, scorer.model.second["en"].bias
-    always = (pn - nn) * bias[0] + (pp - np) * bias[1] + own[1] - own[0]
+    again, first = scorer.model.second["en"], scorer.model.bias
+    always = again.turn[0] * first[0] + again.turn[1] * first[1] + again.bias[2]
     dice, checked = random.Random(6), 0
     for _ in range(300):
         words = dice.choices(

@@ -11,6 +11,9 @@ from sqlalchemy import text
 from storage import configurations
 from storage.ledger import Ledger
 from tests import web
+from tests.web_fixtures import address, client, ids
+
+__all__ = ["address", "client", "ids"]  # fixtures
 
 DOCUMENT = {
     "teams": [{"name": "cards"}, {"name": "care"}],
@@ -31,24 +34,12 @@ DOCUMENT = {
 
 
 @pytest.fixture(scope="module")
-def ids(database_url: str) -> dict[str, int]:
-    return web.people(database_url)
-
-
-@pytest.fixture(scope="module")
 def ledger(database_url: str, ids: dict[str, int]) -> Iterator[Ledger]:
     found = Ledger(database_url)
     with found.begin() as connection:
         configurations.accept(connection, "h", DOCUMENT)
     yield found
     found.close()
-
-
-@pytest.fixture(scope="module")
-def client(ledger: Ledger, database_url: str, ids: dict[str, int]) -> Iterator[httpx2.Client]:
-    with web.serve(web.make_app(database_url)) as address, web.enter(ledger, address, ids["agent"]) as found:
-        found.timeout = 30
-        yield found
 
 
 def opened(ledger: Ledger, key: str, author: str = "ann") -> int:

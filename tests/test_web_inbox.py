@@ -10,18 +10,9 @@ from sqlalchemy import text
 from storage import routing, users, views
 from storage.ledger import Ledger
 from tests import web
+from tests.web_fixtures import ids, ledger
 
-
-@pytest.fixture(scope="module")
-def ids(database_url: str) -> dict[str, int]:
-    return web.people(database_url)
-
-
-@pytest.fixture(scope="module")
-def ledger(database_url: str, ids: dict[str, int]) -> Iterator[Ledger]:
-    found = Ledger(database_url)
-    yield found
-    found.close()
+__all__ = ["ids", "ledger"]  # fixtures
 
 
 @pytest.fixture(scope="module")

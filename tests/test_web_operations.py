@@ -12,7 +12,10 @@ from storage import configurations, dead, errands, owed, runs
 from storage.ledger import Ledger
 from storage.outbox import Effect, owe_many
 from tests import web
+from tests.web_fixtures import ids
 from workers import errands as worker
+
+__all__ = ["ids"]  # fixtures
 
 BASE = """
 topics:
@@ -30,11 +33,6 @@ rules:
 
 def _down() -> bool:
     raise ConnectionError("no broker")
-
-
-@pytest.fixture(scope="module")
-def ids(database_url: str) -> dict[str, int]:
-    return web.people(database_url)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,10 @@ from storage.casework import Change
 from storage.ledger import Ledger, one, rows
 from tests import web
 from tests.delivering import desk, go
+from tests.web_fixtures import address, client, ids
 from town.server import Town
+
+__all__ = ["address", "client", "ids"]  # fixtures
 
 MAIL = "Ann.Bell@example.org"
 POST = {
@@ -26,11 +29,6 @@ POST = {
 
 
 @pytest.fixture(scope="module")
-def ids(database_url: str) -> dict[str, int]:
-    return web.people(database_url)
-
-
-@pytest.fixture(scope="module")
 def ledger(database_url: str, ids: dict[str, int]) -> Iterator[Ledger]:
     found = Ledger(database_url)
     with found.begin() as connection:
@@ -38,18 +36,6 @@ def ledger(database_url: str, ids: dict[str, int]) -> Iterator[Ledger]:
         configurations.accept(connection, "r", {"casework": {"reply_by": "post", "hold": "1h"}, "desks": [POST]})
     yield found
     found.close()
-
-
-@pytest.fixture(scope="module")
-def address(database_url: str) -> Iterator[str]:
-    with web.serve(web.make_app(database_url)) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def client(ledger: Ledger, address: str, ids: dict[str, int]) -> Iterator[httpx2.Client]:
-    with web.enter(ledger, address, ids["agent"]) as found:
-        yield found
 
 
 @pytest.fixture

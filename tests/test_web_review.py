@@ -1,7 +1,5 @@
 """The review list: four decisions, their way back, and what they teach."""
 
-from collections.abc import Iterator
-
 import httpx2
 import pytest
 from sqlalchemy import text
@@ -10,31 +8,9 @@ from console.web.review import teaching
 from storage.corrections import Lessons
 from storage.ledger import Ledger
 from tests import web
+from tests.web_fixtures import address, client, ids, ledger
 
-
-@pytest.fixture(scope="module")
-def ids(database_url: str) -> dict[str, int]:
-    return web.people(database_url)
-
-
-@pytest.fixture(scope="module")
-def ledger(database_url: str, ids: dict[str, int]) -> Iterator[Ledger]:
-    found = Ledger(database_url)
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def address(database_url: str) -> Iterator[str]:
-    with web.serve(web.make_app(database_url)) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def client(ledger: Ledger, address: str, ids: dict[str, int]) -> Iterator[httpx2.Client]:
-    with web.enter(ledger, address, ids["agent"]) as found:
-        found.timeout = 30
-        yield found
+__all__ = ["address", "client", "ids", "ledger"]  # fixtures
 
 
 def decided(ledger: Ledger, mention: int) -> tuple[object, ...]:

@@ -1,7 +1,5 @@
 """The ticket, review and customer pages in a real browser: writing is never lost, two people see each other, one key does one thing."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,29 +10,14 @@ from storage import casework, configurations, users
 from storage.ledger import Ledger
 from tests import web
 from tests.support import wait_until
+from tests.test_web_browser import browser, playwright
+from tests.web_fixtures import address, ids
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+__all__ = ["address", "browser", "ids"]  # fixtures
+
 pytestmark = pytest.mark.browser
 SLOW = 20_000  # milliseconds, for a busy machine; where a promise has a time, it is measured
 Entered = Callable[[str], "playwright.Page"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have Chromium: apt-get install chromium")
-        pytest.skip("NO BROWSER TEST WAS RUN: Chromium is not installed (apt-get install chromium)")
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def ids(database_url: str) -> dict[str, int]:
-    return web.people(database_url)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +29,6 @@ def ledger(database_url: str, ids: dict[str, int]) -> Iterator[Ledger]:
         configurations.accept(connection, "b", {"casework": {"hold": "1h"}, "macros": [macro]})
     yield found
     found.close()
-
-
-@pytest.fixture(scope="module")
-def address(database_url: str, ledger: Ledger) -> Iterator[str]:
-    with web.serve(web.make_app(database_url)) as found:
-        yield found
 
 
 @pytest.fixture

@@ -14,18 +14,9 @@ from storage.casework import Change, Refused, change, note
 from storage.ledger import Ledger, raw_url
 from storage.sums import COUNTED
 from tests import web
+from tests.web_fixtures import ids, ledger
 
-
-@pytest.fixture(scope="module")
-def ids(database_url: str) -> dict[str, int]:
-    return web.people(database_url)
-
-
-@pytest.fixture(scope="module")
-def ledger(database_url: str, ids: dict[str, int]) -> Iterator[Ledger]:
-    found = Ledger(database_url)
-    yield found
-    found.close()
+__all__ = ["ids", "ledger"]  # fixtures
 
 
 @pytest.fixture(scope="module")
