@@ -87,6 +87,16 @@ def history(connection: Connection, customer_id: int) -> tuple[list[dict[str, An
     ]
 
 
+def of_ticket(connection: Connection, number: int) -> tuple[int | None, str] | None:
+    """(customer id, name) of a ticket; None when there is no such ticket. A ticket may have no customer."""
+    found = rows(
+        connection,
+        "SELECT t.customer_id, c.name FROM tickets t LEFT JOIN customers c ON c.id = t.customer_id WHERE t.number = :n",
+        n=number,
+    )
+    return (found[0]["customer_id"], found[0]["name"] or "") if found else None
+
+
 def _number(value: Any) -> float | None:
     try:
         return float(str(value).replace(",", "")) if value not in (None, "") else None

@@ -1,19 +1,21 @@
 """The ticket, review and customer pages in a real browser: writing is never lost, two people see each other, one key does one thing."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
 
 from console.web import presence
-from storage import casework, configurations, users
+from storage import casework, configurations, interactions, users
 from storage.ledger import Ledger
 from tests import web
 from tests.support import wait_until
+from tests.test_customers_summary import Model, model
 from tests.test_web_browser import browser, playwright
 from tests.web_fixtures import address, ids
 
-__all__ = ["address", "browser", "ids"]  # fixtures
+__all__ = ["address", "browser", "ids", "model"]  # fixtures
 
 pytestmark = pytest.mark.browser
 SLOW = 20_000  # milliseconds, for a busy machine; where a promise has a time, it is measured
@@ -232,3 +234,34 @@ def test_without_script_a_reply_is_kept_as_a_draft_and_sent(
     page.wait_for_selector("li.reply:has-text('Slowly typed.')")
     context.close()
     wait_until(lambda: drafts(ledger, number) == 0, message="the draft is cleared")
+
+
+def test_a_configured_model_s_summary_takes_the_place_of_the_extractive_one(
+    enter: Entered, ledger: Ledger, number: int, model: str
+) -> None:
+    """The model is heard where it cites; what it answers late or without a source leaves the sentences that stand."""
+    customer = web.value(ledger, "SELECT customer_id FROM tickets WHERE number = :n", n=number)
+    said = {"external_id": "sum-1", "kind": "call", "happened_at": "2026-05-01T10:00:00Z", "customer": customer}
+    told = interactions.touch({**said, "body": "My refund is still missing."}, datetime.now(UTC))
+    ledger.run(lambda c: interactions.record(c, web.SECRET, "pbx", [told]))
+    page = enter("agent")
+    page.goto(f"/tickets/{number}")
+    assert "My refund is still missing." in page.inner_text("#summary")
+    assert page.get_attribute("#summary", "data-from") is None  # nobody else is asked
+    with ledger.begin() as connection:
+        before = configurations.in_force(connection)
+        assert before
+        summary = {"summary": {"url": model, "model": "m", "seconds": 2.0}, "allow_hosts": ["127.0.0.1"]}
+        configurations.accept(connection, "sum", {**before.document, "settings": summary})
+    try:
+        Model.answers[:] = ["They wait for a refund <b>now</b>. [1]", "Nothing cited."]
+        page.goto(f"/tickets/{number}")
+        page.wait_for_selector("#summary:has-text('They wait for a refund <b>now</b>.')")
+        assert "written by m" in page.inner_text("#summary-by")
+        assert page.get_attribute("#summary li a", "href") == f"/customers/{customer}?what=interaction"
+        page.goto(f"/tickets/{number}")
+        wait_until(lambda: not Model.answers, message="the model was asked")
+        page.wait_for_load_state("networkidle")
+        assert "My refund is still missing." in page.inner_text("#summary")
+    finally:
+        ledger.run(lambda c: configurations.accept(c, "b2", before.document))

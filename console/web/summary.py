@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from config.secrets import SecretError, secret
 from connectors import summariser
@@ -14,7 +15,6 @@ from console.web.house import House
 from domain import summary
 from domain.summary import Line
 from storage import configurations, lookup
-from storage.ledger import rows
 
 log = structlog.get_logger()
 
@@ -31,20 +31,31 @@ class Summary(BaseModel):
 def of_ticket(here: House, number: int) -> Summary | None:
     """The summary for one ticket; None when there is no such ticket. A ticket without a customer has an empty one."""
     with here.ledger.read() as connection:
-        found = rows(
-            connection,
-            "SELECT t.customer_id, c.name FROM tickets t LEFT JOIN customers c ON c.id = t.customer_id WHERE number = :n",
-            n=number,
-        )
-        if not found:
+        found = lookup.of_ticket(connection, number)
+        if found is None:
             return None
-        current = configurations.in_force(connection)
-        glance = lookup.history(connection, found[0]["customer_id"]) if found[0]["customer_id"] else ([], [])
+        customer, name = found
+        document = _document(connection)
+        glance = lookup.history(connection, customer) if customer else ([], [])
     contacts = summary.of(*glance, but=number)
-    settings = ((current.document if current else {}).get("settings") or {}).get("summary") or {}
+    settings = _settings(document)
     if not settings.get("url") or not contacts:
         return Summary(lines=summary.extract(contacts), contacts=len(contacts), by="extractive")
-    return _by_model(settings, current.document if current else {}, contacts, found[0]["name"] or "")
+    return _by_model(settings, document, contacts, name)
+
+
+def asks_a_model(connection: Connection) -> bool:
+    """Whether a model is configured: a page then shows the extractive lines at once and asks for the model's."""
+    return bool(_settings(_document(connection)).get("url"))
+
+
+def _document(connection: Connection) -> dict[str, Any]:
+    current = configurations.in_force(connection)
+    return current.document if current else {}
+
+
+def _settings(document: dict[str, Any]) -> dict[str, Any]:
+    return (document.get("settings") or {}).get("summary") or {}
 
 
 def _by_model(settings: dict[str, Any], document: dict[str, Any], contacts: list[summary.Said], name: str) -> Summary:

@@ -14,6 +14,7 @@ from connectors import outbound
 from console.web import thread
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
+from console.web.summary import asks_a_model
 from console.web.words import typed
 from domain import summary
 from domain.lifecycle import DONE, STATUSES
@@ -173,6 +174,7 @@ def load(connection: Connection, number: int, part: int = 1) -> dict[str, Any]:
         "macros": [(m["name"], m.get("label") or m["name"], macros.effects(m)) for m in macros.known(connection)],
         "fields": list(custom_fields.known(connection).values()),
         "summary": _summary(connection, found.customer_id, number),
+        "asks_a_model": asks_a_model(connection),
         "timeline": views_people.timeline(connection, customer.id, 6) if customer else [],
         "others": [t for t in views_people.tickets_of(connection, customer.id, 6) if t.number != number]
         if customer
@@ -224,7 +226,7 @@ def show(
 
 
 def _summary(connection: Connection, customer_id: int | None, number: int) -> list[summary.Line]:
-    """What was said before, each line with its source; a configured model's is asked for by the page (console/web/summary.py)."""
+    """What was said before, each line with its source; a configured model's is asked for by the page (static/ticket.js)."""
     return summary.extract(summary.of(*lookup.history(connection, customer_id), but=number)) if customer_id else []
 
 

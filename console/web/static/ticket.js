@@ -1,6 +1,25 @@
 // The ticket page: drafts that are kept while they are written, Ctrl+Enter, and what colleagues do here meanwhile.
 (() => {
   "use strict";
+  // a configured model's summary takes the extractive one's place when it comes; without it, too late or without sources, that stays
+  const earlier = document.querySelector("#summary[data-from]");
+  const linked = (address, text) => Object.assign(document.createElement("a"), { href: address, textContent: text });
+  const bySource = (source) => source.startsWith("mention:") ? `/mentions/${source.slice(8)}` : `/customers/${earlier.dataset.customer}?what=interaction`;
+  const summarise = async () => {
+    const answer = await fetch(earlier.dataset.from, { headers: { accept: "application/json" }, redirect: "error" });
+    const said = answer.ok ? await answer.json() : { by: "extractive" };
+    if (said.by === "extractive") return;
+    earlier.replaceChildren(...said.lines.map((line) => {
+      const item = document.createElement("li"), text = document.createElement("span");
+      text.dir = "auto";
+      text.textContent = line.text;
+      item.append(text, ...line.sources.flatMap((source) => [" ", linked(bySource(source), "source")]));
+      return item;
+    }));
+    document.getElementById("summary-by").textContent = `written by ${said.by} from the sources named`;
+  };
+  if (earlier) summarise().catch(() => {}); // the extractive one stands
+
   const forms = [...document.querySelectorAll("form[data-draft]")].filter((form) => form.querySelector("textarea"));
 
   // a pause in writing saves; leaving saves what is not saved yet; a send waits for a save under way, so that none comes after it
