@@ -61,11 +61,11 @@ def test_two_channels_store_the_same_posts_at_once(ledger: Ledger) -> None:
             )
         )
         other.start()
-        with ledger.begin() as watching:  # it saw none of the five, and now waits for the first to end
-            waiting = (
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            wait_until(lambda: one(watching, waiting), message="the second page to wait for the first")
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        # it saw none of the five, and now waits for the first to end; each look is a transaction of its own, which would keep its first answer
+        wait_until(lambda: ledger.run(lambda c: one(c, waiting)), message="the second page to wait for the first")
     other.join(10)
     assert [(c.new, c.known, c.sightings) for c in counts] == [(4, 2, 6)]
     with ledger.begin() as connection:

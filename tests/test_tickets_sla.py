@@ -129,7 +129,9 @@ def counted(made: Story) -> dict[str, dict[str, int | None]]:
             target[name][part] = line.get(name) or line["first"]
     result = {}
     for name in NAMES:
-        wait = int(active[name][span].max(initial=0)) if name == "next" else 1
+        wait = (
+            waits if name == "next" else 1
+        )  # the newest, also one that begins at the very end and has counted nothing
         mine = active[name] == wait if wait else np.zeros(MINUTES, bool)
         total = np.cumsum((mine & running & open_)[span])
         before = np.concatenate(([0], total))[:-1]
