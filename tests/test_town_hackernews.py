@@ -100,3 +100,11 @@ def test_refusals(town: Town) -> None:
     assert requests.post(town.urls["hackernews"] + "/api/v1/search", timeout=5).status_code == 405
     with Town(rates={"hackernews": (1, 3600)}) as busy:
         assert [search(busy).status_code for _ in range(2)] == [200, 429]
+
+
+def test_an_item_names_what_answers_it(town: Town) -> None:
+    """`kids` as in https://github.com/HackerNews/API#items; absent where there are none."""
+    story = town.post("hackernews", "northbank is down", title="Down", kind="story")
+    comment = town.post("hackernews", "here too", kind="comment", parent=story)
+    assert item(town, story)["kids"] == [int(comment)]
+    assert "kids" not in item(town, comment)

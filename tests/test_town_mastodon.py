@@ -161,3 +161,18 @@ def test_mastodon_py_reads_it(town: Town) -> None:
     town.faults.add("mastodon", "429", reset="header", seconds=30)
     with pytest.raises(mastodon.MastodonRatelimitError):
         api.timeline_hashtag("northbank")
+
+
+def test_mastodon_py_reads_what_answers_a_post(town: Town) -> None:
+    mastodon = pytest.importorskip("mastodon")
+    first = town.post("mastodon", "my card #northbank")
+    second = town.post("mastodon", "mine too", parent=first, author="bob@elsewhere.example")
+    third = town.post("mastodon", "we look into it", parent=second, author="bank")
+    api = mastodon.Mastodon(api_base_url=town.urls["mastodon"], version_check_mode="none")
+    found = api.status_context(first.rsplit("/", 1)[1])
+    assert [status["uri"] for status in found["descendants"]] == [second, third]
+    assert found["ancestors"] == []
+    below = api.status_context(third.rsplit("/", 1)[1])
+    assert [status["uri"] for status in below["ancestors"]] == [first, second]
+    town.delete("mastodon", first)
+    assert get(town, f"statuses/{first.rsplit('/', 1)[1]}/context").status_code == 404

@@ -249,3 +249,20 @@ def test_prawcore_sees_a_broken_page_as_an_error(town, kind):
     with pytest.raises(prawcore.PrawcoreException):
         list(reader(town).subreddit("northbank").new())
     assert town.ledger.summary()["served"] == {}
+
+
+def test_praw_reads_a_post_with_its_answers(town):
+    top = town.post("reddit", "Card declined", title="Declined", origin="northbank")
+    first = town.post("reddit", "Same here", origin="northbank", kind="t1", parent=top)
+    inner = town.post("reddit", "And here", origin="northbank", kind="t1", parent=first)
+    alone = town.post("reddit", "Gone soon", origin="northbank", kind="t1", parent=top)
+    town.delete("reddit", first, shown=True)
+    town.delete("reddit", alone, shown=True)
+    found = reader(town).submission(top[3:])
+    assert [c.name for c in found.comments.list()] == [first, inner], "an unanswered deleted comment is left out"
+    assert found.comments[0].body == "[deleted]"
+    focus = get(town, f"/comments/{top[3:]}", bearer(town), comment=first[3:], depth=1).json()[1]["data"]["children"]
+    assert [child["data"]["name"] for child in focus] == [first]
+    hidden = focus[0]["data"]["replies"]["data"]["children"][0]
+    assert (hidden["kind"], hidden["data"]["children"]) == ("more", [inner[3:]])
+    assert get(town, "/comments/none", bearer(town)).status_code == 404

@@ -150,6 +150,11 @@ class HackerNews(Stand):
         item |= {"by": post.author, "text": markup(post.text)}
         if post.kind == "story":
             item |= {"title": escape(post.title, quote=False), "score": 3, "descendants": 0}
+        kids = [
+            int(one.native_id) for one in self.posts.values() if one.parent == native_id and one.created <= time.time()
+        ]
+        if kids:  # "The ids of the item's comments, in ranked display order"
+            item["kids"] = kids
         return item | {"dead": True} if post.extra.get("dead") else item
 
     def _search(self, request: Request) -> Response:

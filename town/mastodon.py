@@ -2,6 +2,7 @@
 
 [tag] https://docs.joinmastodon.org/methods/timelines/#tag  [status] https://docs.joinmastodon.org/entities/Status/
 [limits] https://docs.joinmastodon.org/api/rate-limits/  [page] https://docs.joinmastodon.org/api/guidelines/#pagination
+[context] https://docs.joinmastodon.org/methods/statuses/#context
 [ids] lib/mastodon/snowflake.rb, [min_id] app/models/concerns/paginable.rb, [feed] app/models/tag_feed.rb of mastodon/mastodon
 
 One port is every instance: `/NAME.example/api/v1/…` asks that one, `/api/v1/…` the home instance. A post has one `uri` and on each
@@ -23,7 +24,8 @@ from town.faults import Fault
 from town.http import Request, Response, Stand, answer
 from town.posts import Post, Timeline
 
-PATH = re.compile(r"(?:/([a-z0-9-]+(?:\.[a-z0-9-]+)+))?/api/v1/(timelines/tag|statuses)/([^/]+)")
+PATH = re.compile(r"(?:/([a-z0-9-]+(?:\.[a-z0-9-]+)+))?/api/v1/(timelines/tag|statuses)/([^/]+)(/context)?")
+BELOW = {True: (4096, 4096), False: (60, 20)}  # [context] descendants and their depth, with a token and without
 TAG = re.compile(r"#(\w+)")
 
 
@@ -152,8 +154,12 @@ class Mastodon(Stand):
             response = self.refuse(401)
         elif not scheme and self.town.options["mastodon_login_required"]:  # public preview switched off: [tag] 401
             response = answer({"error": "This method requires an authenticated user"}, 401)
+        elif match[2] == "statuses" and match[4]:
+            response = self._context(match[1] or self.home, match[3], bool(scheme))
         elif match[2] == "statuses":
             response = self._status(match[1] or self.home, match[3])
+        elif match[4]:
+            response = self.refuse(404)
         else:
             response = self._tag(match[1] or self.home, match[3], request)
         response.headers.update(headers)
@@ -174,11 +180,44 @@ class Mastodon(Stand):
         return forms.limits(limit, limit, seconds)
 
     def _status(self, instance: str, own_id: str) -> Response:
+        post = self._found(instance, own_id)
+        return answer(self.render(post, instance)) if post else self.refuse(404)
+
+    def _found(self, instance: str, own_id: str) -> Post | None:
         now = time.time()
         for post in self.posts.values():
             if str(self._id(instance, post)) == own_id and not post.deleted and post.visible_from <= now:
-                return answer(self.render(post, instance))
-        return self.refuse(404)
+                return post
+        return None
+
+    def _context(self, instance: str, own_id: str, known: bool) -> Response:
+        """[context] what it answers, oldest first, and what answers it, the whole tree below; 404 for what is gone."""
+        post, now = self._found(instance, own_id), time.time()
+        if post is None:
+            return self.refuse(404)
+        above, over = [], self.posts.get(post.parent or "")
+        while over and not over.deleted:
+            above.insert(0, over)
+            over = self.posts.get(over.parent or "")
+        most, deepest = BELOW[known]
+        below: list[Post] = []
+        layer = [post.native_id]
+        for _ in range(deepest):
+            under = [
+                one
+                for one in self.posts.values()
+                if one.parent in layer and not one.deleted and one.visible_from <= now
+            ]
+            below += under
+            layer = [one.native_id for one in under]
+            if not layer:
+                break
+        return answer(
+            {
+                "ancestors": [self.render(one, instance) for one in above[-(4096 if known else 40) :]],
+                "descendants": [self.render(one, instance) for one in below[:most]],
+            }
+        )
 
     def _id(self, instance: str, post: Post) -> int:
         return self.id_on(instance, post.created, post.seq)

@@ -26,6 +26,7 @@ from town.posts import Key, Post, Timeline
 from town.query import BadQuery, Parser
 
 LISTING = re.compile(r"/r/([A-Za-z0-9_+]+)/(new|comments|search)")
+COMMENTS = re.compile(r"(?:/r/[A-Za-z0-9_]+)?/comments/([a-z0-9]+)(?:/[^/]*)?")
 # What praw's documentation tells apart: private is Forbidden, banned is NotFound, and a name nobody took redirects to
 # the search for subreddits. Asked for alone; in a multireddit they are left out in silence.
 CLOSED = {"private_sub": 403, "banned_sub": 404, "no_such_sub": 302}
@@ -142,6 +143,8 @@ class Reddit(Stand):
             names = request.query.get("id", "").split(",")[:100]
             found = [p for n in names if (p := self.posts.get(n)) and p.visible_from <= time.time()]
             response = self._page(found, request, None)
+        elif match := COMMENTS.fullmatch(path):
+            response = self._comments(match[1], request)
         elif match := LISTING.fullmatch(path):
             response = self._listing(match[1].lower().split("+"), match[2], request)
         else:
@@ -197,6 +200,46 @@ class Reddit(Stand):
         if scheme.lower() != "bearer" or not re.fullmatch(r"\d+\.\d+", until):
             return False
         return hmac.compare_digest(token, self._sign(until)) and float(until) > time.time()
+
+    def _comments(self, article: str, request: Request) -> Response:
+        """[api] GET [/r/subreddit]/comments/article: two listings, of the submission and of its comments, answers within `replies`.
+
+        `comment` shows one comment and what answers it; beyond `limit` and `depth` stands a `more` that names what it hides. A deleted
+        comment that was answered stays as [deleted], one that was not is left out.
+        """
+        top, query = self.posts.get(f"t3_{article}"), request.query
+        if top is None or top.visible_from > time.time():
+            return self.refuse(404)
+        raw = query.get("limit", ""), query.get("depth", "")
+        room = [min(int(raw[0]), 500) if raw[0].isdigit() else 200]
+        deepest = int(raw[1]) if raw[1].isdigit() and int(raw[1]) else 10
+        plain, now = query.get("raw_json") == "1", time.time()
+        under: dict[str, list[Post]] = {}
+        for post in self.posts.values():
+            if post.kind == "t1" and post.thread == top.native_id and post.visible_from <= now:
+                under.setdefault(post.parent or top.native_id, []).append(post)
+
+        def listed(posts: list[Post], depth: int) -> dict[str, Any]:
+            children: list[Any] = []
+            kept = [post for post in posts if not post.deleted or under.get(post.native_id)]
+            kept.sort(key=lambda post: post.created, reverse=query.get("sort") == "new")
+            for at, post in enumerate(kept):
+                if depth > deepest or room[0] <= 0:
+                    rest = [hidden.native_id[3:] for hidden in kept[at:]]
+                    about = {"count": len(rest), "children": rest, "id": rest[0], "name": f"t1_{rest[0]}"}
+                    children.append({"kind": "more", "data": {**about, "parent_id": post.parent, "depth": depth - 1}})
+                    break
+                room[0] -= 1
+                shown = json.loads(self.render(post, plain))
+                below = under.get(post.native_id, [])
+                shown["data"]["replies"] = listed(below, depth + 1) if below else ""
+                children.append(shown)
+            return {"kind": "Listing", "data": {"after": None, "dist": None, "modhash": "", "children": children}}
+
+        focus = self.posts.get(f"t1_{query['comment']}") if query.get("comment") else None
+        comments = listed([focus] if focus else under.get(top.native_id, []), 1)
+        head = {"after": None, "dist": 1, "modhash": "", "children": [json.loads(self.render(top, plain))]}
+        return answer([{"kind": "Listing", "data": head}, comments])
 
     # -- listings -----------------------------------------------------------------------------------------------
 
