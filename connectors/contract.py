@@ -90,6 +90,37 @@ class Inbound(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """A post that is to be looked at once more, as the ledger knows it. `raw`: its stored item, where that is still kept.
+
+    `ours`: handles of our own accounts on this platform, whose answers are looked for; none: answers are not asked for.
+    """
+
+    native_id: str
+    context: str
+    raw: Any = None
+    ours: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A post as its platform shows it now (None: it is not there any more), and what answers it; raw, for `normalise`.
+
+    `whole` False: there are more answers than were read.
+    """
+
+    post: Any
+    answers: tuple[Any, ...] = ()
+    whole: bool = True
+
+
+class Looking(Inbound, Protocol):
+    """A platform that can be asked for one post: a connector that can has `look`. None: for this post it cannot."""
+
+    def look(self, subject: Subject) -> Glance | None: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """That the target holds our effect, under which id. `moved_to`: the target's ticket that goes on where a closed one ended.
     `person`: the id of the contact it was written to, where the target keeps people."""

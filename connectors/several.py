@@ -39,5 +39,10 @@ class Several:
         whole = {"v": 1, "turn": following, "parts": {**kept, turn: page.state}}
         return replace(page, state=whole, done=page.done and turn == names[-1])
 
+    @property
+    def look(self) -> Any:
+        """As its parts, which differ in what they search only; None where they cannot."""
+        return getattr(next(iter(self.parts.values())), "look", None)
+
     def normalise(self, raw: Any) -> Mention:
         return next(iter(self.parts.values())).normalise(raw)

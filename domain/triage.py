@@ -17,6 +17,7 @@ from domain.conditions import Condition, Facts, conditions, feels, wants
 from domain.intent import NOTHING_HEARD, Heard, Listener
 from domain.language import Detector, language
 from domain.learning import Lesson, parts
+from domain.looks import bare_handle
 from domain.need import mood, weigh
 from domain.nouns import Mention, Outcome, Priority, Rating, Sentiment, Standing, Stored, Verdict
 from domain.rules import Judgement, Rule, Then
@@ -120,7 +121,7 @@ class Bench:
         self.ours = {
             (account.platform.lower(), key)
             for account in judgement.own_accounts
-            for key in (_handle(account.handle), account.native_id and f"id:{account.native_id}")
+            for key in (bare_handle(account.handle), account.native_id and f"id:{account.native_id}")
             if key
         }
         self.listener = Listener(judgement.intents or DEFAULT_INTENTS)
@@ -153,7 +154,7 @@ class Bench:
         who = mention.attributed_to
         if who and self.ours and ignored != "own-account":
             platform = mention.platform.lower()
-            if (platform, _handle(who.handle)) in self.ours or (platform, f"id:{who.native_id}") in self.ours:
+            if (platform, bare_handle(who.handle)) in self.ours or (platform, f"id:{who.native_id}") in self.ours:
                 return "own-account", f"{who.handle or who.native_id} is one of our own accounts."
         if "own" in mention.flags and ignored != "own-account":
             return "own-account", "This came from one of our own addresses."
@@ -340,10 +341,6 @@ def _told(facts: Facts) -> dict[str, Any]:
     if facts.standing is not None:
         told["standing"] = asdict(facts.standing)
     return told
-
-
-def _handle(handle: str) -> str:
-    return handle.removeprefix("u/").lstrip("@").lower()
 
 
 def _sentence(text: str) -> str:

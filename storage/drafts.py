@@ -81,7 +81,7 @@ def clear(connection: Connection, user: User, ticket_id: int, kind: str, *, keep
     )
 
 
-def put_back(connection: Connection, user: User, ticket_id: int, kind: str, body: str) -> None:
+def put_back(connection: Connection, user_id: int, ticket_id: int, kind: str, body: str) -> None:
     """What was sent is a draft again, before what was begun since."""
     connection.execute(
         text(
@@ -89,5 +89,5 @@ def put_back(connection: Connection, user: User, ticket_id: int, kind: str, body
             "ON CONFLICT (ticket_id, user_id, kind) DO UPDATE SET at = now(), body = CASE WHEN drafts.body = excluded.body "
             "THEN drafts.body ELSE excluded.body || E'\\n\\n' || drafts.body END"
         ),
-        {"ticket": ticket_id, "me": user.id, "kind": kind, "body": body},
+        {"ticket": ticket_id, "me": user_id, "kind": kind, "body": body},
     )

@@ -4,14 +4,14 @@ A reply is an entry and an outbox row for the one way it takes; every other desk
 the hold. Taking back withdraws the rows while none of them was begun, and puts the words back where they were written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import audit, drafts, entries, events, outbox, runs, seen
+from storage import audit, bulk, drafts, entries, events, looks, outbox, runs, seen
 from storage.casework import Held, Refused, locked, owe, said, started, touch
 from storage.ledger import one, rows
 from storage.outbox import Effect
@@ -109,9 +109,20 @@ def _addresses(connection: Connection, customer_id: int | None) -> list[Any]:
 
 
 def send(
-    connection: Connection, user: User, number: int, body: str, way: Way, hold: timedelta, stamp: str
+    connection: Connection,
+    user: User,
+    number: int,
+    body: str,
+    way: Way,
+    hold: timedelta,
+    stamp: str,
+    *,
+    look: bool = True,
 ) -> tuple[int, datetime]:
-    """Answer the customer; the entry's id, and when it leaves. Raises Refused, seen.Missed, LookupError."""
+    """Answer the customer; the entry's id, and when it leaves. Raises Refused, seen.Missed, LookupError.
+
+    `look`: the post it answers is looked at once more before it leaves (storage/looks.py).
+    """
     body = said(body)
     ticket = locked(connection, number)
     if ticket.merged_into:
@@ -122,6 +133,8 @@ def send(
     detail: dict[str, Any] = {
         "reply": {"target": way.target, "identity": way.identity, "leaves": leaves.isoformat(), "first": first}
     }
+    if look and (post := looks.answered(connection, ticket.id)):
+        detail["reply"]["post"] = post
     if ticket.status == "new":
         detail["status"] = ["new", "open"]
     run = started(connection, user)
@@ -220,21 +233,31 @@ def take_back(connection: Connection, user: User, number: int, entry_id: int) ->
     if not owed or any(row["state"] != "new" or row["attempts"] for row in owed):
         raise Refused("It was not taken back: the reply is already on its way.")
     take_away(connection, "outbox", "t.entry_id = :entry", "taken back", entry=entry_id)
-    was = found[0]["detail"]
+    withdraw(connection, ticket, entry_id, found[0], "A public reply was taken back before it left.", {}, user.id)
+    touch(connection, ticket.id, user)
+    audit.append(connection, user.actor, "ticket.withdraw", f"ticket:{number}", {"entry": entry_id})
+
+
+def withdraw(
+    connection: Connection,
+    ticket: Held,
+    entry_id: int,
+    entry: Mapping[str, Any],
+    words: str,
+    detail: Mapping[str, Any],
+    author: int,
+) -> None:
+    """The entry says that it never left, clocks are as if it had not been written, and its words are its author's draft again."""
+    was = entry["detail"]
     connection.execute(
-        text(
-            "UPDATE entries SET kind = 'withdrawn', body = 'A public reply was taken back before it left.', "
-            "detail = jsonb_build_object('withdrawn', CAST(:target AS text)) WHERE id = :id"
-        ),
-        {"id": entry_id, "target": was["reply"]["target"]},
+        text("UPDATE entries SET kind = 'withdrawn', body = :words, detail = CAST(:detail AS jsonb) WHERE id = :id"),
+        {"id": entry_id, "words": words, "detail": bulk.dumps({"withdrawn": was["reply"]["target"], **detail})},
     )
     connection.execute(text("DELETE FROM ticket_words WHERE source = 'entry' AND source_id = :id"), {"id": entry_id})
     _as_before(connection, ticket, entry_id, bool(was["reply"]["first"]), "status" in was)
-    touch(connection, ticket.id, user)
-    drafts.put_back(connection, user, ticket.id, "reply", found[0]["body"])
+    drafts.put_back(connection, author, ticket.id, "reply", entry["body"])
     events.emit(connection, [{"kind": "ticket.withdrawn", "subject": "ticket", "subject_id": ticket.id,
-                              "body": {"entry": entry_id, "user": user.id}, "key": f"withdrawn:{entry_id}"}])  # fmt: skip
-    audit.append(connection, user.actor, "ticket.withdraw", f"ticket:{number}", {"entry": entry_id})
+                              "body": {"entry": entry_id, "user": author}, "key": f"withdrawn:{entry_id}"}])  # fmt: skip
 
 
 def _as_before(connection: Connection, ticket: Held, entry: int, first: bool, opened: bool) -> None:

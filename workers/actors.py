@@ -23,6 +23,7 @@ from workers.bootstrap import House, NotReady
 from workers.deliver import deliver
 from workers.digest import drain
 from workers.health import Health
+from workers.looking import Looker
 from workers.poll import poll
 from workers.sync import sync
 from workers.work import bench, work
@@ -90,7 +91,18 @@ class Answering:
             desk = self.house.target(slot, opened.callback)
             if desk is None:
                 return
-            deliver(self.house.ledger, slot, desk, self.worker_id, self.stopping.is_set, self.house.context().now)
+            looker = Looker(
+                self.house.ledger, self.house.watched, self.house.context(), self.house.config().own_accounts
+            )
+            deliver(
+                self.house.ledger,
+                slot,
+                desk,
+                self.worker_id,
+                self.stopping.is_set,
+                looker.context.now,
+                looker=looker,
+            )
         with self.house.ledger.begin() as connection:
             left = slot in outbox.due_targets(connection)
         if left and not self.stopping.is_set():

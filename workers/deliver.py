@@ -24,6 +24,7 @@ from storage.ledger import Ledger
 from storage.outbox import Owed
 from workers import failpoints
 from workers.logs import trace
+from workers.looking import Looker
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +55,12 @@ def deliver(
     now: Callable[[], datetime],
     deadline_s: float = 20.0,
     lease_seconds: float = LEASE_SECONDS,
+    looker: Looker | None = None,
 ) -> Deliveries:
-    """Drain one target for at most `deadline_s`, one row at a time, looking at the stop flag between rows."""
+    """Drain one target for at most `deadline_s`, one row at a time, looking at the stop flag between rows.
+
+    `looker`: looks at the post a public answer belongs to before it leaves (workers/looking.py).
+    """
     done, until = Deliveries(), time.monotonic() + deadline_s
     while not stopping():
         if time.monotonic() > until:
@@ -65,7 +70,7 @@ def deliver(
         if not claimed:
             break
         for owed in claimed:
-            done.count(_Settling(ledger, desk, owed, now, lease_seconds).settle())
+            done.count(_Settling(ledger, desk, owed, now, lease_seconds, looker).settle())
     return done
 
 
@@ -78,6 +83,7 @@ class _Settling:
     owed: Owed
     now: Callable[[], datetime]
     lease_seconds: float
+    looker: Looker | None = None
     called: bool = False
     looking: bool = False
     held_at: float = field(default_factory=time.monotonic)
@@ -89,6 +95,8 @@ class _Settling:
                 Decision("dead", "unknown" if self.owed.request else "retry", "same", reason="crashed"), None
             )
         try:
+            if self._stopped():
+                return "stopped"
             delivered, found = self._try()
         except _LostLease:
             return self._finish(Decision("unknown", "lost", "same"), None)  # fenced: changes the attempt's note alone
@@ -99,6 +107,12 @@ class _Settling:
             return self._failed(error)
         failpoints.hit("deliver-after-201")
         return self._finish(retry.after_success(found), delivered)
+
+    def _stopped(self) -> bool:
+        """Whether a look at the post took the answer back; what may have arrived already is not looked at."""
+        if self.looker is None or self.owed.kind != "ticket.reply" or self.owed.doubt:
+            return False
+        return self.looker.stops(self.owed)
 
     def _try(self) -> tuple[Delivered, bool]:
         owed = self.owed

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connectors import shape, walk
-from connectors.contract import Context, GapFound, Page, Policy, State
+from connectors.contract import Context, GapFound, Glance, Page, Policy, State, Subject
 from connectors.errors import ConnectorError, MalformedItem, Transient
 from connectors.searches import Dialect
 from connectors.searches import searches as asked
@@ -31,6 +31,7 @@ SEARCH, ITEMS, WWW = "https://hn.algolia.com", "https://hacker-news.firebaseio.c
 CEILING = 1000
 TOO_MANY = "the search shows 1000 hits of a query and tells the others apart by their second only"
 CHECKED = 2000  # hits whose standing is remembered
+SHOWN = 30  # answers of an item that is looked at
 AGAIN = 6 * 3600  # the site is asked anew about a hit after this long
 
 
@@ -160,6 +161,19 @@ class Connector:
             flags=flags + (("truncated",) if cut or cut_too else ()),
         )
 
+    def look(self, subject: Subject) -> Glance | None:
+        """The item at the site itself and, if accounts of ours write there, what answers it directly; a request each."""
+        item = self._item(subject.native_id)
+        if item is None:
+            return Glance(None)
+        kids = [shape.ident(kid) for kid in shape.items(item.get("kids"))] if subject.ours else []
+        found = [self._item(kid) for kid in kids[:SHOWN] if kid.isdigit()]
+        return Glance(_as_hit(item), tuple(_as_hit(kid) for kid in found if kid), whole=len(kids) <= SHOWN)
+
+    def _item(self, native_id: str) -> dict[str, Any] | None:
+        told = self._get(f"{self.settings.items_at}/v0/item/{native_id}.json").json()
+        return shape.mapping(told) if told is not None else None
+
     # -- speaking to the search and the site ----------------------------------------------------------------------
 
     def _search(self, query: str, current: dict[str, Any]) -> "tuple[Answer, dict[str, Any]]":
@@ -202,8 +216,7 @@ class Connector:
 
     def _gone(self, native_id: str) -> bool:
         """An item the site does not know yet (null) is not gone."""
-        item = shape.mapping(self._get(f"{self.settings.items_at}/v0/item/{native_id}.json").json())
-        return item.get("deleted") is True or item.get("dead") is True
+        return _dead(self._item(native_id) or {})
 
     def _get(self, url: str) -> "Answer":
         from connectors.http import Client, check
@@ -213,6 +226,24 @@ class Connector:
         answer = self._http.get(url, {"accept": "application/json"})
         check(answer, self.context.now())
         return answer
+
+
+def _dead(item: dict[str, Any]) -> bool:
+    return item.get("deleted") is True or item.get("dead") is True
+
+
+def _as_hit(item: dict[str, Any]) -> dict[str, Any]:
+    """An item of the site as the search would list it. https://github.com/HackerNews/API#items"""
+    comment = item.get("type") == "comment"
+    hit = {
+        "objectID": shape.ident(item.get("id")),
+        "created_at_i": item.get("time"),
+        "author": item.get("by"),
+        "title": item.get("title"),
+        "comment_text" if comment else "story_text": item.get("text") or ("" if comment else None),
+        "parent_id": item.get("parent"),
+    }
+    return {"hit": hit, "gone": _dead(item)}
 
 
 def _advance(

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connectors import resets, shape
-from connectors.contract import Context, Page, Policy, State
+from connectors.contract import Context, Glance, Page, Policy, State, Subject
 from connectors.errors import AuthError, MalformedItem, Transient
 from connectors.searches import Unsearchable
 from domain.nouns import Author, Mention
@@ -31,6 +31,7 @@ FIRST_SNOWFLAKE = datetime(
     2016, 1, 1, tzinfo=UTC
 ).timestamp()  # Mastodon began that year; smaller ids are older counters
 THREADS = 200
+SHOWN = 60  # descendants of a status that who brings no token is shown at most
 
 
 class Settings(BaseModel):
@@ -204,6 +205,26 @@ class Connector:
             + (("noindex",) if account.get("noindex") is True else ()),
         )
 
+    def look(self, subject: Subject) -> Glance | None:
+        """One status and what answers it, by the id it has on this instance; None where that id is not known any more.
+
+        https://docs.joinmastodon.org/methods/statuses/#get · #context
+        """
+        own = _id(shape.mapping(subject.raw).get("status"))
+        if not own and urlsplit(subject.native_id).hostname == self.settings.instance:
+            own = subject.native_id.rstrip("/").rpartition("/")[2]
+        if not own:
+            return None
+        found = self._ask(f"statuses/{quote(own, safe='')}", missing=True)
+        if found is None:
+            return Glance(None)
+        if not subject.ours:
+            return Glance(_alone(found.json()))
+        below = self._ask(f"statuses/{quote(own, safe='')}/context", missing=True)
+        told = shape.mapping(below.json()) if below else {}
+        answers = shape.items(told.get("descendants"))
+        return Glance(_alone(found.json()), tuple(map(_alone, answers)), whole=len(answers) < SHOWN)
+
     def _parent(self, status: dict[str, Any], native_id: str) -> str:
         """The uri of the post that is answered, as far as a status tells: in full for one's own thread on one's own instance."""
         above, own = shape.ident(status.get("in_reply_to_id")), shape.ident(status.get("id"))
@@ -228,17 +249,26 @@ class Connector:
     # -- speaking to the instance ----------------------------------------------------------------------------------
 
     def _get(self, tag: str, above: str | None) -> "Answer":
+        settings = self.settings
+        asked: dict[str, str | int] = {"limit": settings.page_size}
+        asked |= {"local": "true"} if settings.local else {}
+        asked |= {"min_id": above} if above else {}
+        answer = self._ask(f"timelines/tag/{quote(tag)}?{urlencode(asked)}")
+        assert answer is not None
+        return answer
+
+    def _ask(self, path: str, *, missing: bool = False) -> "Answer | None":
+        """One question. `missing`: what is not there is None and no error."""
         from connectors.http import Client, check
 
         settings = self.settings
         self._http = self._http or Client(self.context, [settings.address])
-        asked: dict[str, str | int] = {"limit": settings.page_size}
-        asked |= {"local": "true"} if settings.local else {}
-        asked |= {"min_id": above} if above else {}
         headers = {"accept": "application/json"}
         if settings.access_token_env:
             headers["authorization"] = f"Bearer {self.context.secret(settings.access_token_env)}"
-        answer = self._http.get(f"{settings.address}/api/v1/timelines/tag/{quote(tag)}?{urlencode(asked)}", headers)
+        answer = self._http.get(f"{settings.address}/api/v1/{path}", headers)
+        if missing and answer.status in (404, 410):
+            return None
         if answer.status in (401, 403, 422) and not settings.access_token_env:  # 422: before version 4.2
             raise AuthError(
                 f"{settings.instance} shows its timelines only to its own members",
@@ -247,6 +277,11 @@ class Connector:
             )
         check(answer, self.context.now(), "iso")
         return answer
+
+
+def _alone(status: Any) -> dict[str, Any]:
+    """A status as `normalise` takes it, without what a walk knows of its thread."""
+    return {"status": status, "parent": None, "root": None}
 
 
 def _statuses(answer: "Answer") -> list[Any]:

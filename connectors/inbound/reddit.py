@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from connectors import shape, walk
-from connectors.contract import Context, GapFound, Page, Policy, State
+from connectors.contract import Context, GapFound, Glance, Page, Policy, State, Subject
 from connectors.errors import AuthError, ConfigError, ConnectorError, MalformedItem, RateLimited, Transient
 from connectors.searches import Dialect
 from connectors.searches import searches as asked
@@ -34,6 +34,7 @@ PLATFORM = "reddit"
 POLICY = Policy(link=False, reply=False, source="https://support.reddithelp.com/hc/en-us/articles/16160319875092")
 OAUTH, WWW = "https://oauth.reddit.com", "https://www.reddit.com"
 GONE = ("[deleted]", "[removed]", "[ Removed by Reddit ]", "[deleted by user]")
+SHOWN = 200  # comments asked for with a post that is looked at
 STALE = 120.0  # a walk whose first page is older starts over from the top at once
 
 _tokens: dict[str, tuple[str, int]] = {}  # application tokens last a day; channels of one process share them
@@ -203,6 +204,28 @@ class Connector:
             flags=flags + (("truncated",) if cut or cut_too else ()),
         )
 
+    def look(self, subject: Subject) -> Glance | None:
+        """A post or comment with what answers it, in one request. https://www.reddit.com/dev/api#GET_comments_{article}"""
+        comment = subject.native_id.startswith("t1_")
+        thread = subject.context if comment else subject.native_id
+        if not thread.startswith("t3_"):
+            return None
+        asked: dict[str, str | int] = {"limit": SHOWN, "depth": 3, "sort": "new"}
+        if comment:
+            asked["comment"] = subject.native_id[3:]
+        try:
+            told = shape.items(self._ask(f"comments/{thread[3:]}", asked))
+        except ConnectorError as refused:
+            if refused.status == 404:
+                return Glance(None)
+            raise
+        head, below = (_children(told[at]) if len(told) > at else [] for at in (0, 1))
+        found = next((thing for thing in (below if comment else head) if _fullname(thing) == subject.native_id), None)
+        if found is None:
+            return Glance(None)
+        answers, whole = _tree(_children(shape.mapping(found.get("data")).get("replies")) if comment else below)
+        return Glance(found, tuple(answers), whole)
+
     # -- speaking to Reddit -----------------------------------------------------------------------------------------
 
     def _get(self, path: str, params: dict[str, str], after: str | None) -> dict[str, Any]:
@@ -349,6 +372,25 @@ class _NoRetry:
 
     def should_retry_on_failure(self) -> bool:
         return False
+
+
+def _children(listing: object) -> list[dict[str, Any]]:
+    data = shape.mapping(shape.mapping(listing).get("data"))
+    return [shape.mapping(child) for child in shape.items(data.get("children"))]
+
+
+def _tree(things: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """Comments with all that is shown below them, and whether that is all there is."""
+    found, whole = [], True
+    waiting = list(things)
+    while waiting:
+        thing = waiting.pop()
+        if thing.get("kind") == "more":
+            whole = False
+            continue
+        found.append(thing)
+        waiting += _children(shape.mapping(thing.get("data")).get("replies"))
+    return found, whole
 
 
 def _core(reddit: "praw.Reddit") -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors import resets, shape
-from connectors.contract import Context, GapFound, Page, Policy, State
+from connectors.contract import Context, GapFound, Glance, Page, Policy, State, Subject
 from connectors.errors import AuthError, ConfigError, CursorInvalid, MalformedItem, RateLimited, Transient
 from connectors.searches import Dialect
 from connectors.searches import searches as asked
@@ -40,6 +40,7 @@ FIELDS = (
     "id,text,author_id,created_at,conversation_id,edit_history_tweet_ids,in_reply_to_user_id,lang,note_tweet,"
     "public_metrics,referenced_tweets"
 )
+ASKED = {"tweet.fields": FIELDS, "expansions": "author_id", "user.fields": "id,name,username,public_metrics"}
 METRICS = {
     "like_count": "likes",
     "retweet_count": "shares",
@@ -207,19 +208,48 @@ class Connector:
             flags=flags + (("truncated",) if cut else ()),
         )
 
+    def look(self, subject: Subject) -> Glance | None:
+        """The post's newest edition, and what accounts of ours wrote in its conversation; each post that is read costs money.
+
+        https://docs.x.com/x-api/posts/lookup/introduction
+        """
+        found = self._one(subject.native_id)
+        if found is None:
+            return Glance(None)
+        # an id asked for gives the edition of that id, https://docs.x.com/x-api/fundamentals/edit-posts
+        history = shape.items(shape.mapping(found["post"]).get("edit_history_tweet_ids"))
+        newest = shape.ident(history[-1]) if history else ""
+        if newest and newest != _own_id(found["post"]):
+            found = self._one(newest) or found
+        ours = [f"from:{handle}" for handle in subject.ours if re.fullmatch(r"\w{1,20}", handle, re.ASCII)][:10]
+        if not ours:
+            return Glance(found)
+        asked = {"query": f"conversation_id:{subject.context} ({' OR '.join(ours)})", "max_results": 10, **ASKED}
+        told = _listing(self._request("/2/tweets/search/recent", asked))
+        answers = _together(shape.items(told.get("data")), shape.mapping(told.get("includes")))
+        return Glance(found, tuple(answers), whole="next_token" not in shape.mapping(told.get("meta")))
+
+    def _one(self, native_id: str) -> dict[str, Any] | None:
+        from connectors.http import loads
+
+        told = shape.mapping(loads(self._request("/2/tweets", {"ids": native_id, **ASKED}).content))
+        posts = _together(shape.items(told.get("data")), shape.mapping(told.get("includes")))
+        return posts[0] if posts else None
+
     # -- speaking to X ----------------------------------------------------------------------------------------------
 
     def _ask(self, walk: dict[str, Any], state: State) -> "requests.Response":
         asked: dict[str, Any] = {"query": self.settings.query, "max_results": self.settings.page_size}
-        asked |= {"tweet.fields": FIELDS, "expansions": "author_id", "user.fields": "id,name,username,public_metrics"}
+        asked |= ASKED
         asked |= {"since_id": walk["since_id"], "start_time": walk["start"], "next_token": walk["token"]}
         try:
-            answer: requests.Response = self._client().request(
-                "GET", "/2/tweets/search/recent", params={k: v for k, v in asked.items() if v is not None}
-            )
+            return self._request("/2/tweets/search/recent", {k: v for k, v in asked.items() if v is not None})
         except _BadPosition as problem:
             start_over = {**state, "walk": None, "by_time": True}
             raise CursorInvalid("X no longer accepts our position", state=start_over, status=400) from problem
+
+    def _request(self, path: str, params: dict[str, Any]) -> "requests.Response":
+        answer: requests.Response = self._client().request("GET", path, params=params)
         return answer
 
     def _client(self) -> "tweepy.Client":

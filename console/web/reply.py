@@ -67,7 +67,8 @@ def note(request: Request, number: Id, form: Annotated[NoteForm, Form()]) -> Res
 
 
 @router.post("/tickets/{number}/replies")
-def reply(request: Request, number: Id, form: Annotated[ReplyForm, Form()]) -> Response:
+def reply(request: Request, number: Id, form: Annotated[ReplyForm, Form()], anyway: bool = False) -> Response:
+    """`anyway`: the post is not looked at once more before it leaves; who sends it has read why it was stopped."""
     user, body = request.state.session.user, typed(form.body)
 
     def work(connection: Connection) -> tuple[int, bool]:
@@ -76,7 +77,7 @@ def reply(request: Request, number: Id, form: Annotated[ReplyForm, Form()]) -> R
         if way is None:
             raise Refused(found.why or "Choose a way the reply is to take; the one chosen is there no longer.")
         hold = _hold(connection)
-        entry, _ = replies.send(connection, user, number, body, way, hold, form.shown)
+        entry, _ = replies.send(connection, user, number, body, way, hold, form.shown, look=not anyway)
         return entry, bool(hold)
 
     return _sent(
