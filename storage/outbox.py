@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from domain.retry import LIMITS
 from storage import audit, bulk, runs
+from storage.posting import STOPPED
 from storage.runs import Run
 
 CONCURRENCY = 2  # calls to one target at a time, over all workers
@@ -144,7 +145,7 @@ _CLAIM = text(
     WITH picked AS (
         SELECT o.id, o.state FROM outbox o
         WHERE o.target = :target AND o.state IN ('new', 'retry', 'unknown') AND o.state NOT IN ('done', 'dead')
-          AND o.due <= now() AND NOT {HELD}
+          AND o.due <= now() AND NOT {STOPPED} AND NOT {HELD}
         ORDER BY o.due, o.id LIMIT :room FOR UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE outbox o SET state = 'sending', attempts = o.attempts + 1, lease = gen_random_uuid(),
@@ -268,7 +269,7 @@ def due_targets(connection: Connection) -> list[str]:
     statement = text(
         f"""SELECT t.name FROM targets t WHERE {_OPEN} AND EXISTS (
             SELECT 1 FROM outbox o WHERE o.target = t.name AND o.state NOT IN ('done', 'dead')
-            AND ((o.state IN ('new', 'retry', 'unknown') AND o.due <= now() AND NOT {HELD}) OR {_ABANDONED}))
+            AND ((o.state IN ('new', 'retry', 'unknown') AND o.due <= now() AND NOT {STOPPED} AND NOT {HELD}) OR {_ABANDONED}))
         ORDER BY t.name"""  # noqa: S608 our own text
     )
     return list(connection.execute(statement).scalars())
@@ -279,7 +280,7 @@ def next_due(connection: Connection) -> datetime | None:
     statement = text(
         f"""SELECT min(greatest(CASE WHEN o.state = 'sending' THEN o.lease_until ELSE o.due END, t.open_until))
         FROM outbox o JOIN targets t ON t.name = o.target WHERE t.enabled AND t.blocked IS NULL
-        AND o.state NOT IN ('done', 'dead', 'blocked') AND NOT {HELD}"""  # noqa: S608 our own text
+        AND o.state NOT IN ('done', 'dead', 'blocked') AND NOT {STOPPED} AND NOT {HELD}"""  # noqa: S608 our own text
     )
     return connection.execute(statement).scalar()
 
@@ -287,7 +288,7 @@ def next_due(connection: Connection) -> datetime | None:
 def backlog(connection: Connection) -> list[dict[str, Any]]:
     """Per target what is owed and why it waits, for status pages: a blocked target's rows all count as blocked."""
     statement = text(
-        f"""SELECT o.target, CASE WHEN t.blocked IS NOT NULL THEN 'blocked' WHEN {HELD} THEN 'held' ELSE o.state END AS state,
+        f"""SELECT o.target, CASE WHEN t.blocked IS NOT NULL THEN 'blocked' WHEN {STOPPED} THEN 'stopped' WHEN {HELD} THEN 'held' ELSE o.state END AS state,
             count(*) AS n, min(o.created_at) AS oldest
         FROM outbox o LEFT JOIN targets t ON t.name = o.target WHERE o.state NOT IN ('done', 'dead')
         GROUP BY 1, 2 ORDER BY 1, 2"""  # noqa: S608 our own text

@@ -8,11 +8,12 @@ from sqlalchemy import Connection, text
 from storage import audit
 from storage.ledger import rows
 from storage.outbox import HELD
+from storage.posting import STOPPED
 
 PAGE = 50
 # one word for each row, told apart as people ask: `held` waits for an earlier one of its ticket, `scheduled` for its time
 WORD = f"""CASE WHEN o.state IN ('done', 'dead', 'sending', 'unknown') THEN o.state
-    WHEN o.state = 'blocked' OR t.blocked IS NOT NULL THEN 'blocked' WHEN {HELD} THEN 'held'
+    WHEN o.state = 'blocked' OR t.blocked IS NOT NULL THEN 'blocked' WHEN {STOPPED} THEN 'stopped' WHEN {HELD} THEN 'held'
     WHEN o.state = 'retry' THEN 'failed' WHEN o.due > now() THEN 'scheduled' ELSE 'waiting' END"""
 WORDS = {  # word -> (label, tone, what it means)
     "waiting": ("Waiting", "calm", "goes out as soon as a worker takes it"),
@@ -21,6 +22,7 @@ WORDS = {  # word -> (label, tone, what it means)
     "sending": ("Sending", "calm", "a worker is at it"),
     "failed": ("Failed", "warn", "was refused for now and is tried again"),
     "unknown": ("Unknown", "warn", "may have arrived; it is looked up before anything is sent again"),
+    "stopped": ("Stopped", "warn", "all posting is stopped; it leaves when posting goes on"),
     "blocked": ("Blocked", "bad", "a person must act at the target first"),
     "dead": ("Dead", "bad", "was given up; retry or drop it as a dead letter"),
     "done": ("Done", "good", "arrived"),

@@ -37,10 +37,10 @@ def stop(connection: Connection, owed: Owed, why: Objection) -> bool:
     )
     if not ours:
         return False
-    told = _told(connection, entry["id"], owed.id)
+    told = _told(connection, ticket.id, entry["id"], owed.id)
     connection.execute(text("DELETE FROM attempts WHERE outbox_id = :id"), {"id": owed.id})
-    here = "t.entry_id = :entry AND (t.id = :id OR t.state = 'new' AND t.attempts = 0)"
-    take_away(connection, "outbox", here, "stopped", entry=entry["id"], id=owed.id)
+    here = "t.ticket_id = :ticket AND t.entry_id = :entry AND (t.id = :id OR t.state = 'new' AND t.attempts = 0)"
+    take_away(connection, "outbox", here, "stopped", ticket=ticket.id, entry=entry["id"], id=owed.id)
     words = f"A public reply was stopped before it left. {why.sentence} Its words are kept as a draft."
     detail = {"stopped": {"code": why.code, "why": why.sentence}}
     withdraw(connection, ticket, entry["id"], entry, words, detail, entry["user_id"])
@@ -50,12 +50,13 @@ def stop(connection: Connection, owed: Owed, why: Objection) -> bool:
     return True
 
 
-def _told(connection: Connection, entry: int, id_: int) -> list[str]:
+def _told(connection: Connection, ticket: int, entry: int, id_: int) -> list[str]:
     """Desks whose note of the answer is on its way or there; what has not begun goes with the answer."""
     found = rows(
         connection,
-        "SELECT target FROM outbox WHERE entry_id = :entry AND id <> :id AND NOT (state = 'new' AND attempts = 0) "
+        "SELECT target FROM outbox WHERE ticket_id = :ticket AND entry_id = :entry AND id <> :id AND NOT (state = 'new' AND attempts = 0) "
         "ORDER BY target FOR UPDATE",
+        ticket=ticket,
         entry=entry,
         id=id_,
     )

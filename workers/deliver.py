@@ -19,7 +19,7 @@ from connectors.errors import ConnectorError, RateLimited, Transient
 from domain import retry
 from domain.nouns import Notice
 from domain.retry import Decision, History, Trouble
-from storage import crm, outbox, targets
+from storage import crm, outbox, posting, targets
 from storage.ledger import Ledger
 from storage.outbox import Owed
 from workers import failpoints
@@ -97,6 +97,8 @@ class _Settling:
         try:
             if self._stopped():
                 return "stopped"
+            if self._halted():
+                return self._finish(Decision("unknown" if self.owed.doubt else "retry", "stopped", "same"), None)
             delivered, found = self._try()
         except _LostLease:
             return self._finish(Decision("unknown", "lost", "same"), None)  # fenced: changes the attempt's note alone
@@ -113,6 +115,10 @@ class _Settling:
         if self.looker is None or self.owed.kind != "ticket.reply" or self.owed.doubt:
             return False
         return self.looker.stops(self.owed)
+
+    def _halted(self) -> bool:
+        """Whether somebody stopped all posting since this row was claimed."""
+        return self.owed.kind in posting.PUBLIC and self.ledger.run(posting.standing) is not None
 
     def _try(self) -> tuple[Delivered, bool]:
         owed = self.owed
