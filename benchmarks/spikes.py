@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from domain import board as boards
-from domain import spikes
+from domain import spikes, usual
 from domain.board import Board
 from domain.spikes import VERSION, Hold, decide, detect
 
@@ -34,10 +34,11 @@ PROFILES = ("standard", "low_FP")
 CONSTANTS: dict[str, tuple[Any, tuple[float, ...]]] = {  # where it lives, what else it might be
     "LAG": (boards, (240, 960)),
     "KEEP": (boards, (7, 28)),
-    "SHARE": (boards, (0.98, 0.995)),
-    "EASE": (boards, (0.125, 0.5, 1.0)),
-    "LEAN": (boards, (0.2, 0.8)),
-    "CALM": (boards, (0.125, 0.5)),
+    "SHARE": (usual, (0.98, 0.995)),
+    "EASE": (usual, (0.125, 0.5, 1.0)),
+    "LEAN": (usual, (0.2, 0.8)),
+    "CALM": (usual, (0.125, 0.5)),
+    "PART": (usual, (0.1, 0.4)),
     "FADE": (spikes, (0.25, 1.0)),
 }
 
@@ -148,7 +149,7 @@ def constants(score: dict[str, Any], found: list[Talk]) -> None:
     ]
     table: dict[tuple[str, float], list[dict[str, float]]] = {}  # (numbers, threshold) → per series, per profile
     for label, module, name, value in [
-        ("as shipped", boards, "EASE", boards.EASE),
+        ("as shipped", usual, "EASE", usual.EASE),
         *((f"{n} {v}", m, n, v) for n, (m, values) in CONSTANTS.items() for v in values),
     ]:
         kept = getattr(module, name)

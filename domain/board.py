@@ -1,12 +1,7 @@
 """What is usual of many series at once, and how far each stands from it now. Pure; numpy; no look ahead.
 
 A series is looked at on four scales: what was said in the last ten minutes, hour, six hours and day, each against the same sums of the
-trailing fourteen days. On each scale
-
-    raw = sqrt((x - q99) / (mean excess over q99 + EASE) * (x - mean) / (deviation + EASE))
-
-how far the sum stands beyond the days' 99th percentile, measured by how far the top percent usually stands beyond it, times how far it
-stands from the mean in deviations. Talk is bursty: deviations alone raise flags daily. The short scale finds the burst at once, the long
+trailing fourteen days by `domain/usual.py`. Talk is bursty: deviations alone raise flags daily. The short scale finds the burst at once, the long
 ones what is slow, lasting, or a handful a day. `benchmarks/spikes.py` measures the choice on labelled series.
 """
 
@@ -20,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.series import NAN, Floats, Past
+from domain.usual import HALF, Usual, learn, quiet, ranked, raw
 
 MINUTE = timedelta(minutes=1)
 BIN = timedelta(minutes=5)
@@ -32,12 +28,7 @@ LEAST = 400  # bins of history at least, where a bin is hours or a day
 REFRESH = 12  # bins between two looks at the history
 SELDOM = 96  # the same while a past day is read: what is usual leaves out the last eight hours anyway
 LAG = 480  # minutes that are not yet usual, or a crisis would hide the next one of the same day
-SHARE = 0.99
-EASE = 0.25  # what is added below the line, in mentions: no spread is taken for none
-LEAN = 0.4  # of the root of the percentile: how far even talk without bursts stands beyond it on average (Poisson)
-HALF = 4.6  # the raw score that is 0.5
 SHORT_HALF = 3.5  # the same, as a ratio to what is known, while the history is short
-CALM = 0.25  # deviations above the mean that are still quiet
 ENOUGH = 6  # bins that tell a median
 
 
@@ -47,11 +38,6 @@ class Look:
 
     x: Floats
     raw: Floats
-
-
-def fraction(raw: Floats) -> Floats:
-    """A raw score as a number from 0 to 1."""
-    return np.asarray(raw / (raw + HALF))
 
 
 class Board:
@@ -121,7 +107,7 @@ class Board:
     def _close(self) -> None:
         """File the current bin: into the past and into the sums, and see who is quiet."""
         width = self.recent.shape[1]
-        usual = self.current[:, None] + self.sums <= self.mean + CALM * self.deviation
+        usual = quiet(self.current[:, None] + self.sums, self.mean, self.deviation)
         usual = np.roll(
             usual, -1, axis=1
         )  # the ten minutes rest when the hour is usual, the hour when the six hours are
@@ -177,21 +163,15 @@ class Board:
                 sums = _sums(total, lost, k, fold, end)
                 self.ready[i, j] = len(sums) * fold >= self.ripe[j] - k
                 if len(sums):
-                    self._learn(i, j, sums)
+                    found = learn(sums)
+                    self.border[i, j], self.excess[i, j] = found.border, found.excess
+                    self.mean[i, j], self.deviation[i, j] = found.mean, found.deviation
+                    if j == 0:
+                        self.median[i] = ranked(sums, len(sums) // 2)
 
     def _young_past(self, past: Past) -> bool:
         """Whether so little is known that the last hours are usual as well."""
         return past.first is None or self.now - past.first < 3 * self.lag
-
-    def _learn(self, i: int, j: int, sums: Floats) -> None:
-        at = min(len(sums) - 1, int(SHARE * len(sums)))
-        ranked = np.partition(sums, [len(sums) // 2, at] if j == 0 else at)
-        beyond = ranked[at + 1 :]
-        self.border[i, j] = ranked[at]
-        self.excess[i, j] = beyond.mean() - ranked[at] if len(beyond) else 0.0
-        self.mean[i, j], self.deviation[i, j] = sums.mean(), sums.std()
-        if j == 0:
-            self.median[i] = ranked[len(sums) // 2]
 
     def _young(self, x: Floats) -> Floats:
         """The raw score without enough history: by how many times the last minutes outdo what is known, or a few."""
@@ -202,12 +182,10 @@ class Board:
     def look(self) -> Look:
         """Where each series stands now."""
         x = self.sums + self.current[:, None]
-        far = np.maximum(0.0, x - self.border) / (np.maximum(self.excess, LEAN * np.sqrt(self.border)) + EASE)
-        off = np.maximum(0.0, x - self.mean) / (self.deviation + EASE)
-        raw = np.where(self.ready, np.sqrt(far * off), 0.0)
-        raw[:, 0] = np.where(self.ready[:, 0], raw[:, 0], self._young(x[:, 0]))
-        raw[self.blind] = 0.0
-        return Look(x, raw)
+        score = np.where(self.ready, raw(x, Usual(self.border, self.excess, self.mean, self.deviation)), 0.0)
+        score[:, 0] = np.where(self.ready[:, 0], score[:, 0], self._young(x[:, 0]))
+        score[self.blind] = 0.0
+        return Look(x, score)
 
 
 def _sums(total: Floats, lost: NDArray[Any], k: int, fold: int, end: int) -> Floats:

@@ -13,9 +13,10 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.board import BIN, EASE, HALF, LEAN, REFRESH, SCALES, Board, fraction
+from domain.board import BIN, REFRESH, SCALES, Board
 from domain.series import NAN, Floats, filled
 from domain.spikes import Hold, decide
+from domain.usual import HALF, Usual, fraction, needed
 
 AGAIN = 13  # bins that are read anew at each tick
 RECENT = 2  # bins that a beginning leaves to the first tick: what just happened is still news
@@ -173,10 +174,8 @@ class Live:
         wanted = t / (1 - t) * HALF if t < 1 else 1e9
         if not board.ready[i, j]:
             return max(float(self.floors[i]), wanted / HALF * 3.5 * (max(float(board.median[i]), board.cold) + 3) - 1)
-        lean = max(board.excess[i, j], LEAN * np.sqrt(board.border[i, j]))
-        k = wanted**2 * (lean + EASE) * (board.deviation[i, j] + EASE)
-        b, m = board.border[i, j], board.mean[i, j]
-        return max(float(self.floors[i]), float((b + m + np.sqrt((b - m) ** 2 + 4 * k)) / 2))
+        usual = Usual(*(float(of[i, j]) for of in (board.border, board.excess, board.mean, board.deviation)))
+        return max(float(self.floors[i]), needed(usual, wanted))
 
 
 class Standings(Sequence[Standing]):

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.board import BIN, DAY, KEEP, MINUTE, Board, Look, fraction
+from domain.board import BIN, DAY, KEEP, MINUTE, Board, Look
 from domain.series import Floats
+from domain.usual import fraction
 
-VERSION = "tails-2"
+VERSION = "tails-3"
 HOLD = DAY
 HOUR = timedelta(hours=1)
 REST = timedelta(minutes=15)  # of a usual sum on the next longer scale
