@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection
-
 from storage import presence
-from storage.ledger import one
 
 MOST = 2000  # events told one by one; more is told as "read everything anew"
 WINDOW = "10 minutes"  # how long after a cut a reader can go on where it was
@@ -31,12 +28,8 @@ class Found:
     whole: bool
 
 
-_PLACE = "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
-
-
-def before(connection: Connection) -> int:
-    """The place of what is about to be read: a stream from here tells all that commits afterwards."""
-    return int(one(connection, _PLACE))
+# the place of what is about to be read: a stream from here tells all that commits afterwards
+PLACE = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
 
 
 async def listen(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -47,7 +40,7 @@ async def listen(connection: psycopg.AsyncConnection[Any]) -> None:
 
 async def place(connection: psycopg.AsyncConnection[Any]) -> int:
     """Here and now."""
-    cursor = await connection.execute(_PLACE)
+    cursor = await connection.execute(f"SELECT {PLACE}")
     row = await cursor.fetchone()
     assert row
     return int(row[0])
@@ -56,7 +49,7 @@ async def place(connection: psycopg.AsyncConnection[Any]) -> int:
 async def since(connection: psycopg.AsyncConnection[Any], place: int) -> Found:
     """Committed events of transactions from `place` on; some may have been told before. One statement: one snapshot."""
     cursor = await connection.execute(
-        """WITH now AS MATERIALIZED (SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS place)
+        f"""WITH now AS MATERIALIZED (SELECT {PLACE} AS place)
         SELECT now.place, e.id, e.xid, e.kind, e.subject, e.subject_id,
             (SELECT min(xid) FROM events WHERE at > clock_timestamp() - CAST(%s AS interval) AND xid >= %s) AS oldest
         FROM now LEFT JOIN LATERAL (SELECT * FROM events WHERE xid >= %s ORDER BY xid, id LIMIT %s) e ON true""",

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -86,8 +86,22 @@ class Ledger:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
-    def run(self, work: Callable[[Connection], T], *, tries: int = 6, patience: float = 20.0) -> T:
-        """Run `work` in one transaction; on a lost connection, deadlock or conflict roll back and run it all anew.
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """No transaction: each statement stands for itself, one way to the database and back instead of three. For what one statement reads."""
+        with self.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
+
+    def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        tries: int = 6,
+        patience: float = 20.0,
+        within: Callable[[], AbstractContextManager[Connection]] | None = None,
+    ) -> T:
+        """Run `work` in one transaction (or `within` a `glance`); on a lost connection, deadlock or conflict roll back and run it all anew.
 
         `work` therefore has no effect outside the database. A restart of PostgreSQL is waited out for `patience` seconds.
         Raises the last error when it does not pass.
@@ -97,7 +111,7 @@ class Ledger:
         while True:
             attempt += 1
             try:
-                with self.begin() as connection:
+                with (within or self.begin)() as connection:
                     return work(connection)
             except Exception as error:
                 if not again(error) or (attempt >= tries and time.monotonic() > until):

@@ -52,6 +52,11 @@ class Scope:
     def limited(self) -> bool:
         return bool(self.teams or self.topics)
 
+    @classmethod
+    def stored(cls, teams: Sequence[str] | None, topics: Sequence[str] | None) -> "Scope":
+        """From a row of `object_scopes`, or none."""
+        return cls(tuple(teams or ()), tuple(topics or ()))
+
 
 EVERYTHING = Scope()
 
@@ -59,7 +64,7 @@ EVERYTHING = Scope()
 def of(connection: Connection, subject: str) -> Scope:
     """The scope of `user:3` or `token:5`."""
     found = rows(connection, "SELECT teams, topics FROM object_scopes WHERE subject = :subject", subject=subject)
-    return Scope(tuple(found[0]["teams"]), tuple(found[0]["topics"])) if found else EVERYTHING
+    return Scope.stored(found[0]["teams"], found[0]["topics"]) if found else EVERYTHING
 
 
 def limit(connection: Connection, subject: str, scope: Scope, actor: str) -> bool:
@@ -147,6 +152,12 @@ class ScopedLedger(Ledger):
     def begin(self) -> Iterator[Connection]:
         with super().begin() as connection:
             confine(connection, self.scope)
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Whose it is must be said first, so it takes a transaction after all, and only reads."""
+        with self.read() as connection:
             yield connection
 
     def close(self) -> None:

@@ -15,7 +15,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import Connection, text
 
+from storage import events_read
 from storage.ledger import one, rows
+from storage.scopes import EVERYTHING, Scope
 
 ROLES = ("viewer", "agent", "lead", "admin", "auditor")
 IDLE = timedelta(hours=4)
@@ -79,9 +81,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """`scope`: what of the tickets its user sees; `place`: in the log of what happened, before anything else of a page is read."""
+
     user: User
     csrf: str
     expires_at: datetime
+    scope: Scope = EVERYTHING
+    place: int = 0
 
 
 def hash_password(password: str) -> str:
@@ -228,12 +234,12 @@ def begin_session(connection: Connection, user_id: int, *, replaces: str = "") -
 
 
 def session(connection: Connection, value: str) -> Session | None:
-    """The session behind a cookie, if neither idle nor old nor its user disabled; seen at most once a minute."""
+    """The session behind a cookie, if neither idle nor old nor its user disabled; seen at most once a minute. One statement, as each page asks."""
     found = rows(
         connection,
-        "SELECT s.csrf, s.expires_at, s.seen_at < now() - interval '1 minute' AS stale, u.id, u.email, u.name, u.role "
-        "FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = :hash AND u.disabled_at IS NULL "
-        "AND s.expires_at > now() AND s.seen_at > now() - CAST(:idle AS interval)",
+        f"SELECT s.csrf, s.expires_at, s.seen_at < now() - interval '1 minute' AS stale, u.id, u.email, u.name, u.role, o.teams, o.topics, "
+        f"{events_read.PLACE} AS place FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN object_scopes o ON o.subject = 'user:' || u.id "
+        "WHERE s.hash = :hash AND u.disabled_at IS NULL AND s.expires_at > now() AND s.seen_at > now() - CAST(:idle AS interval)",
         hash=_hash(value),
         idle=IDLE,
     )
@@ -243,7 +249,7 @@ def session(connection: Connection, value: str) -> Session | None:
     if row["stale"]:
         connection.execute(text("UPDATE sessions SET seen_at = now() WHERE hash = :hash"), {"hash": _hash(value)})
     user = User(row["id"], row["email"], row["name"], row["role"])
-    return Session(user=user, csrf=row["csrf"], expires_at=row["expires_at"])
+    return Session(user, row["csrf"], row["expires_at"], Scope.stored(row["teams"], row["topics"]), row["place"])
 
 
 def alive(connection: Connection, value: str) -> bool:

@@ -6,15 +6,13 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
-from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from console.web import bearer
 from console.web.house import House, house
 from console.web.roles import PUBLIC, allowed
-from storage import events_read, scopes, users
-from storage.scopes import Scope
+from storage import scopes, users
 from storage.tokens import Token
 from storage.users import Session, User
 
@@ -42,11 +40,11 @@ async def guard(request: Request) -> None:
         check_origin(request, here)
     if PUBLIC in roles:
         return
-    found = await run_in_threadpool(_session, here, request.cookies.get(here.session_cookie, ""))
-    if found is None:
+    session = await run_in_threadpool(_session, here, request.cookies.get(here.session_cookie, ""))
+    if session is None:
         raise LoginNeeded
-    session, request.state.place, request.state.scope = found
     request.state.session = session
+    request.state.place, request.state.scope = session.place, session.scope
     if session.user.role not in roles:
         raise HTTPException(403, f"Your role, {session.user.role}, may not do this.")
     if request.method not in SAFE:
@@ -76,17 +74,10 @@ def _program(token: Token) -> Session:
     return Session(User(0, "", token.name, "agent"), "", datetime.max.replace(tzinfo=UTC))
 
 
-def _session(here: House, cookie: str) -> tuple[Session, int, Scope] | None:
-    """The session behind a cookie, and the place in the log of what happened before the page is read."""
-    if not cookie:
-        return None
-
-    def work(connection: Connection) -> tuple[Session, int, Scope] | None:
-        place = events_read.before(connection)
-        session = users.session(connection, cookie)
-        return None if session is None else (session, place, scopes.of(connection, session.user.actor))
-
-    return here.ledger.run(work, patience=0)
+def _session(here: House, cookie: str) -> Session | None:
+    """The session behind a cookie."""
+    ledger = here.ledger
+    return ledger.run(lambda c: users.session(c, cookie), patience=0, within=ledger.glance) if cookie else None
 
 
 def check_origin(request: Request, here: House) -> None:
