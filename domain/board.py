@@ -107,11 +107,12 @@ class Board:
     def _close(self) -> None:
         """File the current bin: into the past and into the sums, and see who is quiet."""
         width = self.recent.shape[1]
-        usual = quiet(self.current[:, None] + self.sums, self.mean, self.deviation)
+        own = quiet(self.current[:, None] + self.sums, self.mean, self.deviation)
         usual = np.roll(
-            usual, -1, axis=1
-        )  # the ten minutes rest when the hour is usual, the hour when the six hours are
-        usual[:, -1] = usual[:, -2] if usual.shape[1] > 1 else usual[:, -1]
+            own, -1, axis=1
+        )  # the ten minutes rest when the hour is usual too, the hour when the six hours are
+        usual[:, -1] = True
+        usual &= own
         usual &= ~(self.blind | self.partial)[:, None]
         self.quiet = np.where(usual, self.quiet + 1, 0)
         self.recent[:, self.now % width] = self.current

@@ -26,7 +26,7 @@ LEAN = 0.4  # of the root of the percentile: how far even talk without bursts st
 HALF = 4.6  # the raw score that is 0.5
 CALM = 0.25  # deviations above the mean that are still quiet
 PART = 0.2  # of the top percent: what one event may be
-EVENTS = 8  # in fourteen days; what happens more often is usual
+ASIDE = 1 / 14  # of what is remembered: a day, for all events together; what lasts longer is a new level, and usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,11 @@ def learn(sums: Floats) -> Usual:
     are thinned to their highest sums."""
     usual, kept = _of(sums), sums[:0]
     most = max(1, int(PART * (1 - SHARE) * len(sums)))
-    for _ in range(EVENTS):
+    left = int(ASIDE * len(sums))
+    while True:
         start, end = _run(sums, usual)
-        if end - start <= most:
+        left -= end - start - most
+        if end - start <= most or left < 0:
             break
         run = sums[start:end]
         peaks = np.partition(run, len(run) - most)[-most:]
