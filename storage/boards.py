@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from storage.ledger import one, rows
-from storage.talk import HELD, OPENED, Range, values
+from storage.talk import HELD, OPENED, Range, step_of, stepping, values
 
 MOST_WORDS_OF = 2000  # tickets whose words are counted in each period, the newest
 MOST_HOLES = 200
@@ -29,13 +29,12 @@ def moods(connection: Connection, wanted: Range, by: str, most: int = 8) -> list
         raise ValueError(by)
     found = rows(
         connection,
-        f"""WITH said AS (SELECT {by} AS key, date_bin(make_interval(hours => :hours), t.hour, :since) AS at, CAST(sum(n) AS int) AS scored,
+        f"""WITH said AS (SELECT {by} AS key, {step_of("t.hour")} AS at, CAST(sum(n) AS int) AS scored,
                 CAST(coalesce(sum(n) FILTER (WHERE label = 'negative'), 0) AS int) AS negative FROM talk t
                 WHERE {HELD} AND label IN ('negative', 'neutral', 'positive') GROUP BY 1, 2),
             loud AS (SELECT key, sum(scored) AS n FROM said GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :most)
         SELECT key, at, scored, negative FROM said JOIN loud l USING (key) ORDER BY l.n DESC, key, at""",  # noqa: S608 from the list above
-        **values(wanted),
-        hours=wanted.hours,
+        **stepping(wanted),
         most=most,
     )
     return [Mood(**row) for row in found]

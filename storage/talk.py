@@ -5,7 +5,7 @@ are counted apart. What an erasure takes away stays counted: a figure names nobo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -53,17 +53,27 @@ def tally(connection: Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `since` to before `until`, in steps of `hours`; the period before it is as long. Empty tuples: all."""
+    """From `since` to before `until`, in steps of `hours`; the period before it is as long. Empty tuples: all.
+
+    Steps of six hours and more go by the clock of `zone`, through its changes of time: a day is a day there. Talk is held by the hour of
+    UTC, so where a zone is off by half an hour, the hour around midnight counts on the day it began.
+    """
 
     since: datetime
     until: datetime
     hours: int
     topics: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    zone: str = "UTC"
 
     @property
     def before(self) -> "Range":
-        return Range(self.since - (self.until - self.since), self.since, self.hours, self.topics, self.platforms)
+        return replace(self, since=self.since - (self.until - self.since), until=self.since)
+
+    @property
+    def clock(self) -> str:
+        """The zone steps go by: single hours are the same everywhere, and one that comes twice a year stays two."""
+        return self.zone if self.hours >= 6 else "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +104,40 @@ def values(wanted: Range) -> dict[str, object]:
     }
 
 
+STEPS = """(SELECT local AT TIME ZONE :clock AS at FROM generate_series(CAST(:since AS timestamptz) AT TIME ZONE :clock,
+    (CAST(:until AS timestamptz) - interval '1 second') AT TIME ZONE :clock, make_interval(hours => :hours)) s(local))"""
+
+
+def step_of(column: str) -> str:
+    """The beginning of the step a moment lies in, as STEPS has it."""
+    return (
+        f"(date_bin(make_interval(hours => :hours), {column} AT TIME ZONE :clock, CAST(:since AS timestamptz) AT TIME ZONE :clock)"
+        " AT TIME ZONE :clock)"
+    )
+
+
+def stepping(wanted: Range) -> dict[str, object]:
+    return {**values(wanted), "hours": wanted.hours, "clock": wanted.clock}
+
+
+def moments(connection: Connection, wanted: Range) -> tuple[datetime, ...]:
+    """When the steps of the range begin."""
+    found = rows(
+        connection, f"SELECT at FROM {STEPS} b ORDER BY at",  # noqa: S608 our own text
+        since=wanted.since, until=wanted.until, hours=wanted.hours, clock=wanted.clock,
+    )  # fmt: skip
+    return tuple(row["at"] for row in found)
+
+
 def steps(connection: Connection, wanted: Range) -> list[Step]:
     """Every step of the range, those without talk too."""
     found = rows(
         connection,
-        f"""SELECT b.at, coalesce(c.labels, '{{}}'::jsonb) AS n FROM generate_series(CAST(:since AS timestamptz),
-                CAST(:until AS timestamptz) - interval '1 second', make_interval(hours => :hours)) b(at)
+        f"""SELECT b.at, coalesce(c.labels, '{{}}'::jsonb) AS n FROM {STEPS} b
             LEFT JOIN (SELECT at, jsonb_object_agg(label, n) AS labels FROM (
-                SELECT date_bin(make_interval(hours => :hours), t.hour, :since) AS at, t.label, sum(t.n) AS n
+                SELECT {step_of("t.hour")} AS at, t.label, sum(t.n) AS n
                 FROM talk t WHERE {HELD} GROUP BY 1, 2) x GROUP BY at) c ON c.at = b.at ORDER BY b.at""",  # noqa: S608 our own text
-        **values(wanted),
-        hours=wanted.hours,
+        **stepping(wanted),
     )
     return [Step(row["at"], {name: int(n) for name, n in row["n"].items()}) for row in found]
 
@@ -197,16 +230,14 @@ def opened(connection: Connection, wanted: Range) -> list[tuple[datetime, int, i
     """(step, tickets opened, of them breached)."""
     found = rows(
         connection,
-        """SELECT b.at, coalesce(c.n, 0) AS n, coalesce(c.breached, 0) AS breached FROM generate_series(CAST(:since AS timestamptz),
-                CAST(:until AS timestamptz) - interval '1 second', make_interval(hours => :hours)) b(at)
-            LEFT JOIN (SELECT date_bin(make_interval(hours => :hours), opened_at, :since) AS at, count(*) AS n,
+        f"""SELECT b.at, coalesce(c.n, 0) AS n, coalesce(c.breached, 0) AS breached FROM {STEPS} b
+            LEFT JOIN (SELECT {step_of("opened_at")} AS at, count(*) AS n,
                 count(*) FILTER (WHERE breached_first IS NOT NULL OR breached_next IS NOT NULL OR breached_resolve IS NOT NULL) AS breached
                 FROM tickets t WHERE merged_into IS NULL AND opened_at >= :since AND opened_at < :until
                 AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
                 AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms)) GROUP BY 1) c ON c.at = b.at
-            ORDER BY b.at""",
-        **values(wanted),
-        hours=wanted.hours,
+            ORDER BY b.at""",  # noqa: S608 our own text
+        **stepping(wanted),
     )
     return [(row["at"], row["n"], row["breached"]) for row in found]
 

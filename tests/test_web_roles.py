@@ -14,6 +14,7 @@ from tests import web
 
 OPEN = {
     "/login",
+    "/language",
     "/login/openid",
     "/login/openid/done",
     "/invitation/{token}",

@@ -1,6 +1,6 @@
 """The web process: the one place that chooses. It knows the ledger and nothing of workers or the broker."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from urllib.parse import urlencode
@@ -32,6 +32,7 @@ from console.web import (
     hooks_contacts,
     hooks_desks,
     inbox,
+    language,
     login,
     mention,
     operations,
@@ -42,6 +43,7 @@ from console.web import (
     stream,
     survey,
     taking,
+    texts,
     ticket,
 )
 from console.web.armour import BodyLimit, Headers
@@ -52,22 +54,24 @@ from console.web.live import Live
 from console.web.pages import page
 from console.web.pulse import Pulse
 from console.web.roles import methods
+from console.web.texts import N_, Language, Reading, _
 from storage.ledger import Ledger
 
 log = structlog.get_logger()
 TITLES = {
-    403: "Not allowed",
-    404: "Not here",
-    400: "Not understood",
-    401: "Who are you?",
-    405: "Not like this",
-    409: "Not as things stand",
-    412: "Changed since",
-    413: "Too large",
-    422: "Not understood",
-    429: "Too fast",
-    503: "Not now",
+    403: N_("Not allowed"),
+    404: N_("Not here"),
+    400: N_("Not understood"),
+    401: N_("Who are you?"),
+    405: N_("Not like this"),
+    409: N_("Not as things stand"),
+    412: N_("Changed since"),
+    413: N_("Too large"),
+    422: N_("Not understood"),
+    429: N_("Too fast"),
+    503: N_("Not now"),
 }
+NOT_POSSIBLE = N_("Not possible")
 
 
 def create_app(
@@ -78,8 +82,9 @@ def create_app(
     base_url: str,
     metrics_token: str = "",
     redis_ping: Callable[[], bool] | None = None,
+    languages: Mapping[str, Language] | None = None,
 ) -> FastAPI:
-    """The console. `secret` keys login throttles and forms; `redis_ping` only feeds /readyz."""
+    """The console. `secret` keys login throttles and forms; `redis_ping` only feeds /readyz; `languages`: those of console/locale."""
     if len(secret) < 16:
         raise ValueError("the secret has at least 16 bytes")
     ledger = Ledger(database_url, name="earmark-console")
@@ -104,9 +109,11 @@ def create_app(
     )
     app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
     app.state.live = live
+    app.state.languages = languages or texts.languages()
     app.state.pulse = Pulse(redis_ping)
     for module in (
         acks,
+        language,
         login,
         stream,
         inbox,
@@ -143,6 +150,7 @@ def create_app(
     for error in (OperationalError, InterfaceError, TimeoutError):
         app.add_exception_handler(error, _no_database)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Reading, known=app.state.languages)
     app.add_middleware(Headers, secure=secure_cookies)
     return app
 
@@ -164,15 +172,20 @@ def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:  # the framework names the methods of one router; a path may have several
         return _error(
-            request, 405, "This address takes other methods.", {"allow": ", ".join(methods(request.url.path))}
+            request, 405, N_("This address takes other methods."), {"allow": ", ".join(methods(request.url.path))}
         )
-    return _error(request, error.status_code, str(error.detail), dict(error.headers or {}))
+    return _error(
+        request,
+        error.status_code,
+        error.detail if isinstance(error.detail, str) else str(error.detail),
+        dict(error.headers or {}),
+    )
 
 
 def _not_understood(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     where = ", ".join(sorted({".".join(str(part) for part in e["loc"][1:]) or "body" for e in error.errors()}))
-    return _error(request, 422, f"The request could not be read: {where[:200]}.")
+    return _error(request, 422, _("The request could not be read: %(where)s.", where=where[:200]))
 
 
 def _no_database(request: Request, error: Exception) -> Response:
@@ -183,7 +196,7 @@ def _no_database(request: Request, error: Exception) -> Response:
 
 def _error(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     if _api(request) or status == 413:
-        return problem(status, TITLES.get(status, "Not possible"), detail, headers)
-    answer = page(request, "error.html", code=status, title=TITLES.get(status, "Not possible"), detail=detail)
+        return problem(status, TITLES.get(status, NOT_POSSIBLE), detail, headers)
+    answer = page(request, "error.html", code=status, title=_(TITLES.get(status, NOT_POSSIBLE)), detail=_(detail))
     answer.headers.update(headers or {})
     return answer

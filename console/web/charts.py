@@ -5,10 +5,12 @@ The page's CSS themes it, the strict CSP lets it stand (no style, no script), an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil, floor, log10
 
 from markupsafe import Markup, escape
+
+from console.web import formats
 
 WIDTH, HEIGHT = 860, 260
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 16, 28
@@ -54,13 +56,13 @@ def ticks(highest: float, about: int = 4) -> list[float]:
     return [step * i for i in range(ceil(max(highest, 1) / step) + 1)]
 
 
-def time_ticks(start: datetime, end: datetime, about: int = 6) -> list[datetime]:
-    """Round clock times inside the span."""
+def time_ticks(start: datetime, end: datetime, where: tzinfo = UTC, about: int = 6) -> list[datetime]:
+    """Round times inside the span, on the clock there: where a zone is off by half an hour, its hours are."""
     span = (end - start) / timedelta(minutes=1)
     step = next((m for m in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720) if span / m <= about), 1440)
-    first = ceil(start.timestamp() / 60 / step) * step * 60
-    last = int(end.timestamp())
-    return [datetime.fromtimestamp(t, UTC) for t in range(first, last + 1, step * 60)]
+    off = int((start.astimezone(where).utcoffset() or timedelta()).total_seconds())
+    first = ceil((start.timestamp() + off) / 60 / step) * step * 60 - off
+    return [datetime.fromtimestamp(t, UTC) for t in range(first, int(end.timestamp()) + 1, step * 60)]
 
 
 def line(
@@ -71,16 +73,17 @@ def line(
     gaps: Sequence[Span],
     mark: Span | None,
     step: timedelta,
+    where: tzinfo = UTC,
     running: bool = False,
 ) -> Markup:
     """Counts over time as a line, the usual as a band. A gap is hatched and interrupts the line. `running`: the last
-    step is not over yet, so the way to it is dashed."""
+    step is not over yet, so the way to it is dashed. Times stand under it as a clock in `where` shows them."""
     if not points:
         return Markup()
     x = Scale(points[0].at.timestamp(), (points[-1].at + step).timestamp(), LEFT, WIDTH - RIGHT)
     steps = ticks(max([p.n for p in points] + [p.high or 0 for p in points]))
     y = Scale(0, steps[-1], HEIGHT - BOTTOM, TOP)
-    parts = [_grid(steps, y), _times(points[0].at, points[-1].at, x)]
+    parts = [_grid(steps, y), _times(points[0].at, points[-1].at, x, where)]
     if mark:
         parts.append(_rect("chart-mark", x(mark.since.timestamp()), x(mark.until.timestamp()), mark.label))
     parts += [_band(points, x, y), _usual(points, x, y)]
@@ -104,15 +107,15 @@ def _svg(id: str, title: str, about: str, body: str) -> Markup:
 def _grid(steps: Sequence[float], y: Scale) -> str:
     return "".join(
         f'<line class="chart-grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
-        f'<text class="chart-y" x="{LEFT - 6}" y="{y(v) + 4:.1f}">{v:g}</text>'
+        f'<text class="chart-y" x="{LEFT - 6}" y="{y(v) + 4:.1f}">{escape(formats.number(v))}</text>'
         for v in steps
     )
 
 
-def _times(start: datetime, end: datetime, x: Scale) -> str:
-    moments = time_ticks(start, end)
+def _times(start: datetime, end: datetime, x: Scale, where: tzinfo) -> str:
+    moments = time_ticks(start, end, where)
     return "".join(
-        f'<text class="chart-x" x="{x(m.timestamp()):.1f}" y="{HEIGHT - 8}">{m:%H:%M}</text>'
+        f'<text class="chart-x" x="{x(m.timestamp()):.1f}" y="{HEIGHT - 8}">{escape(formats.clock(m, where))}</text>'
         for m in moments
         if LEFT + 14 < x(m.timestamp()) < WIDTH - RIGHT - 14
     )

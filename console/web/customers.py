@@ -14,9 +14,11 @@ from config.policies import terms, unlinkable
 from console.web import bearer
 from console.web import customer_mood as mood_over_time
 from console.web.api_lists import looked
+from console.web.formats import zone_name
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
 from console.web.words import typed
+from console.web.zone import zone
 from storage import customer_mood, lookup, merges, proposals, timeline, views_people
 
 router = APIRouter(include_in_schema=False)
@@ -40,7 +42,7 @@ def customer(
     cursor: Annotated[str, Query(max_length=300)] = "",
 ) -> Response:
     """The profile; `what`, `platform` and `cursor` narrow its timeline and turn its pages."""
-    now = datetime.now(UTC)
+    now, where = datetime.now(UTC), zone(request)
     kinds = [kind for kind in timeline.KINDS if kind in (what or timeline.KINDS)]
     with house(request).ledger.read() as connection:
         found = views_people.customer(connection, customer_id)
@@ -49,7 +51,7 @@ def customer(
         glance = lookup.show(connection, customer_id, now)
         values = {
             "timeline": _timeline(connection, customer_id, cursor, kinds, typed(platform)),
-            "mood_weeks": customer_mood.weeks(connection, customer_id),
+            "mood_weeks": customer_mood.weeks(connection, customer_id, zone=zone_name(where)),
             "tickets": views_people.tickets_of(connection, customer_id),
             "health": glance.health if glance else None,
             "promises": glance.promises if glance else [],
@@ -58,7 +60,7 @@ def customer(
             "proposals": proposals.waiting(connection, customer_id, 20),
         }
     looked(request, "customers", 1, customer_id)
-    values["chart"] = mood_over_time.draw(values["mood_weeks"])
+    values["chart"] = mood_over_time.draw(values["mood_weeks"], where)
     narrowed = urlencode([*(("what", kind) for kind in what or ()), *([("platform", platform)] if platform else [])])
     values |= {"kinds": timeline.KINDS, "chosen": kinds, "platform_only": platform, "narrowed": narrowed}
     closed = sorted({i.platform for i in found.identities if i.platform in unlinkable()})

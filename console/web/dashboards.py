@@ -13,21 +13,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.web import words
-from console.web.figures import BOARDS, HOUR, Drawing, Figure, Tile, metric_tile, talk_tiles, work_tiles
+from console.web.figures import BOARDS, HOUR, Datum, Drawing, Figure, Tile, metric_tile, talk_tiles, work_tiles
+from console.web.formats import zone_name
 from console.web.house import house
 from console.web.pages import page
+from console.web.texts import N_, current
 from console.web.zone import zone
 from storage import metrics, talk
 from storage.talk import Range
 
 router = APIRouter(include_in_schema=False)
 RANGES = {  # name → (label, hours, hours of a step)
-    "24h": ("24 hours", 24, 1),
-    "7d": ("7 days", 168, 6),
-    "30d": ("30 days", 720, 24),
-    "90d": ("90 days", 2160, 72),
+    "24h": (N_("24 hours"), 24, 1),
+    "7d": (N_("7 days"), 168, 6),
+    "30d": (N_("30 days"), 720, 24),
+    "90d": (N_("90 days"), 2160, 72),
 }
-LABELS = {"talk": "Talk", "tickets": "Tickets", "journeys": "Journeys"}
+LABELS = {"talk": N_("Talk"), "tickets": N_("Tickets"), "journeys": N_("Journeys")}
 JOURNEY = {  # metric → whether fewer is better
     "touch_to_resolution": True, "first_contact_resolution": False, "repeat_contact": True, "channel_switches": True,
     "journey_completion": False, "csat": False, "nps": False, "effort": False,
@@ -36,14 +38,19 @@ KEPT = 300.0  # seconds journeys are shown again as they were: they are summed f
 
 
 def read_range(request: Request) -> tuple[str, Range]:
-    """`range`, `topic` and `platform` of the address; what is unknown is the default. Whole hours, so that a figure stands for a while."""
+    """`range`, `topic` and `platform` of the address; what is unknown is the default. It ends with a whole hour, so that a figure
+    stands for a while."""
     query = request.query_params
     name = query.get("range", "7d")
     name = name if name in RANGES else "7d"
     _, hours, step = RANGES[name]
+    where = zone(request)
     until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + HOUR
+    since = until - timedelta(hours=hours)
+    if step >= 6:  # whole days of the reader's zone, and today so far
+        since = since.astimezone(where).replace(hour=0, minute=0, fold=0).astimezone(UTC)
     many = {key: tuple(words.typed(v)[:200] for v in query.getlist(key) if v)[:20] for key in ("topic", "platform")}
-    return name, Range(until - timedelta(hours=hours), until, step, many["topic"], many["platform"])
+    return name, Range(since, until, step, many["topic"], many["platform"], zone_name(where))
 
 
 Wanted = Annotated[tuple[str, Range], Depends(read_range)]
@@ -57,7 +64,7 @@ def dashboards(request: Request, wanted: Wanted) -> Response:
     with house(request).ledger.read() as connection:
         figures, tiles = _journeys(request, connection, range_) if board == "journeys" else ([], [])
         if board != "journeys":
-            drawing = Drawing(connection, range_, zone(request))
+            drawing = Drawing.of(connection, range_, zone(request))
             figures = [draw(drawing) for draw in BOARDS[board].values()]
             tiles = _tiles(connection, range_, board)
         topics, platforms = talk.choices(connection)
@@ -89,7 +96,7 @@ def _journeys(request: Request, connection: Connection, wanted: Range) -> tuple[
     """Of all topics and platforms: a journey crosses them."""
     state = request.app.state
     kept = getattr(state, "journeys", {})
-    key = (wanted.since, wanted.until, str(zone(request)))
+    key = (wanted.since, wanted.until, str(zone(request)), current().code)
     until, found = kept.get(key, (0.0, None))
     if found is None or until < time.monotonic():
         now, then = (
@@ -97,7 +104,7 @@ def _journeys(request: Request, connection: Connection, wanted: Range) -> tuple[
             for part in (wanted, wanted.before)
         )
         tiles = [metric_tile(now[name], then[name], fewer) for name, fewer in JOURNEY.items()]
-        drawing = Drawing(connection, wanted, zone(request))
+        drawing = Drawing.of(connection, wanted, zone(request))
         found = [draw(drawing) for draw in BOARDS["journeys"].values()], tiles
         fresh = {k: v for k, v in kept.items() if v[0] > time.monotonic()}
         state.journeys = {**fresh, key: (time.monotonic() + KEPT, found)}
@@ -111,7 +118,7 @@ def table(request: Request, figure: str, wanted: Wanted) -> Response:
     if draw is None:
         raise HTTPException(404, "There is no such figure.")
     with house(request).ledger.read() as connection:
-        found = draw(Drawing(connection, wanted[1], zone(request)))
+        found = draw(Drawing.of(connection, wanted[1], UTC))
     return Response(
         as_csv(found.head, found.rows),
         media_type="text/csv; charset=utf-8",
@@ -119,14 +126,17 @@ def table(request: Request, figure: str, wanted: Wanted) -> Response:
     )
 
 
-def as_csv(head: Sequence[str], rows: Sequence[Sequence[str | int]]) -> str:
+def as_csv(head: Sequence[Datum], rows: Sequence[Sequence[Datum]]) -> str:
+    """Plain: English names, a point for the fraction, times in UTC."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(head)
+    writer.writerow([defused(cell) for cell in head])
     writer.writerows([[defused(cell) for cell in row] for row in rows])
     return out.getvalue()
 
 
-def defused(cell: str | int) -> str | int:
-    """A cell no spreadsheet runs (https://owasp.org/www-community/attacks/CSV_Injection)."""
+def defused(cell: Datum) -> str | int | float:
+    """A moment as ISO 8601 has it; a text as a cell no spreadsheet runs (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    if isinstance(cell, datetime):
+        return f"{cell.astimezone(UTC):%Y-%m-%d %H:%M}"
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r\n＝＋－＠" else cell

@@ -1,24 +1,29 @@
 """From what was counted to a figure: its picture, its words, its rows. Every mark leads to the tickets behind it."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 
 from markupsafe import Markup
 from sqlalchemy import Connection
 
-from console.web import plots, words
+from console.web import formats, plots, words
+from console.web.formats import number, percent
+from console.web.texts import N_, _, plural
 from domain.growth import growth
 from storage import boards, talk
 from storage.boards import Hole, Mood
 from storage.talk import Cell, Range, Step, Work
 
 HOUR = timedelta(hours=1)
+Datum = str | int | float | datetime  # a cell: a page shows it as its reader writes it, a file plain
 MOODS = ("negative", "neutral", "unscored", "positive")
 SCORED = ("negative", "neutral", "positive")
 MOST_BARS = 12  # the rest is one bar, counted
 MOST_CARDS = 8
+FIGURES = (N_("opened"), N_("first response (s)"), N_("resolution (s)"), N_("in time (%)"), N_("reopened (%)"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +55,34 @@ class Figure:
     title: str
     about: str
     picture: Markup
-    head: tuple[str, ...]
-    rows: Sequence[tuple[str | int, ...]]
+    head: tuple[str | datetime, ...]
+    rows: Sequence[tuple[Datum, ...]]
     wide: bool = False
     cards: Sequence[Card] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What every figure is drawn from."""
+    """What every figure is drawn from. `zone`: whose clock it shows; its steps go by the range's own."""
 
     connection: Connection
     wanted: Range
     zone: tzinfo
+    steps: tuple[datetime, ...]  # when they begin
+
+    @classmethod
+    def of(cls, connection: Connection, wanted: Range, zone: tzinfo) -> "Drawing":
+        return cls(connection, wanted, zone, talk.moments(connection, wanted))
+
+    def end(self, at: datetime) -> datetime:
+        """Of the step that begins `at`: where the next one does."""
+        following = bisect_right(self.steps, at)
+        return self.steps[following] if following < len(self.steps) else self.wanted.until
 
     def span(self, at: datetime) -> dict[str, str]:
         """One step from `at`, as the inbox's address says it."""
-        until = min(at + HOUR * self.wanted.hours, self.wanted.until)
-        return {"since": at.strftime("%Y-%m-%dT%H:%MZ"), "until": until.strftime("%Y-%m-%dT%H:%MZ")}
+        since, until = at.astimezone(UTC), self.end(at).astimezone(UTC)
+        return {"since": since.strftime("%Y-%m-%dT%H:%MZ"), "until": until.strftime("%Y-%m-%dT%H:%MZ")}
 
     @property
     def whole(self) -> dict[str, str]:
@@ -86,33 +101,41 @@ class Drawing:
         return "/inbox?" + urlencode(pairs + list(more.items()), safe=":")
 
     def name(self, at: datetime) -> str:
-        return f"{at.astimezone(self.zone):%-d %b %H:%M %Z}"
+        return formats.at(at, self.zone)
 
     def tick(self, n: int, at: datetime, count: int) -> str:
         """About seven labels under an axis."""
         if n % max(1, round(count / 7)):
             return ""
-        return f"{at.astimezone(self.zone):%H:%M}" if self.wanted.hours < 6 else f"{at.astimezone(self.zone):%-d %b}"
-
-    def steps(self) -> list[datetime]:
-        count = round((self.wanted.until - self.wanted.since) / (HOUR * self.wanted.hours))
-        return [self.wanted.since + HOUR * self.wanted.hours * n for n in range(count)]
+        return formats.clock(at, self.zone) if self.wanted.hours < 6 else formats.day(at, self.zone, year=False)
 
     def gaps(self) -> dict[int, str]:
         """Step → why it could not be counted whole."""
         found = boards.holes(self.connection, self.wanted)
-        return {n: why for n, at in enumerate(self.steps()) if (why := _why(found, at, at + HOUR * self.wanted.hours))}
+        return {n: why for n, at in enumerate(self.steps) if (why := _why(found, at, self.end(at)))}
 
 
 def _why(holes: Sequence[Hole], since: datetime, until: datetime) -> str:
     """The channels that could not be read in a step, at most three by name."""
     there = {hole.channel: hole.reason for hole in holes if hole.since < until and hole.until > since}
-    more = f" and {len(there) - 3} more" if len(there) > 3 else ""
-    return "not read: " + "; ".join(f"{name} ({why})" for name, why in list(there.items())[:3]) + more if there else ""
+    if not there:
+        return ""
+    named = "; ".join(f"{name} ({why})" for name, why in list(there.items())[:3])
+    if len(there) > 3:
+        return _("not read: %(channels)s and %(n)s more", channels=named, n=len(there) - 3)
+    return _("not read: %(channels)s", channels=named)
 
 
 def _hatched(gaps: Mapping[int, str]) -> str:
-    return f" Hatched: {words.amount(len(gaps), 'step')} in which a channel could not be read." if gaps else ""
+    return (
+        " " + _("Hatched: %(steps)s in which a channel could not be read.", steps=words.amount(len(gaps), "step"))
+        if gaps
+        else ""
+    )
+
+
+def _nameless(by: str) -> str:
+    return {"topic": _("no topic"), "platform": _("no platform"), "intent": _("no intent"), "team": _("no team")}[by]
 
 
 def volume(d: Drawing) -> Figure:
@@ -120,7 +143,7 @@ def volume(d: Drawing) -> Figure:
     last = len(steps) - 1
     data = [
         plots.Column(
-            d.name(step.at) + (" (still running)" if n == last else ""),
+            _("%(step)s (still running)", step=d.name(step.at)) if n == last else d.name(step.at),
             {label: count for label, count in step.n.items() if count > 0},
             d.inbox(**d.span(step.at)),
             gap=gaps.get(n, ""),
@@ -130,18 +153,17 @@ def volume(d: Drawing) -> Figure:
     ]
     whole, negative = _sum(steps, MOODS), _sum(steps, ("negative",))
     highest = max(data, key=lambda column: column.whole, default=None)
-    about = (
-        f"Stacked columns of mentions per {_step(d.wanted)} by sentiment: {whole:,} in all, {negative:,} negative."
-        + (f" Most at {highest.name}: {highest.whole:,}." if highest and highest.whole else "")
-        + _hatched(gaps)
-    )
-    rows = [
-        (f"{s.at:%Y-%m-%d %H:%M}", *(s.n.get(mood, 0) for mood in (*MOODS, "repost")), gaps.get(n, ""))
-        for n, s in enumerate(steps)
-    ]
-    title = "Mentions by sentiment"
+    about = _(
+        "Stacked columns of mentions by sentiment, %(step)s: %(n)s in all, %(negative)s negative.",
+        step=_step(d.wanted), n=whole, negative=negative,
+    )  # fmt: skip
+    if highest and highest.whole:
+        about += " " + _("Most at %(step)s: %(n)s.", step=highest.name, n=highest.whole)
+    about += _hatched(gaps)
+    rows = [(s.at, *(s.n.get(mood, 0) for mood in (*MOODS, "repost")), gaps.get(n, "")) for n, s in enumerate(steps)]
+    title = _("Mentions by sentiment")
     picture = plots.columns("volume", title, about, data)
-    return Figure("volume", title, about, picture, ("from (UTC)", *MOODS, "repost", "gap"), rows, True)
+    return Figure("volume", title, about, picture, (_from(d), *map(_, (*MOODS, "repost", N_("gap")))), rows, True)
 
 
 def _groups(d: Drawing, id: str, title: str, by: str) -> Figure:
@@ -155,60 +177,89 @@ def _groups(d: Drawing, id: str, title: str, by: str) -> Figure:
         for name in names[MOST_BARS - 1 :]:
             for label, n in parts.pop(name).items():
                 summed[label] = summed.get(label, 0) + n
-        rest = f"{len(names) - MOST_BARS + 1} others"
+        rest = _("%(n)s others", n=len(names) - MOST_BARS + 1)
         parts[rest] = summed
     whole = sum(sum(one.values()) for one in parts.values()) or 1
-    shown = {name: words.platform(name) if by == "platform" else name or f"no {by}" for name in parts}
+    shown = {name: _shown(name, by) for name in parts}
     data = [
         plots.Bar(
             shown[name],
             one,
             d.inbox(**d.whole, **{by: name}) if name and name != rest else "",
-            f"{sum(one.values()) / whole:.0%}" if by == "topic" else _negative(one),
+            percent(sum(one.values()) / whole) if by == "topic" else _negative(one),
         )
         for name, one in parts.items()
     ]
     first = next(iter(parts), "")
-    about = f"Bars of mentions by {by} and sentiment." + (
-        f" Most: {shown[first]} with {sum(parts[first].values()) / whole:.0%} of {whole:,}."
-        if parts
-        else " Nothing was said."
-    )
+    about = {
+        "topic": _("Bars of mentions by topic and sentiment."),
+        "platform": _("Bars of mentions by platform and sentiment."),
+        "intent": _("Bars of mentions by intent and sentiment."),
+    }[by] + " "
+    if parts:
+        share = percent(sum(parts[first].values()) / whole)
+        about += _("Most: %(name)s with %(share)s of %(n)s.", name=shown[first], share=share, n=whole)
+    else:
+        about += _("Nothing was said.")
     rows = [(shown[name], *(one.get(mood, 0) for mood in MOODS)) for name, one in parts.items()]
-    return Figure(id, title, about, plots.bars(id, title, about, data), (by, *MOODS), rows)
+    return Figure(id, title, about, plots.bars(id, title, about, data), (_(by), *map(_, MOODS)), rows)
 
 
 def _negative(parts: Mapping[str, int]) -> str:
     scored = sum(parts.get(mood, 0) for mood in SCORED)
-    return f"{parts.get('negative', 0) / scored:.0%} negative" if scored else ""
+    return _("%(share)s negative", share=percent(parts.get("negative", 0) / scored)) if scored else ""
+
+
+def _shown(name: str, by: str) -> str:
+    if not name:
+        return _nameless(by)
+    return words.platform(name) if by == "platform" else _(name) if by == "intent" else name
+
+
+def _from(d: Drawing) -> str:
+    """Above a column of moments: a file has them in UTC, a page as its reader's clock shows them."""
+    return _("from (%(zone)s)", zone=formats.zone_name(d.zone))
 
 
 def _over_time(d: Drawing, id: str, title: str, by: str) -> Figure:
     """The negative share of each, step by step (twice as long as elsewhere): rows that can be read side by side."""
-    d = replace(d, wanted=replace(d.wanted, hours=d.wanted.hours * 2))
-    steps, gaps = d.steps(), d.gaps()
+    d = Drawing.of(d.connection, replace(d.wanted, hours=d.wanted.hours * 2), d.zone)
+    steps, gaps = d.steps, d.gaps()
     place = {at: n for n, at in enumerate(steps)}
     found: list[Mood] = boards.moods(d.connection, d.wanted, by)
-    names = {m.key: words.platform(m.key) if by == "platform" else m.key or f"no {by}" for m in found}
+    names = {m.key: _shown(m.key, by) for m in found}
     cells: dict[str, dict[int, plots.Cell]] = {name: {} for name in names.values()}
     table: dict[str, list[str]] = {name: [""] * len(steps) for name in names.values()}
     for mood in found:
         n, name, share = place[mood.at], names[mood.key], mood.negative / mood.scored
-        said = f"{name}, {d.name(mood.at)}: {mood.negative:,} of {mood.scored:,} negative"
+        of = {"negative": mood.negative, "scored": mood.scored}
+        said = _("%(name)s, %(step)s: %(negative)s of %(scored)s negative", name=name, step=d.name(mood.at), **of)
         href = d.inbox(**d.span(mood.at), **{by: mood.key}, sentiment="negative") if mood.key else ""
         cells[name][n] = plots.Cell(_strength(share), said, href)
-        table[name][n] = f"{mood.negative} of {mood.scored}"
-    about = f"Strips of the negative share of scored mentions per {_step(d.wanted)}, a row per {by}, darker is worse."
+        table[name][n] = _("%(negative)s of %(scored)s", **of)
+    about = (
+        _(
+            "Strips of the negative share of scored mentions, %(step)s, a row per topic, darker is worse.",
+            step=_step(d.wanted),
+        )
+        if by == "topic"
+        else _(
+            "Strips of the negative share of scored mentions, %(step)s, a row per platform, darker is worse.",
+            step=_step(d.wanted),
+        )
+    )
     worst = max((m for m in found if m.scored >= 10), key=lambda m: m.negative / m.scored, default=None)
     if worst:
-        share = worst.negative / worst.scored
-        about += f" Worst: {names[worst.key]} at {d.name(worst.at)}, {share:.0%} of {worst.scored:,}."
+        about += " " + _(
+            "Worst: %(name)s at %(step)s, %(share)s of %(n)s.",
+            name=names[worst.key], step=d.name(worst.at), share=percent(worst.negative / worst.scored), n=worst.scored,
+        )  # fmt: skip
     about += _hatched(gaps)
     picture = plots.strip(id, title, about, cells, [d.tick(n, at, len(steps)) for n, at in enumerate(steps)], gaps)
-    rows: list[tuple[str | int, ...]] = [(name, *row) for name, row in table.items()]
+    rows: list[tuple[Datum, ...]] = [(name, *row) for name, row in table.items()]
     if rows and gaps:
-        rows.append(("not read", *(gaps.get(n, "") for n in range(len(steps)))))
-    head = (by, *(f"{at:%Y-%m-%d %H:%M}" for at in steps))
+        rows.append((_("not read"), *(gaps.get(n, "") for n in range(len(steps)))))
+    head = (_(by), *steps)
     return Figure(id, title, about, picture, head, rows, True)
 
 
@@ -217,13 +268,15 @@ def _strength(share: float) -> int:
 
 
 def hours(d: Drawing) -> Figure:
-    data = talk.hours_of_week(d.connection, d.wanted, getattr(d.zone, "key", "UTC"))
+    data = talk.hours_of_week(d.connection, d.wanted, d.wanted.zone)
     busiest = max(data, key=lambda key: data[key], default=None)
-    about = f"Heat map of mentions by hour and weekday, {getattr(d.zone, 'key', 'UTC')} time." + (
-        f" Busiest: {plots.DAYS[busiest[0] - 1]} {busiest[1]:02d}:00 with {data[busiest]:,}." if busiest else ""
-    )
-    rows = [(plots.DAYS[day - 1], *(data.get((day, hour), 0) for hour in range(24))) for day in range(1, 8)]
-    title, head = "When people talk", ("day", *(f"{hour:02d}" for hour in range(24)))
+    days = formats.weekdays()
+    about = _("Heat map of mentions by hour and weekday, by the clock of %(zone)s.", zone=d.wanted.zone)
+    if busiest:
+        hour = f"{days[busiest[0] - 1]} {busiest[1]:02d}:00"
+        about += " " + _("Busiest: %(hour)s with %(n)s.", hour=hour, n=data[busiest])
+    rows = [(days[day - 1], *(data.get((day, hour), 0) for hour in range(24))) for day in range(1, 8)]
+    title, head = _("When people talk"), (_("day"), *(f"{hour:02d}" for hour in range(24)))
     return Figure("hours", title, about, plots.heat("hours", title, about, data), head, rows if data else (), True)
 
 
@@ -236,18 +289,23 @@ def grown(d: Drawing) -> Figure:
             one.word,
             {"tickets": one.now},
             "" if cut else d.inbox(**d.whole, q=f'"{one.word}"'),
-            f"{one.factor:.1f} times ({one.before:,} before)",
+            _("%(times)s times (%(n)s before)", times=formats.decimal(one.factor), n=one.before),
         )
         for one in found
     ]
-    about = f"Bars of the words whose share of tickets grew most: of {n:,} tickets against {m:,} in the period before."
+    about = _(
+        "Bars of the words whose share of tickets grew most: of %(n)s tickets against %(m)s in the period before.",
+        n=n,
+        m=m,
+    )
     if cut or cut_before:
-        about += f" Only the newest {boards.MOST_WORDS_OF:,} tickets of a period are read."
+        about += " " + _("Only the newest %(n)s tickets of a period are read.", n=boards.MOST_WORDS_OF)
     if not found:
-        about += " No word grew beyond chance." if n and m else " One of the periods has no ticket to compare."
-    rows = [(one.word, one.now, one.before, f"{one.factor:.2f}", f"{one.score:.1f}") for one in found]
-    head = ("word", "tickets", "before", "times its share", "standard errors")
-    title = "Words that grow"
+        none = _("No word grew beyond chance.") if n and m else _("One of the periods has no ticket to compare.")
+        about += f" {none}"
+    rows = [(one.word, one.now, one.before, round(one.factor, 2), round(one.score, 1)) for one in found]
+    head = (_("word"), _("tickets"), _("before"), _("times its share"), _("standard errors"))
+    title = _("Words that grow")
     return Figure("words", title, about, plots.bars("words", title, about, data), head, rows)
 
 
@@ -262,14 +320,14 @@ def tickets(d: Drawing) -> Figure:
         )
         for at_, (at, n, breached) in enumerate(data)
     ]
-    about = (
-        f"Columns of tickets opened per {_step(d.wanted)}: {sum(n for _, n, _ in data):,} in all, "
-        f"{sum(b for _, _, b in data):,} of them answered or resolved too late."
-    )
-    rows = [(f"{at:%Y-%m-%d %H:%M}", n, breached) for at, n, breached in data]
-    title = "Tickets opened"
+    about = _(
+        "Columns of tickets opened, %(step)s: %(n)s in all, %(late)s of them answered or resolved too late.",
+        step=_step(d.wanted), n=sum(n for at, n, late in data), late=sum(late for at, n, late in data),
+    )  # fmt: skip
+    rows = list(data)
+    title = _("Tickets opened")
     picture = plots.columns("tickets", title, about, made)
-    return Figure("tickets", title, about, picture, ("from (UTC)", "opened", "too late"), rows, True)
+    return Figure("tickets", title, about, picture, (_from(d), _("opened"), _("too late")), rows, True)
 
 
 def _cards(d: Drawing, id: str, title: str, by: str) -> Figure:
@@ -279,21 +337,25 @@ def _cards(d: Drawing, id: str, title: str, by: str) -> Figure:
     for name, done in now.items():
         did = then.get(name, none)
         href = d.inbox(**d.whole, **{by: name}) if name else ""
-        cards.append(Card(name or f"no {by}", href, work_tiles(done, did)))
+        cards.append(Card(name or _nameless(by), href, work_tiles(done, did)))
         rows.append((name, *_row(done), *_row(did)))
-    figures = ("opened", "first response (s)", "resolution (s)", "in time (%)", "reopened (%)")
-    about = f"A card per {by}: tickets of the range, and the change against the period before." + (
-        f" Shown are the {MOST_CARDS} with most tickets; the table has all {len(cards):,}."
-        if len(cards) > MOST_CARDS
-        else ""
+    figures = tuple(map(_, FIGURES))
+    about = (
+        _("A card per topic: tickets of the range, and the change against the period before.")
+        if by == "topic"
+        else _("A card per team: tickets of the range, and the change against the period before.")
     )
-    head = (by, *figures, *(f"{name} before" for name in figures))
+    if len(cards) > MOST_CARDS:
+        about += " " + _(
+            "Shown are the %(most)s with most tickets; the table has all %(n)s.", most=MOST_CARDS, n=len(cards)
+        )
+    head = (_(by), *figures, *(_("%(figure)s before", figure=name) for name in figures))
     return Figure(id, title, about, Markup(), head, rows, True, cards[:MOST_CARDS])
 
 
-def _row(done: Work) -> tuple[str | int, ...]:
-    def told(value: float | None, times: float = 1.0) -> str:
-        return "" if value is None else f"{value * times:.1f}"
+def _row(done: Work) -> tuple[Datum, ...]:
+    def told(value: float | None, times: float = 1.0) -> str | float:
+        return "" if value is None else round(value * times, 1)
 
     return (
         done.opened,
@@ -307,40 +369,46 @@ def _row(done: Work) -> tuple[str | int, ...]:
 def switches(d: Drawing) -> Figure:
     found = boards.switches(d.connection, d.wanted.since, d.wanted.until)
     data = [plots.Bar(f"{words.platform(a)} → {words.platform(b)}", {"tickets": n}) for a, b, n in found]
-    about = "Bars of how often a customer went from one channel to another within a journey." + (
-        f" Most: {data[0].name}, {found[0][2]:,} times." if found else " Nobody changed channels."
+    most = (
+        _("Most: %(change)s, times: %(n)s.", change=data[0].name, n=found[0][2])
+        if found
+        else _("Nobody changed channels.")
     )
-    title = "Switches between channels"
+    about = _("Bars of how often a customer went from one channel to another within a journey.") + f" {most}"
+    title = _("Switches between channels")
     return Figure(
-        "switches", title, about, plots.bars("switches", title, about, data), ("from", "to", "switches"), found
+        "switches", title, about, plots.bars("switches", title, about, data), (_("from"), _("to"), _("switches")), found
     )
 
 
 BOARDS: dict[str, dict[str, Callable[[Drawing], Figure]]] = {  # board → figure → how it is drawn, in their order
     "talk": {
         "volume": volume,
-        "voice": lambda d: _groups(d, "voice", "Share of voice", "topic"),
-        "platforms": lambda d: _groups(d, "platforms", "By platform", "platform"),
-        "topics-over-time": lambda d: _over_time(d, "topics-over-time", "Negative share by topic", "topic"),
-        "platforms-over-time": lambda d: _over_time(d, "platforms-over-time", "Negative share by platform", "platform"),
-        "intents": lambda d: _groups(d, "intents", "What people want", "intent"),
+        "voice": lambda d: _groups(d, "voice", _("Share of voice"), "topic"),
+        "platforms": lambda d: _groups(d, "platforms", _("By platform"), "platform"),
+        "topics-over-time": lambda d: _over_time(d, "topics-over-time", _("Negative share by topic"), "topic"),
+        "platforms-over-time": lambda d: _over_time(
+            d, "platforms-over-time", _("Negative share by platform"), "platform"
+        ),
+        "intents": lambda d: _groups(d, "intents", _("What people want"), "intent"),
         "words": grown,
         "hours": hours,
     },
     "tickets": {
         "tickets": tickets,
-        "topic-cards": lambda d: _cards(d, "topic-cards", "Report cards by topic", "topic"),
-        "team-cards": lambda d: _cards(d, "team-cards", "Report cards by team", "team"),
+        "topic-cards": lambda d: _cards(d, "topic-cards", _("Report cards by topic"), "topic"),
+        "team-cards": lambda d: _cards(d, "team-cards", _("Report cards by team"), "team"),
     },
     "journeys": {"switches": switches},
 }
 
 
 def _step(wanted: Range) -> str:
+    """How long a step is, as a figure's description names it: `per 6 hours`."""
     hours = wanted.hours
-    if hours in (1, 24):
-        return "hour" if hours == 1 else "day"
-    return f"{hours} hours" if hours < 24 else f"{hours // 24} days"
+    if hours < 24:
+        return plural("per hour", "per %(n)s hours", hours)
+    return plural("per day", "per %(n)s days", hours // 24)
 
 
 def _sum(steps: Iterable[Step], labels: Sequence[str]) -> int:
@@ -352,35 +420,37 @@ def talk_tiles(connection: Connection, wanted: Range) -> list[Tile]:
     scored, scored_before = _sum(now, SCORED), _sum(then, SCORED)
     share = _sum(now, ("negative",)) / scored if scored else None
     share_before = _sum(then, ("negative",)) / scored_before if scored_before else None
-    said = "posts of others about the topics, without reposts"
+    said = _("posts of others about the topics, without reposts")
     return [
-        _count("Mentions", _sum(now, MOODS), _sum(then, MOODS), None, said),
-        _share("Negative", share, share_before, False, "of what a scorer could read"),
-        _count("Reposts", _sum(now, ("repost",)), _sum(then, ("repost",)), None, "counted apart"),
+        _count(_("Mentions"), _sum(now, MOODS), _sum(then, MOODS), None, said),
+        _share(_("Negative"), share, share_before, False, _("of what a scorer could read")),
+        _count(_("Reposts"), _sum(now, ("repost",)), _sum(then, ("repost",)), None, _("counted apart")),
     ]
 
 
 def work_tiles(done: Work, did: Work) -> list[Tile]:
-    first, whole = "median from opening to the first answer", "median from opening to the last resolution"
+    first, whole = _("median from opening to the first answer"), _("median from opening to the last resolution")
+    in_time = _("of the tickets opened, no clock breached so far")
     return [
-        _count("Tickets opened", done.opened, did.opened, None, "without merged ones"),
-        _time("First response", done.first_median, did.first_median, done.first_p90, first),
-        _time("Resolution", done.resolve_median, did.resolve_median, done.resolve_p90, whole),
-        _share("In time", done.in_time, did.in_time, True, "of the tickets opened, no clock breached so far"),
-        _share("Reopened", done.reopened, did.reopened, False, "of the tickets that were resolved"),
+        _count(_("Tickets opened"), done.opened, did.opened, None, _("without merged ones")),
+        _time(_("First response"), done.first_median, did.first_median, done.first_p90, first),
+        _time(_("Resolution"), done.resolve_median, did.resolve_median, done.resolve_p90, whole),
+        _share(_("In time"), done.in_time, did.in_time, True, in_time),
+        _share(_("Reopened"), done.reopened, did.reopened, False, _("of the tickets that were resolved")),
     ]
 
 
 def metric_tile(now: Mapping[str, object], then: Mapping[str, object], fewer_is_better: bool) -> Tile:
     """A journey metric, with its published formula for a description."""
-    name, unit, formula = str(now["label"]), now["unit"], f"{now['formula']} ({now['facts']:,} facts)"
+    name, unit, facts = _(str(now["label"])), now["unit"], now["facts"]
+    formula = _("%(formula)s (facts: %(n)s)", formula=_(str(now["formula"])), n=facts)
     value, before = _number(now["value"]), _number(then["value"])
     if unit == "seconds":
         return _time(name, value, before, _number(now["p90"]), formula)
     if unit == "percent":
         points = (None if v is None else v / 100 for v in (value, before))
         return _share(name, *points, not fewer_is_better, formula)
-    shown = ("–" if v is None else f"{v:.2f}" for v in (value, before))
+    shown = ("–" if v is None else formats.decimal(v, 2) for v in (value, before))
     return Tile(name, *shown, about=formula)
 
 
@@ -389,27 +459,29 @@ def _number(value: object) -> float | None:
 
 
 def _count(name: str, now: int, before: int, more: bool | None, about: str) -> Tile:
-    change = f"{(now - before) / before:+.0%}" if before else ""
+    change = percent((now - before) / before, sign=True) if before else ""
     good = None if more is None or now == before else (now > before) == more
-    return Tile(name, f"{now:,}", f"{before:,}", change, good, about)
+    return Tile(name, number(now), number(before), change, good, about)
 
 
 def _share(name: str, now: float | None, before: float | None, more: bool, about: str) -> Tile:
-    told = "–" if before is None else f"{before:.1%}"
+    told = "–" if before is None else percent(before, 1)
     if now is None or before is None:
-        return Tile(name, "–" if now is None else f"{now:.1%}", told, about=about)
+        return Tile(name, "–" if now is None else percent(now, 1), told, about=about)
     points = (now - before) * 100
     good = None if abs(points) < 0.05 else (points > 0) == more
-    return Tile(name, f"{now:.1%}", told, f"{points:+.1f} points", good, about)
+    change = _("%(n)s points", n=formats.decimal(points, sign=True))
+    return Tile(name, percent(now, 1), told, change, good, about)
 
 
 def _time(name: str, now: float | None, before: float | None, p90: float | None, about: str) -> Tile:
     def spoken(seconds: float | None) -> str:
         return "–" if seconds is None else words.span(timedelta(seconds=seconds))
 
-    change = f"{(now - before) / before:+.0%}" if now is not None and before else ""
+    change = percent((now - before) / before, sign=True) if now is not None and before else ""
     good = None if now is None or not before or now == before else now < before
-    return Tile(name, spoken(now), spoken(before), change, good, f"{about}; 90 % within {spoken(p90)}")
+    whole = _("%(about)s; 90 %% within %(span)s", about=about, span=spoken(p90))
+    return Tile(name, spoken(now), spoken(before), change, good, whole)
 
 
 __all__ = ["BOARDS", "Card", "Cell", "Drawing", "Figure", "Tile", "metric_tile", "talk_tiles", "work_tiles"]

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from fastapi import APIRouter, HTTPException
 from sqlalchemy import Connection
@@ -10,9 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.web import charts
+from console.web.formats import clock
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
-from console.web.words import iso
+from console.web.texts import _, plural
+from console.web.words import iso, platform, span
+from console.web.zone import zone
 from storage import pages, views_flags
 from storage.views_flags import Flag, Series
 
@@ -37,7 +40,8 @@ def flag(request: Request, flag_id: Id) -> Response:
         if "channel" in found.evidence:  # an alarm about a channel has words and no series
             return page(request, "flag.html", flag=found, series=None, samples=[], chart="", told=told)
         samples = views_flags.samples(connection, found)
-    return page(request, "flag.html", flag=found, series=series, samples=samples, chart=draw(found, series), told=told)
+    chart, what = draw(found, series, zone(request)), title(series)
+    return page(request, "flag.html", flag=found, series=series, samples=samples, chart=chart, told=told, what=what)
 
 
 @router.get("/flags/{flag_id}/series.csv")
@@ -61,28 +65,42 @@ def _load(connection: Connection, flag_id: int) -> tuple[Flag, Series]:
     return found, views_flags.series(connection, found, datetime.now(UTC))
 
 
-def draw(flag: Flag, series: Series) -> str:
-    """The series as a picture: counts, the usual band, gaps hatched, the flag's window marked."""
+def title(series: Series) -> str:
+    """What is counted, of what and where: `Negative mentions of northbank on Reddit`."""
+    measured = {
+        "negative": _("Negative mentions"),
+        "neutral": _("Neutral mentions"),
+        "positive": _("Positive mentions"),
+        "all": _("All mentions"),
+    }
+    what = measured.get(series.measure) or _("Mentions: %(measure)s", measure=_(series.measure))
+    if series.topic:
+        what = _("%(what)s of %(topic)s", what=what, topic=series.topic)
+    return _("%(what)s on %(platform)s", what=what, platform=platform(series.platform)) if series.platform else what
+
+
+def draw(flag: Flag, series: Series, where: tzinfo) -> str:
+    """The series as a picture on the reader's clock: counts, the usual band, gaps hatched, the flag's window marked."""
     points = [charts.Point(b.at, b.n, b.low, b.usual, b.high) for b in series.buckets]
     gaps = [charts.Span(hole.since, hole.until, f"{hole.channel}: {hole.reason}") for hole in series.holes]
-    mark = charts.Span(flag.window_start, flag.closed_at or series.end, "flag open")
+    mark = charts.Span(flag.window_start, flag.closed_at or series.end, _("flag open"))
     highest = max(points, key=lambda p: p.n, default=None)
-    about = (
-        f"Line chart of {series.measure} mentions of {series.topic or 'all topics'} per {int(series.step.total_seconds() // 60)} min"
-        + (f". Highest: {highest.n} at {highest.at:%H:%M} UTC" if highest else "")
-        + (
-            f". {len(gaps)} gap{'s' if len(gaps) != 1 else ''} in collection, hatched."
-            if gaps
-            else ". No gaps in collection."
-        )
+    about = [_("Line chart, per %(step)s: %(what)s.", step=span(series.step), what=title(series))]
+    if highest:
+        about.append(_("Highest: %(n)s at %(time)s.", n=int(highest.n), time=clock(highest.at, where)))
+    about.append(
+        plural("%(n)s gap in collection, hatched.", "%(n)s gaps in collection, hatched.", len(gaps))
+        if gaps
+        else _("No gaps in collection.")
     )
     return charts.line(
         f"flag-{flag.id}",
-        f"{series.measure.capitalize()} mentions, {series.topic}",
-        about,
+        title(series),
+        " ".join(about),
         points,
         gaps,
         mark,
         series.step,
+        where,
         running=bool(points) and points[-1].at + series.step > datetime.now(UTC),
     )

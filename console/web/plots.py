@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from console.web import formats
 from console.web.charts import Scale, ticks
+from console.web.texts import _
 
 WIDTH, HEIGHT = 860, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 26
@@ -55,7 +57,7 @@ def _stack(column: Column, x: float, wide: float, y: Scale) -> str:
     for kind in ORDER:
         if n := column.parts.get(kind, 0):
             top, bottom = y(low + n), y(low)
-            said = f"{column.name}: {n:,} {kind}"
+            said = f"{column.name}: {formats.number(n)} {_(kind)}"
             parts.append(_rect(f"c-{kind}", x + wide * 0.08, top, wide * 0.84, max(bottom - top, 0.75), said))
             low += n
     return "".join(parts)
@@ -84,14 +86,21 @@ def bars(id: str, title: str, about: str, data: Sequence[Bar]) -> Markup:
             if n := bar.parts.get(kind, 0):
                 width = x(low + n) - x(low)
                 marks.append(
-                    _rect(f"c-{kind}", NAME + x(low), top + 3, max(width, 0.75), ROW - 8, f"{bar.name}: {n:,} {kind}")
+                    _rect(
+                        f"c-{kind}",
+                        NAME + x(low),
+                        top + 3,
+                        max(width, 0.75),
+                        ROW - 8,
+                        f"{bar.name}: {formats.number(n)} {_(kind)}",
+                    )
                 )
                 low += n
         end = NAME + x(whole) + 8
         body.append(
             f'<text class="chart-name" x="{NAME - 8}" y="{top + 16}">{escape(bar.name)}</text>'
             + _linked(bar.href, "".join(marks))
-            + f'<text class="chart-count" x="{end:.1f}" y="{top + 16}">{whole:,}{" · " + escape(bar.note) if bar.note else ""}</text>'
+            + f'<text class="chart-count" x="{end:.1f}" y="{top + 16}">{escape(formats.number(whole))}{" · " + escape(bar.note) if bar.note else ""}</text>'
         )
     return svg(id, title, about, "".join(body), BARS, height)
 
@@ -136,24 +145,21 @@ def strip(
     return svg(id, title, about, "".join(body), WIDTH, top + bottom + 4)
 
 
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-
 def heat(id: str, title: str, about: str, data: Mapping[tuple[int, int], int]) -> Markup:
     """(weekday 1..7, hour) → count, as seven rows of 24 cells in five strengths of one hue."""
     cell, left, top = 33, 40, 18
-    most = max(data.values(), default=0)
+    most, days = max(data.values(), default=0), formats.weekdays()
     body = [
         f'<text class="chart-x" x="{left + hour * cell + cell / 2:.1f}" y="12">{hour:02d}</text>'
         for hour in range(0, 24, 3)
     ]
     for day in range(1, 8):
         y = top + (day - 1) * 24
-        body.append(f'<text class="chart-y" x="{left - 6}" y="{y + 16}">{DAYS[day - 1]}</text>')
+        body.append(f'<text class="chart-y" x="{left - 6}" y="{y + 16}">{escape(days[day - 1])}</text>')
         for hour in range(24):
             n = data.get((day, hour), 0)
             strength = 0 if not n else 1 + min(4, 5 * n // (most + 1))
-            said = f"{DAYS[day - 1]} {hour:02d}:00: {n:,}"
+            said = f"{days[day - 1]} {hour:02d}:00: {formats.number(n)}"
             body.append(_rect(f"heat-{strength}", left + hour * cell, y, cell - 2, 22, said))
     return svg(id, title, about, "".join(body), left + 24 * cell + 4, top + 7 * 24 + 2)
 
@@ -177,7 +183,7 @@ def _linked(href: str, marks: str) -> str:
 def _lines(steps: Sequence[float], y: Scale) -> str:
     return "".join(
         f'<line class="chart-grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
-        f'<text class="chart-y" x="{LEFT - 6}" y="{y(v) + 4:.1f}">{v:g}</text>'
+        f'<text class="chart-y" x="{LEFT - 6}" y="{y(v) + 4:.1f}">{escape(formats.number(v))}</text>'
         for v in steps
     )
 

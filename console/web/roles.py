@@ -15,6 +15,7 @@ ANYBODY = frozenset({PUBLIC})
 ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/login"): ANYBODY,
     ("POST", "/login"): ANYBODY,
+    ("POST", "/language"): ANYBODY,  # a cookie of this browser: console/web/language.py
     ("GET", "/login/openid"): ANYBODY,
     ("GET", "/login/openid/done"): ANYBODY,  # and then only who an OpenID provider vouches for: console/web/openid.py
     ("POST", "/logout"): LOOK,
@@ -74,6 +75,7 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/status/targets"): LEAD,
     ("GET", "/status/outbox"): WATCH,
     ("POST", "/status/outbox/{outbox_id}/now"): LEAD,
+    ("POST", "/status/posting"): LEAD,
     ("GET", "/status/dead"): WATCH,
     ("GET", "/status/dead/{letter}"): WATCH,
     ("POST", "/status/dead/{letter}"): LEAD,

@@ -1,105 +1,144 @@
-"""How times, platforms and states are said on a page. Pure."""
+"""How times, amounts, platforms and states are said on a page, in the reader's language (console/web/texts.py)."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
+
+from console.web.texts import N_, NN_, _, plural
 
 PLATFORMS = {"reddit": "Reddit", "x": "X", "feeds": "Feed", "feed": "Feed", "rss": "Feed", "zendesk": "Zendesk"}
 SENTIMENTS = {"negative": "▼", "neutral": "●", "positive": "▲", "unscored": "○"}
 ENTRY = {
-    "note": "Internal note",
-    "reply": "Reply",
-    "withdrawn": "Taken back",
-    "status": "Change",
-    "system": "System",
-    "deleted": "Deleted",
-    "repost": "Passed on",
-    "edit": "Edited",
-    "skip": "Skipped",
-    "handoff": "Handed over",
-    "promise": "Promise",
-    "merge": "Merged",
-    "split": "Split",
-    "link": "Linked",
-    "survey": "Survey",
-    "automation": "Automation",
-    "contact": "Contact",
+    "note": N_("Internal note"),
+    "reply": N_("Reply"),
+    "withdrawn": N_("Taken back"),
+    "status": N_("Change"),
+    "system": N_("System"),
+    "deleted": N_("Deleted"),
+    "repost": N_("Passed on"),
+    "edit": N_("Edited"),
+    "skip": N_("Skipped"),
+    "handoff": N_("Handed over"),
+    "promise": N_("Promise"),
+    "merge": N_("Merged"),
+    "split": N_("Split"),
+    "link": N_("Linked"),
+    "survey": N_("Survey"),
+    "automation": N_("Automation"),
+    "contact": N_("Contact"),
 }
+OUTCOMES = {"ignore": N_("ignored"), "review": N_("in review"), "ticket": N_("ticket")}
 CHANNEL_STATES = {  # word -> (what it says, tone)
-    "reading": ("Reading", "good"),
-    "polling": ("Polling now", "good"),
-    "new": ("Not read yet", "calm"),
-    "waiting": ("Asked to wait", "calm"),
-    "late": ("Late", "warn"),
-    "failing": ("Failing", "bad"),
-    "stopped": ("Needs you", "bad"),
-    "paused": ("Paused", "calm"),
-    "off": ("Off", "calm"),
+    "reading": (N_("Reading"), "good"),
+    "polling": (N_("Polling now"), "good"),
+    "new": (N_("Not read yet"), "calm"),
+    "waiting": (N_("Asked to wait"), "calm"),
+    "late": (N_("Late"), "warn"),
+    "failing": (N_("Failing"), "bad"),
+    "stopped": (N_("Needs you"), "bad"),
+    "paused": (N_("Paused"), "calm"),
+    "off": (N_("Off"), "calm"),
 }
 SAID = {
-    "saved": "Saved.",
-    "bulk": "# changed.",
-    "undone": "# put back as before.",
-    "welcome": "Your password is set. Log in with it.",
-    "same": "Nothing to change.",
-    "taken": "Yours now. Left untouched it goes back to the others.",
-    "nothing": "Nothing waits for you: no free ticket in your teams that you have not skipped.",
-    "skipped": "Put back. It is not offered to you again for half a day.",
-    "unread": "Marked unread, for you alone.",
-    "kept": "View saved.",
-    "dropped": "View deleted.",
-    "noted": "Note added.",
-    "draft": "Kept as a draft.",
-    "split": "This is the new ticket; what stayed is on the one it was part of.",
-    "leaves": "Your reply leaves in a moment; until then you can take it back.",
-    "sent": "Your reply is on its way.",
-    "withdrawn": "Taken back before it left. Your text is in the form again.",
-    "ticket": "Queued: the ticket opens in a moment.",
-    "ignore": "Ignored, with your name in the audit.",
-    "spam": "Ignored as spam.",
-    "notours": "Ignored: it is not about us.",
-    "back": "Back in the list, as if nothing had been said.",
-    "corrected": "Noted, with your name. The next `earmark learn` learns from it.",
-    "late": "Somebody was quicker, or the post has changed: this one was decided already.",
-    "revoked": "Revoked: no request with it is let in any more.",
-    "now": "Brought forward: it goes out as soon as a worker takes it.",
-    "target": "Unblocked. What waited for it goes out now.",
-    "again": "Asked for. It is tried again as soon as a worker takes it.",
-    "given-up": "Dropped. It stays in the list, and the drop can be taken back.",
-    "reopened": "The drop is taken back.",
-    "planned": "A worker judges history under the edit now; its report appears below.",
-    "polling": "Asked for a poll. It starts within a second or two.",
-    "paused": "Paused. Nothing is read until you resume; the time in between is caught up or listed as a gap.",
-    "resumed": "Resumed.",
-    "unknown": "There is no such channel, or it is switched off.",
+    "saved": N_("Saved."),
+    "welcome": N_("Your password is set. Log in with it."),
+    "same": N_("Nothing to change."),
+    "taken": N_("Yours now. Left untouched it goes back to the others."),
+    "nothing": N_("Nothing waits for you: no free ticket in your teams that you have not skipped."),
+    "skipped": N_("Put back. It is not offered to you again for half a day."),
+    "unread": N_("Marked unread, for you alone."),
+    "kept": N_("View saved."),
+    "dropped": N_("View deleted."),
+    "noted": N_("Note added."),
+    "draft": N_("Kept as a draft."),
+    "split": N_("This is the new ticket; what stayed is on the one it was part of."),
+    "leaves": N_("Your reply leaves in a moment; until then you can take it back."),
+    "sent": N_("Your reply is on its way."),
+    "withdrawn": N_("Taken back before it left. Your text is in the form again."),
+    "ticket": N_("Queued: the ticket opens in a moment."),
+    "ignore": N_("Ignored, with your name in the audit."),
+    "spam": N_("Ignored as spam."),
+    "notours": N_("Ignored: it is not about us."),
+    "back": N_("Back in the list, as if nothing had been said."),
+    "corrected": N_("Noted, with your name. The next `earmark learn` learns from it."),
+    "late": N_("Somebody was quicker, or the post has changed: this one was decided already."),
+    "revoked": N_("Revoked: no request with it is let in any more."),
+    "now": N_("Brought forward: it goes out as soon as a worker takes it."),
+    "posting-stopped": N_("Posting is stopped: nothing that customers read leaves until somebody lets it go on."),
+    "posting-goes-on": N_("Posting goes on: what waited leaves now."),
+    "target": N_("Unblocked. What waited for it goes out now."),
+    "again": N_("Asked for. It is tried again as soon as a worker takes it."),
+    "given-up": N_("Dropped. It stays in the list, and the drop can be taken back."),
+    "reopened": N_("The drop is taken back."),
+    "planned": N_("A worker judges history under the edit now; its report appears below."),
+    "polling": N_("Asked for a poll. It starts within a second or two."),
+    "paused": N_("Paused. Nothing is read until you resume; the time in between is caught up or listed as a gap."),
+    "resumed": N_("Resumed."),
+    "unknown": N_("There is no such channel, or it is switched off."),
+}
+
+COUNTED = {  # notices with a number of tickets
+    "bulk": NN_("%(n)s ticket changed.", "%(n)s tickets changed."),
+    "undone": NN_("%(n)s ticket put back as before.", "%(n)s tickets put back as before."),
+}
+NOUNS = {  # what pages count -> how an amount of it is said
+    "batch": NN_("%(n)s batch", "%(n)s batches"),
+    "change": NN_("%(n)s change", "%(n)s changes"),
+    "channel": NN_("%(n)s channel", "%(n)s channels"),
+    "complaint": NN_("%(n)s complaint", "%(n)s complaints"),
+    "contact": NN_("%(n)s contact", "%(n)s contacts"),
+    "customer": NN_("%(n)s customer", "%(n)s customers"),
+    "decision": NN_("%(n)s decision", "%(n)s decisions"),
+    "failure": NN_("%(n)s failure", "%(n)s failures"),
+    "flag": NN_("%(n)s flag", "%(n)s flags"),
+    "follower": NN_("%(n)s follower", "%(n)s followers"),
+    "identity": NN_("%(n)s identity", "%(n)s identities"),
+    "interaction": NN_("%(n)s interaction", "%(n)s interactions"),
+    "mention": NN_("%(n)s mention", "%(n)s mentions"),
+    "open promise": NN_("%(n)s open promise", "%(n)s open promises"),
+    "post": NN_("%(n)s post", "%(n)s posts"),
+    "receipt": NN_("%(n)s receipt", "%(n)s receipts"),
+    "request": NN_("%(n)s request", "%(n)s requests"),
+    "session": NN_("%(n)s session", "%(n)s sessions"),
+    "step": NN_("%(n)s step", "%(n)s steps"),
+    "team": NN_("%(n)s team", "%(n)s teams"),
+    "ticket": NN_("%(n)s ticket", "%(n)s tickets"),
+    "user": NN_("%(n)s user", "%(n)s users"),
+    "watcher": NN_("%(n)s watcher", "%(n)s watchers"),
+    "week": NN_("%(n)s week", "%(n)s weeks"),
+    "worker": NN_("%(n)s worker", "%(n)s workers"),
 }
 
 
 def span(length: timedelta) -> str:
     """A length in its largest useful unit: `40 s`, `12 min`, `3 h`, `9 d`."""
-    seconds = abs(length.total_seconds())
+    seconds = int(abs(length.total_seconds()))
     if seconds < 60:
-        return f"{int(seconds)} s"
+        return _("%(n)s s", n=seconds)
     if seconds < 3600:
-        return f"{int(seconds // 60)} min"
+        return _("%(n)s min", n=seconds // 60)
     if seconds < 48 * 3600:
-        hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)
-        return f"{hours} h {minutes} min" if hours < 3 and minutes else f"{hours} h"
-    return f"{int(seconds // 86400)} d"
+        hours, minutes = seconds // 3600, seconds % 3600 // 60
+        if hours < 3 and minutes:
+            return _("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
+        return _("%(n)s h", n=hours)
+    return _("%(n)s d", n=seconds // 86400)
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
     if moment is None:
-        return "never"
+        return _("never")
     if moment > now + timedelta(seconds=1):
-        return f"in {span(moment - now)}"
-    return "now" if now - moment < timedelta(seconds=1) else f"{span(now - moment)} ago"
+        return _("in %(span)s", span=span(moment - now))
+    return _("now") if now - moment < timedelta(seconds=1) else _("%(span)s ago", span=span(now - moment))
 
 
 def countdown(due: datetime | None, due_for: str, now: datetime) -> str:
     """The clock of a ticket, in words: `answer in 12 min`, `resolve 3 h late`."""
     if due is None:
         return ""
-    return f"{due_for} {span(now - due)} late" if due < now else f"{due_for} in {span(due - now)}"
+    if due < now:
+        return _("%(what)s %(span)s late", what=_(due_for), span=span(now - due))
+    return _("%(what)s in %(span)s", what=_(due_for), span=span(due - now))
 
 
 def pressure(due: datetime | None, now: datetime) -> str:
@@ -109,29 +148,12 @@ def pressure(due: datetime | None, now: datetime) -> str:
     return "late" if due < now else "soon" if due - now < timedelta(minutes=30) else "calm"
 
 
-def exact(moment: datetime, where: tzinfo = UTC) -> str:
-    return moment.astimezone(where).strftime("%a %-d %b %Y, %H:%M:%S %Z")
-
-
-def at(moment: datetime, where: tzinfo = UTC) -> str:
-    return moment.astimezone(where).strftime("%-d %b %H:%M %Z")
-
-
 def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def platform(name: str) -> str:
     return PLATFORMS.get(name, name.replace("_", " ").capitalize())
-
-
-def short(n: int) -> str:
-    """A number where there is little room: 940, 1.2k, 38k, 4.1M."""
-    for size, letter in ((1_000_000, "M"), (1_000, "k")):
-        if n >= size:
-            value = n / size
-            return f"{value:.0f}{letter}" if value >= 10 else f"{value:.1f}".rstrip("0").rstrip(".") + letter
-    return str(n)
 
 
 def web_link(url: str | None) -> str:
@@ -145,8 +167,20 @@ def web_link(url: str | None) -> str:
     return url if parts.scheme in ("http", "https") and parts.hostname else ""
 
 
-def amount(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+def amount(n: int, noun: str) -> str:
+    """So many of what `NOUNS` names: `1,234 tickets`."""
+    return plural(*NOUNS[noun], n)
+
+
+def word(name: str) -> str:
+    """A state, a priority, an intent as a page says it. What the configuration or a person named stays as it is."""
+    return _(name)
+
+
+def sentence(said: str | Exception) -> str:
+    """A refusal that was written for the command line, as a sentence: with a capital and a full stop."""
+    told = _(said)
+    return f"{told[:1].upper()}{told[1:]}{'' if told.endswith('.') else '.'}"
 
 
 def typed(value: str) -> str:
