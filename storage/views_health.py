@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from storage import posting
 from storage.ledger import one, rows
+from storage.posting import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +247,14 @@ def alive(connection: Connection) -> dict[str, Any]:
     )
 
 
-def staffed(connection: Connection) -> tuple[bool, bool]:
-    """Whether a scheduler leads, and whether a worker works."""
+def staffed(connection: Connection) -> tuple[bool, bool, Stop | None]:
+    """Whether a scheduler leads, whether a worker works, and who stopped all posting: what every page says when it is amiss."""
     found = rows(
         connection,
-        "SELECT coalesce(bool_or(leader), false) AS leads, coalesce(bool_or(kind = 'worker'), false) AS works "
-        "FROM workers WHERE seen_at > now() - interval '15 seconds'",
+        f"SELECT coalesce(bool_or(leader), false) AS leads, coalesce(bool_or(kind = 'worker'), false) AS works, "  # noqa: S608
+        f"({posting.SAID}) AS stopped FROM workers WHERE seen_at > now() - interval '15 seconds'",
     )[0]
-    return found["leads"], found["works"]
+    return found["leads"], found["works"], posting.read(found["stopped"])
 
 
 def queues(connection: Connection) -> list[dict[str, Any]]:

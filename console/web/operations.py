@@ -13,7 +13,7 @@ import config
 from console.web.house import house
 from console.web.pages import Id, page
 from console.web.words import typed
-from storage import audit, configurations, dead, errands, owed, targets, views_health
+from storage import audit, configurations, dead, errands, owed, posting, targets, views_health
 
 
 def whole(request: Request) -> None:
@@ -39,6 +39,13 @@ class TargetForm(BaseModel):
     model_config = {"extra": "forbid"}
     csrf: str = ""
     target: Annotated[str, Field(max_length=200)]
+
+
+class PostingForm(BaseModel):
+    model_config = {"extra": "forbid"}
+    csrf: str = ""
+    do: Literal["stop", "resume"]
+    why: Annotated[str, Field(max_length=posting.LONGEST)] = ""
 
 
 class LetterForm(BaseModel):
@@ -85,6 +92,21 @@ def try_now(request: Request, outbox_id: Id) -> Response:
     actor = request.state.session.user.actor
     done = house(request).ledger.run(lambda c: owed.now(c, outbox_id, actor), patience=5)
     return RedirectResponse(f"/status/outbox?said={'now' if done else 'same'}", 303)
+
+
+@router.post("/status/posting")
+def switch(request: Request, form: Annotated[PostingForm, Form()]) -> Response:
+    """The switch that stops everything customers would read, and lets it go on."""
+    user = request.state.session.user
+
+    def work(connection: Connection) -> bool:
+        if form.do == "resume":
+            return posting.resume(connection, user.actor)
+        return posting.stop(connection, user.actor, user.name, typed(form.why).strip())
+
+    done = house(request).ledger.run(work, patience=5)
+    said = {"stop": "posting-stopped", "resume": "posting-goes-on"}[form.do] if done else "same"
+    return RedirectResponse(f"/status/outbox?said={said}", 303)
 
 
 @router.post("/status/targets")

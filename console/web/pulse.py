@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import Connection
 
 from storage import views_health
+from storage.posting import Stop
 
 log = structlog.get_logger()
 FRESH = 5.0  # seconds an answer of the broker is believed: a page does not wait for a broker that hangs each time
@@ -36,7 +37,8 @@ class Pulse:
             self._asked = time.monotonic()
         return self._answered
 
-    def degraded(self, connection: Connection) -> list[str]:
-        """The sentences; empty when all is well."""
-        leads, works = views_health.staffed(connection)
-        return [said for said, bad in ((BROKER, not self.broker()), (LEADER, not leads), (WORKERS, not works)) if bad]
+    def beat(self, connection: Connection) -> tuple[list[str], Stop | None]:
+        """The sentences, none when all is well; and who stopped all posting, if somebody did."""
+        leads, works, stopped = views_health.staffed(connection)
+        amiss = ((BROKER, not self.broker()), (LEADER, not leads), (WORKERS, not works))
+        return [said for said, bad in amiss if bad], stopped
