@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from console.cli.common import Json, fail, ledger, say, show_json
+from console.cli.common import Json, ledger, say, show_json
+from console.cli.shape import Changing, sure
 from storage import restored as ledgers
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=Changing)
 def restored(
     ahead: Annotated[
         int, typer.Option(help="How far numbers jump: more than were given out since the backup.", min=1, max=10**9)
@@ -22,8 +23,7 @@ def restored(
 
     Run it once after restoring, before scheduler and workers start (docs/operations.md).
     """
-    if not yes and not typer.confirm("Was this ledger restored from a backup, and does no process work on it yet?"):
-        fail("nothing was changed", code=1)
+    sure("Was this ledger restored from a backup, and does no process work on it yet?", yes)
     with ledger().begin() as connection:
         done = ledgers.mark(connection, ahead, "command")
     if as_json:

@@ -10,6 +10,7 @@ import typer
 from connectors.errors import ConnectorError
 from console.cli.common import Folder, Json, ago, configured, fail, ledger, say, show_json, show_table
 from console.cli.opened import opened
+from console.cli.shape import Changing
 from domain.nouns import Stored
 from storage import audit, channels, configurations, digests, outbox, state, views_health
 from storage import workers as registry
@@ -137,7 +138,7 @@ def try_(
     say(f"{len(page.items)} items read, {len(shown)} shown, {len(left)} rejected; nothing was stored")
 
 
-@app.command()
+@app.command(cls=Changing)
 def poll(name: Name, as_json: Json = False) -> None:
     """Ask for a poll of one channel now; the scheduler rings within a second."""
     made = ledger()
@@ -150,13 +151,13 @@ def poll(name: Name, as_json: Json = False) -> None:
     show_json({"channel": name, "wanted": True}) if as_json else say(f"{name} will be polled now")
 
 
-@app.command()
+@app.command(cls=Changing)
 def pause(name: Name, as_json: Json = False) -> None:
     """Stop reading a channel until `earmark resume`; what it misses meanwhile is read then, as far back as the platform goes."""
     _pause(name, True, as_json)
 
 
-@app.command()
+@app.command(cls=Changing)
 def resume(name: Name, as_json: Json = False) -> None:
     """Go on reading a channel, also after its credential was refused; or go on delivering to a blocked desk."""
     _pause(name, False, as_json)

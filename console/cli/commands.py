@@ -15,6 +15,7 @@ from console.cli import (
     learning,
     linkage,
     merging,
+    outbox,
     people,
     plan,
     proof,
@@ -27,6 +28,7 @@ from console.cli import (
     work,
 )
 from console.cli.common import Json
+from console.cli.shape import alike
 
 app = typer.Typer(
     name="earmark",
@@ -73,6 +75,8 @@ def channels_(context: typer.Context, as_json: Json = False) -> None:
 app.add_typer(settings.channels, name="channels")
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(flags.app, name="flags")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(work.agents, name="agents")
 app.add_typer(work.rules, name="automations")
 app.add_typer(work.tasks, name="tasks")
+alike(app)

@@ -1,6 +1,7 @@
 """What all commands share: where things are, how they are shown, and how they end.
 
-Results go to standard output, messages to standard error. Exit codes: 0 good, 1 a finding or a failure, 2 usage or configuration.
+Results go to standard output, messages to standard error; with --json a failure is `{"error", "help"?}` there (console/cli/shape.py).
+Exit codes: 0 good, 1 a finding or a failure, 2 usage or configuration.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 import config
+from console.cli.shape import call
 
 if (
     TYPE_CHECKING
@@ -41,6 +43,7 @@ def console(stderr: bool = False) -> "Console":
 
 
 def say(message: str) -> None:
+    call.said.append(message)
     console(stderr=True).print(message, markup=False)
 
 
@@ -49,6 +52,8 @@ def fail(message: str, advice: str = "", code: int = 1) -> NoReturn:
     say(f"error: {message}")
     if advice:
         say(f"help: {advice}")
+    if call.json and not call.shown:
+        show_json({"error": message, **({"help": advice} if advice else {})})
     raise typer.Exit(code)
 
 
@@ -76,9 +81,9 @@ def where() -> "Place":
 
 
 def ledger() -> "Ledger":
-    from storage.ledger import Ledger
+    from console.cli.opened import open_ledger
 
-    return Ledger(where().database_url, name="earmark-command", pool=2)
+    return open_ledger(where().database_url)
 
 
 def configured(folder: Path, *, connectors: bool = True) -> config.Config:
@@ -138,6 +143,7 @@ def working(what: str, total: int | None = None) -> Iterator[Callable[[int], Non
 
 
 def show_json(value: Any) -> None:
+    call.shown = True
     typer.echo(json.dumps(value, ensure_ascii=False, default=plain))
 
 

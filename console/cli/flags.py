@@ -8,6 +8,7 @@ import typer
 from config.models import seconds
 from console.cli.common import Json, fail, show_json, show_table, where
 from console.cli.opened import opened
+from console.cli.shape import Changing
 from domain.alerting import suggested
 from storage import pages, views_flags
 
@@ -75,7 +76,7 @@ def show(flag: Number, as_json: Json = False) -> None:
         typer.echo(f"  {one['at']:%H:%M} {one['kind']} {one['action']} {one['target']} {one['reason']}".rstrip())
 
 
-@app.command()
+@app.command(cls=Changing)
 def ack(flag: Number, as_json: Json = False) -> None:
     """Acknowledge: somebody looks after it, the next level is not told."""
     with opened(where()) as ledger:
@@ -85,7 +86,7 @@ def ack(flag: Number, as_json: Json = False) -> None:
     _said({"flag": flag, "acknowledged_by": who}, f"flag {flag} is acknowledged by {who}", as_json)
 
 
-@app.command()
+@app.command(cls=Changing)
 def snooze(
     flag: Number,
     for_: Annotated[str, typer.Option("--for", help="A time such as 2h or 1d.")] = "2h",
@@ -105,7 +106,7 @@ def snooze(
     )
 
 
-@app.command()
+@app.command(cls=Changing)
 def judge(
     flag: Number, judgement: Annotated[str, typer.Argument(help="useful, noise or late")], as_json: Json = False
 ) -> None:

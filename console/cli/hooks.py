@@ -6,6 +6,7 @@ import typer
 
 from console.cli.common import Json, fail, say, show_json, show_table
 from console.cli.opened import opened
+from console.cli.shape import Changing
 from storage import database_roles, event_hooks, outbox
 
 app = typer.Typer()
@@ -32,7 +33,7 @@ def list_(
         show_table("", COLUMNS, [[row[name] for name in COLUMNS] for row in found])
 
 
-@hooks.command("replay")
+@hooks.command("replay", cls=Changing)
 def replay(
     ids: Annotated[list[int], typer.Argument(help="Numbers of `earmark hooks list`.")],
     as_json: Json = False,
@@ -59,7 +60,7 @@ def replay(
         raise typer.Exit(1)
 
 
-@database.command("roles")
+@database.command("roles", cls=Changing)
 def roles(as_json: Json = False) -> None:
     """Make or mend earmark_app (runs Earmark), earmark_reports (reads figures), earmark_scoped (limited readers) and their rights."""
     with opened() as ledger, ledger.begin() as connection:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.cli.common import Json, fail, ledger, show_json, show_table, working
+from console.cli.shape import Changing, ChangingGroup
 from domain.nouns import INTENTS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Label(StrEnum):
     positive = "positive"
 
 
-@app.command()
+@app.command(cls=Changing)
 def correct(
     mention: Annotated[int, typer.Argument(help="The mention's id in the ledger.")],
     outcome: Annotated[Outcome | None, typer.Option(help="What should have come of it.")] = None,
@@ -61,7 +62,7 @@ def correct(
         typer.echo(f"noted{'; a ticket will be opened' if opens else ''}")
 
 
-@learn.callback(invoke_without_command=True)
+@learn.callback(invoke_without_command=True, cls=ChangingGroup)
 def fit(context: typer.Context, as_json: Json = False) -> None:
     """Learn from all corrections; the model is put in force when cross-validation finds it better than the default."""
     if context.invoked_subcommand is not None:
@@ -111,7 +112,7 @@ def list_(as_json: Json = False) -> None:
     show_table("", ("model", "version", "in force", "corrections", "macro-F1", "by", "at"), lines)
 
 
-@learn.command()
+@learn.command(cls=Changing)
 def restore(
     model: Annotated[int, typer.Argument(help="The model's number; 0 goes back to the default judgement.")],
     as_json: Json = False,

@@ -20,8 +20,9 @@ def __getattr__(name: str) -> Any:
 def _app() -> typer.Typer:
     if sys.argv[1:2] and sys.argv[1] in FILTERS:
         from console.cli import filters
+        from console.cli.shape import alike
 
-        return filters.app
+        return alike(filters.app)
     from console.cli.commands import app
 
     return app
@@ -38,7 +39,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("EARMARK_DEBUG") == "1":
             raise
-        from console.cli.common import say
+        from console.cli.common import call, say, show_json
         from storage.ledger import again
         from workers.logs import trace
 
@@ -47,6 +48,8 @@ def main() -> None:
             say("help: the database went away meanwhile; `earmark doctor` looks into it")
         else:
             say("help: this is a mistake of ours; EARMARK_DEBUG=1 shows all there is, which may hold personal text")
+        if "--json" in sys.argv and not call.shown:
+            show_json({"error": trace(error)})
         sys.exit(1)
 
 

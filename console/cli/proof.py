@@ -8,6 +8,7 @@ import typer
 
 from console.cli.common import Folder, Json, configured, fail, plain, say, show_json, show_table, where, working
 from console.cli.opened import opened
+from console.cli.shape import Changing
 from storage import audit as chain
 from storage import dead as letters
 from storage import export as out
@@ -139,7 +140,7 @@ def show(name: NAME, as_json: Json = False) -> None:
     typer.echo(json.dumps(found, ensure_ascii=False, default=plain, indent=None if as_json else 2))
 
 
-@dead.command("retry")
+@dead.command("retry", cls=Changing)
 def retry(name: NAME, config: Folder = Path("config"), as_json: Json = False) -> None:
     """Owe the work again. A rejected item is read again from its raw form."""
     wanted = _name(name)
@@ -158,7 +159,7 @@ def retry(name: NAME, config: Folder = Path("config"), as_json: Json = False) ->
     _said(wanted, said, as_json)
 
 
-@dead.command("drop")
+@dead.command("drop", cls=Changing)
 def drop(name: NAME, as_json: Json = False) -> None:
     """Give it up; it stays listed as dropped."""
     wanted = _name(name)

@@ -7,17 +7,18 @@ import typer
 
 from console.cli.common import Json, fail, say, show_json, working
 from console.cli.opened import opened
+from console.cli.shape import Changing, call
 from storage import seed as make
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=Changing)
 def seed(
     mentions: Annotated[int, typer.Option(min=1, help="How many posts, about.")] = 1_000_000,
-    tickets: Annotated[int, typer.Option(min=1, help="How many tickets are opened from them, about.")] = 100_000,
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="The same number makes the same rows.")] = 1,
-    force: Annotated[bool, typer.Option("--force", help="Even into a ledger that holds something.")] = False,
+    tickets: Annotated[int, typer.Option(min=1, help="How many tickets, about.")] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Same number, same rows.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Even beside other rows.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fill an empty ledger with made-up posts, people and tickets of the last 90 days.
@@ -34,11 +35,12 @@ def seed(
         except ValueError as error:
             fail(f"--mentions {mentions} --tickets {tickets}: {error}", code=2)
         began = time.monotonic()
-        with working("making mentions", plan.mentions) as shown:
-            for done in make.fill(ledger, plan):
-                shown(done)
-        with working("gathering statistics"):
-            make.analyse(ledger)
+        if not call.dry_run:  # made and taken back, millions of rows would say no more than the plan does
+            with working("making mentions", plan.mentions) as shown:
+                for done in make.fill(ledger, plan):
+                    shown(done)
+            with working("gathering statistics"):
+                make.analyse(ledger)
     made = {
         "mentions": plan.mentions, "tickets": plan.tickets, "customers": plan.people, "seed": seed,
         "seconds": round(time.monotonic() - began, 1),

@@ -12,6 +12,7 @@ import typer
 from config import secrets
 from config.complaints import Complaint, nearest
 from config.load import Examined, examine
+from console.cli.common import fail, show_json
 
 app = typer.Typer(add_completion=False)
 channels = typer.Typer(help="The channels and their health.")
@@ -31,7 +32,7 @@ def check(folder: Folder = Path("config"), as_json: Json = False) -> None:
         complaints += secrets.missing(examined.config, examined.places)
     errors = sum(one.severity == "error" for one in complaints)
     if as_json:
-        typer.echo(json.dumps(_document(examined, complaints, errors), ensure_ascii=False))
+        show_json(_document(examined, complaints, errors))
     else:
         _show(complaints)
         typer.echo(_summary(examined, folder, complaints, errors))
@@ -67,8 +68,7 @@ def new(platform: Annotated[str, typer.Argument(help="The kind, such as reddit."
     if platform not in kinds:
         near = nearest(platform, kinds)
         hint = f'; did you mean "{near}"?' if near else ""
-        typer.echo(f'unknown channel kind "{platform}"; known: {", ".join(kinds)}{hint}', err=True)
-        raise typer.Exit(2)
+        fail(f'unknown channel kind "{platform}"; known: {", ".join(kinds)}{hint}', code=2)
     text = handbook.snippet(platform)
     typer.echo(json.dumps({"kind": platform, "yaml": text}, ensure_ascii=False) if as_json else text, nl=as_json)
 

@@ -6,6 +6,7 @@ import typer
 
 from console.cli.common import Json, fail, show_json, show_table
 from console.cli.opened import opened
+from console.cli.shape import Changing
 from storage import tokens
 from storage.scopes import Scope
 
@@ -15,7 +16,7 @@ app.add_typer(group, name="tokens")
 ACTOR = "command"
 
 
-@group.command("add")
+@group.command("add", cls=Changing)
 def add(
     name: Annotated[str, typer.Argument(help="Who will use it, such as crm-import.")],
     scope: Annotated[list[str], typer.Option(help="Several times; docs/api.md lists them.")],
@@ -52,7 +53,7 @@ def list_(as_json: Json = False) -> None:
         show_table("", columns, [[" ".join(row[c]) if c == "scopes" else row[c] for c in columns] for row in found])
 
 
-@group.command("revoke")
+@group.command("revoke", cls=Changing)
 def revoke(token: Annotated[int, typer.Argument()], as_json: Json = False) -> None:
     """End a token now."""
     with opened() as ledger:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 import config
 from config.workbench import enabled_automations
 from console.cli.common import Json, fail, show_json, show_table
+from console.cli.shape import Changing
 from console.cli.tickets import agent, run
 from storage import automations, configurations, contacts, routing
 
@@ -28,7 +29,7 @@ def agents_list(as_json: Json = False) -> None:
         show_table("", columns, [[", ".join(a[c]) if isinstance(a[c], list) else a[c] for c in columns] for a in found])
 
 
-@agents.command("set")
+@agents.command("set", cls=Changing)
 def agents_set(
     email: Annotated[str, typer.Argument()],
     team: Annotated[Words, typer.Option(help="Teams; several times for several.")] = None,
@@ -113,7 +114,7 @@ def tasks_list(
         ])  # fmt: skip
 
 
-@tasks.command("done")
+@tasks.command("done", cls=Changing)
 def task_done(task: Annotated[int, typer.Argument()], as_json: Json = False) -> None:
     """It is done."""
     if not run(lambda c: contacts.task_done(c, task)):
