@@ -120,9 +120,11 @@ def hurry(ledger: Ledger, target: str) -> None:
     """Let time pass: what waits for a retry or an open breaker is due now."""
     with ledger.begin() as c:
         c.execute(
+            text("UPDATE targets SET open_until = NULL WHERE name = :t"), {"t": target}
+        )  # the target first, as workers lock
+        c.execute(
             text("UPDATE outbox SET due = now() WHERE target = :t AND state IN ('retry', 'unknown')"), {"t": target}
         )
-        c.execute(text("UPDATE targets SET open_until = NULL WHERE name = :t"), {"t": target})
 
 
 def go(ledger: Ledger, target: str, desk: Outbound, **more: Any) -> Deliveries:

@@ -59,9 +59,11 @@ def hurry(ledger: Ledger, target: str) -> None:
     """Let time pass: whatever waits for a retry, a breaker or a lease is due now."""
     with ledger.begin() as c:
         c.execute(
+            text("UPDATE targets SET open_until = NULL WHERE name = :t"), {"t": target}
+        )  # the target first, as workers lock
+        c.execute(
             text("UPDATE outbox SET due = now() WHERE target = :t AND state IN ('retry', 'unknown')"), {"t": target}
         )
-        c.execute(text("UPDATE targets SET open_until = NULL WHERE name = :t"), {"t": target})
         c.execute(
             text("UPDATE desk_links SET wanted_at = now() WHERE target = :t AND wanted_at > now()"), {"t": target}
         )
