@@ -9,15 +9,18 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage import events_read
 from storage.ledger import one, rows
 from storage.scopes import EVERYTHING, Scope
+from storage.together import Question, ask
 
 ROLES = ("viewer", "agent", "lead", "admin", "auditor")
 IDLE = timedelta(hours=4)
@@ -58,7 +61,6 @@ COMMON = frozenset(
 )
 
 _hasher = PasswordHasher()  # argon2id, RFC 9106's second recommended option: 64 MiB, three passes
-_nobody = _hasher.hash(secrets.token_hex(16))
 _at_once = BoundedSemaphore(2)  # 64 MiB each: a burst of logins waits instead of taking the host's memory
 
 
@@ -93,13 +95,19 @@ class Session:
 def hash_password(password: str) -> str:
     """The stored form; raises BadPassword when it is too short, too long or on every attacker's list."""
     if len(password) < SHORTEST:
-        raise BadPassword(f"a password has at least {SHORTEST} characters; 15 or more are better")
+        raise BadPassword(Said("a password has at least %(n)s characters; 15 or more are better", n=SHORTEST))
     if len(password) > LONGEST:
-        raise BadPassword(f"a password has at most {LONGEST} characters")
+        raise BadPassword(Said("a password has at most %(n)s characters", n=LONGEST))
     if password.lower() in COMMON:
         raise BadPassword("this password is on every attacker's list; choose another")
     with _at_once:
         return _hasher.hash(password)
+
+
+@cache
+def _nobody() -> str:
+    """What a stranger's password is held against, so that an unknown address takes as long as a known one."""
+    return _hasher.hash(secrets.token_hex(16))
 
 
 def add(connection: Connection, email: str, password: str, role: str, name: str = "") -> int:
@@ -142,10 +150,19 @@ def disable(connection: Connection, user_id: int) -> None:
     end_all(connection, user_id)
 
 
+EVERYBODY = Question(
+    "SELECT id, email, name, role FROM users WHERE disabled_at IS NULL ORDER BY name, id",
+    {},
+    lambda found: [User(**row) for row in found],
+)
+WORKING = Question(  # who can own a ticket
+    EVERYBODY.sql, {}, lambda found: [User(**row) for row in found if row["role"] in ("agent", "lead", "admin")]
+)
+
+
 def everybody(connection: Connection) -> list[User]:
     """Users who may come in, by name."""
-    found = rows(connection, "SELECT id, email, name, role FROM users WHERE disabled_at IS NULL ORDER BY name, id")
-    return [User(**row) for row in found]
+    return ask(connection, EVERYBODY)
 
 
 def by_email(connection: Connection, email: str) -> User | None:
@@ -162,7 +179,7 @@ def verify(connection: Connection, email: str, password: str) -> User | None:
         "SELECT id, email, name, role, password FROM users WHERE email = :email AND disabled_at IS NULL",
         email=email.strip().lower(),
     )
-    stored = found[0]["password"] if found else _nobody
+    stored = found[0]["password"] if found else _nobody()
     try:
         with _at_once:
             _hasher.verify(stored, password[: LONGEST + 1])
@@ -237,7 +254,7 @@ def session(connection: Connection, value: str) -> Session | None:
     """The session behind a cookie, if neither idle nor old nor its user disabled; seen at most once a minute. One statement, as each page asks."""
     found = rows(
         connection,
-        f"SELECT s.csrf, s.expires_at, s.seen_at < now() - interval '1 minute' AS stale, u.id, u.email, u.name, u.role, o.teams, o.topics, "
+        f"SELECT s.csrf, s.expires_at, s.seen_at < now() - interval '1 minute' AS stale, u.id, u.email, u.name, u.role, o.teams, o.topics, "  # noqa: S608 our own text
         f"{events_read.PLACE} AS place FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN object_scopes o ON o.subject = 'user:' || u.id "
         "WHERE s.hash = :hash AND u.disabled_at IS NULL AND s.expires_at > now() AND s.seen_at > now() - CAST(:idle AS interval)",
         hash=_hash(value),
