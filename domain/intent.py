@@ -11,6 +11,7 @@ from domain.rules import Intent
 from domain.words import Finder, Reading
 
 OTHER = "other"
+_SIZES = tuple(math.sqrt(hits) for hits in range(MANY + 1))
 _ASKS = re.compile(r"[?？؟](?=[\s\"')!.?]|$)")  # a question mark that ends something: not the one in a link
 
 
@@ -41,6 +42,10 @@ class Listener:
             for word in intent.words:
                 self._meaning.setdefault(word, []).append((intent.name, intent.weight))
         self._asking = self._meaning.get("?", [])
+        self._words = {
+            name: {word for word, meant in self._meaning.items() if any(one == name for one, _ in meant)}
+            for name in self._rank
+        }
         self._cues: dict[str, list[str]] = {}
         for cue in CUES:
             for word in cue.words:
@@ -57,25 +62,32 @@ class Listener:
         scores: dict[str, float] = {}
         groups: dict[str, list[str]] = {}
         for word in found:
-            for name, weight in self._meaning.get(word, ()):
-                scores[name] = scores.get(name, 0.0) + weight
-            for name in self._cues.get(word, ()):
-                groups.setdefault(name, []).append(word)
+            if word in self._meaning:
+                for name, weight in self._meaning[word]:
+                    scores[name] = scores.get(name, 0.0) + weight
+            if word in self._cues:
+                for name in self._cues[word]:
+                    if name in groups:
+                        groups[name].append(word)
+                    else:
+                        groups[name] = [word]
         spoken = tuple(scores)
         for group, words in groups.items():
             if group in self._votes:
                 name, weight = self._votes[group]
-                scores[name] = scores.get(name, 0.0) + weight * math.sqrt(min(len(words), MANY))
+                scores[name] = scores.get(name, 0.0) + weight * _SIZES[min(len(words), MANY)]
         if not scores:
             return Heard(OTHER, 0.0, (), (), groups)
-        best = min(scores, key=lambda name: (-scores[name], self._rank[name]))
+        best = (
+            min(scores, key=lambda name: (-scores[name], self._rank[name])) if len(scores) > 1 else next(iter(scores))
+        )
         confidence = round(scores[best] / (sum(scores.values()) + 0.5), 3)
         return Heard(best, confidence, self._because(best, found, groups), spoken, groups)
 
     def _because(self, best: str, found: list[str], groups: dict[str, list[str]]) -> tuple[str, ...]:
         """The words of the intent's own list, or else those of the cues that spoke for it."""
-        words = tuple(word for word in found if any(name == best for name, _ in self._meaning.get(word, ())))
-        if words:
+        own = self._words[best]
+        if words := tuple([word for word in found if word in own]):
             return words
         voted = (words for group, words in groups.items() if self._votes.get(group, ("",))[0] == best)
         return tuple(dict.fromkeys(word for words in voted for word in words))

@@ -28,6 +28,11 @@ _IRONY = re.compile(
 # One part of each of them; a text without any is not ironic. Parts without i: its case has forms of its own.
 _IRONIC_PARTS = ("/s", "#", "ght", "great", "br", "fantast", "wonderf", "lovely", "perfect", "thanks", "clap")
 _IRONIC_SIGNS = ("\U0001f644", "\U0001f643", "\U0001f44f")
+# ASCII has no such forms, so that there the parts can be whole.
+_IRONIC_ASCII = (
+    *("/s", "#sarcas", "#iron", "#not", "yeah right", "yeah, right", "thanks for nothing", "thanks a lot", "slow clap"),
+    *(" great", " brilliant", " fantastic", " wonderful", " lovely", " perfect"),
+)
 LONGEST_TAG = 40
 
 
@@ -47,9 +52,10 @@ def own_words(text: str) -> str:
 def ironic(text: str) -> str:
     """The first mark of irony or sarcasm, or nothing."""
     folded = text.casefold()
-    if not any(part in folded for part in _IRONIC_PARTS) and (
-        text.isascii() or not any(sign in text for sign in _IRONIC_SIGNS)
-    ):
+    for part in _IRONIC_ASCII if text.isascii() else (*_IRONIC_PARTS, *_IRONIC_SIGNS):
+        if part in folded:
+            break
+    else:
         return ""
     match = _IRONY.search(text)
     return match.group().strip() if match else ""
@@ -66,7 +72,9 @@ class Splitter:
         words = [*dict.fromkeys(ranked)]
         scale = math.log(max(2, len(words)))
         self._costs = {word: math.log((rank + 1) * scale) for rank, word in enumerate(words)}
-        self._longest = max(map(len, words), default=0)
+        self._longest: dict[str, int] = {}  # first two letters → length of the longest word that begins so
+        for word in self._costs:
+            self._longest[word[:2]] = max(self._longest.get(word[:2], 0), len(word))
         self._known: dict[str, list[str]] = {}
 
     @property
@@ -89,15 +97,16 @@ class Splitter:
         low = part.lower()
         if low in self._costs or len(low) > LONGEST_TAG or len(low) < 5:
             return [part]
-        best: list[tuple[float, int]] = [(0.0, 0)]
-        for end in range(1, len(low) + 1):
-            best.append(
-                min(
-                    (best[start][0] + cost, start)
-                    for start in range(max(0, end - max(self._longest, 1)), end)
-                    for cost in (self._costs.get(low[start:end], math.inf),)
-                )
-            )
+        size = len(low)
+        best: list[tuple[float, int]] = [(0.0, 0), *[(math.inf, 0)] * size]
+        for start in range(size):
+            before = best[start][0]
+            if before == math.inf:
+                continue
+            for end in range(start + 1, min(size, start + max(1, self._longest.get(low[start : start + 2], 0))) + 1):
+                cost = self._costs.get(low[start:end])
+                if cost is not None and before + cost < best[end][0]:
+                    best[end] = (before + cost, start)
         if math.isinf(best[-1][0]):
             return [part]
         words, end = [], len(low)

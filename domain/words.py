@@ -47,6 +47,28 @@ class _Phrase(NamedTuple):
     literal: str  # a part of the exact form, looked for first: most texts do not have it
 
 
+class _Anchor(NamedTuple):
+    """What is looked up by one word: the term that is just this word, and phrases by the word after it, before it, or by none."""
+
+    term: str | None
+    after: dict[str, list[_Phrase]]
+    before: dict[str, list[_Phrase]]
+    alone: list[_Phrase]
+
+
+def _anchor(phrases: Iterable[_Phrase]) -> str | _Anchor:
+    made = _Anchor(next((phrase.term for phrase in phrases if _is_word(phrase)), None), {}, {}, [])
+    for phrase in phrases:
+        at, words = phrase.anchor, phrase.words
+        if at + 1 < len(words):
+            made.after.setdefault(words[at + 1], []).append(phrase)
+        elif at:
+            made.before.setdefault(words[at - 1], []).append(phrase)
+        elif phrase.exact or phrase.term != made.term:
+            made.alone.append(phrase)
+    return made.term if made.term is not None and not any(made[1:]) else made
+
+
 class Finder:
     """Which of the terms stand in a text, in the order they occur.
 
@@ -65,10 +87,7 @@ class Finder:
                 continue
             for form in dict.fromkeys((folded, folded.replace("'", ""))):
                 self._add(form, term)
-        self._index: dict[str, str | list[_Phrase]] = {
-            word: phrases[0].term if len(phrases) == 1 and _is_word(phrases[0]) else phrases
-            for word, phrases in self._phrases.items()
-        }
+        self._index = {word: _anchor(phrases) for word, phrases in self._phrases.items()}
 
     def _add(self, form: str, term: str) -> None:
         words = _WORD.findall(form)
@@ -84,30 +103,37 @@ class Finder:
         """The terms found, each once."""
         found: dict[str, None] = {}
         words = reading.words
-        index = self._index
-        if not index.keys().isdisjoint(words):
-            for at, word in enumerate(words):
-                if word in index:
-                    known = index[word]
-                    if isinstance(known, str):
-                        found[known] = None
-                    else:
-                        self._look(reading, at, known, found)
+        for at, known in enumerate(map(self._index.get, words)):
+            if known is None:
+                continue
+            if isinstance(known, str):
+                found[known] = None
+                continue
+            term, after, before, alone = known
+            if term is not None:
+                found[term] = None
+            if after and at + 1 < len(words) and words[at + 1] in after:
+                _look(reading, at, after[words[at + 1]], found)
+            if before and at and words[at - 1] in before:
+                _look(reading, at, before[words[at - 1]], found)
+            if alone:
+                _look(reading, at, alone, found)
         for form, term in self._loose:
             if form in reading.folded:
                 found[term] = None
         return list(found)
 
-    def _look(self, reading: Reading, at: int, phrases: list[_Phrase], found: dict[str, None]) -> None:
-        words = reading.words
-        for anchor, phrase, term, exact, literal in phrases:
-            start = at - anchor
-            if (
-                start >= 0
-                and words[start : start + len(phrase)] == phrase
-                and (exact is None or (literal in reading.folded and exact.search(reading.folded)))
-            ):
-                found[term] = None
+
+def _look(reading: Reading, at: int, phrases: list[_Phrase], found: dict[str, None]) -> None:
+    words = reading.words
+    for anchor, phrase, term, exact, literal in phrases:
+        start = at - anchor
+        if (
+            start >= 0
+            and words[start : start + len(phrase)] == phrase
+            and (exact is None or (literal in reading.folded and exact.search(reading.folded)))
+        ):
+            found[term] = None
 
 
 def _is_word(phrase: _Phrase) -> bool:

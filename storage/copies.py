@@ -94,12 +94,13 @@ def similar_tickets(connection: Connection, ticket_id: int, limit: int = 20) -> 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A mention that is to be filed: who says what."""
+    """A mention that is to be filed: who says what. `first`: nothing of theirs was judged before this batch."""
 
     id: int
     platform: str
     author: str
     made: Sketch
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,8 @@ def again(connection: Connection, told: Sequence[Told]) -> dict[int, Again]:
     if not told:
         return {}
     known: dict[tuple[str, str], list[tuple[Sketch, str]]] = {}
-    asked = sorted({(one.platform, one.author, band) for one in told for band in one.made.bands})
-    driver = bulk.raw(connection)
-    rows = driver.execute(_BY_AUTHOR, tuple([row[n] for row in asked] for n in range(3))).fetchall()
+    asked = sorted({(one.platform, one.author, band) for one in told if not one.first for band in one.made.bands})
+    rows = bulk.fetch(connection, _BY_AUTHOR, tuple([row[n] for row in asked] for n in range(3))) if asked else []
     for _, platform, author, name, content, key in rows:
         if made := sketch(f"{name}\n{content}" if name and content else name or content):
             known.setdefault((platform, author), []).append((made, key or _key(made)))

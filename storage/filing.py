@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
@@ -38,35 +39,51 @@ _TAKE = "DELETE FROM digests WHERE mention_id = ANY(%s) AND lease = CAST(%s AS u
 
 Author = Mapping[str, Any]  # platform, origin, native_id, handle, name, url, followers
 Key = tuple[str, str, str]
+_AUTHOR = "platform, origin, native_id, handle, name, url, followers"
+_author = itemgetter(*_AUTHOR.split(", "))
 
 
-def identities(connection: Connection, authors: Sequence[Author]) -> dict[Key, int]:
-    """(platform, origin, native_id) → identity id; made when new, never rewritten when known."""
-    wanted = sorted(
-        {(a["platform"], a["origin"], a["native_id"]): a for a in authors}.items(), key=lambda pair: pair[0]
-    )
-    asked = [author for _, author in wanted]
-    found = _find_identities(connection, asked)
-    missing = [author for key, author in wanted if key not in found]
-    made = bulk.execute(
-        connection,
-        """INSERT INTO identities (kind, platform, origin, native_id, handle, name, url, followers, source)
-        SELECT 'account', platform, origin, native_id, handle, name, url, followers, 'author'
-        FROM json_to_recordset(CAST(:rows AS json)) AS r(platform text, origin text, native_id text, handle text,
-            name text, url text, followers bigint)
-        ORDER BY platform, origin, native_id ON CONFLICT DO NOTHING RETURNING id, platform, origin, native_id""",
-        missing,
-    )
-    found.update({(r.platform, r.origin, r.native_id): r.id for r in made})
-    lost = [author for author in missing if (author["platform"], author["origin"], author["native_id"]) not in found]
-    found.update(_find_identities(connection, lost))
+def identities(connection: Connection, authors: Sequence[Author], fresh: set[int] | None = None) -> dict[Key, int]:
+    """(platform, origin, native_id) → identity id; made when new, never rewritten when known. `fresh` takes the ids of those that are
+    new to everybody: nobody has filed anything of theirs."""
+    wanted = {(a["platform"], a["origin"], a["native_id"]): a for a in authors}
+    found = _find_identities(connection, wanted)
+    missing = {key: author for key, author in sorted(wanted.items(), key=itemgetter(0)) if key not in found}
+    made = _make_identities(connection, missing)
+    if fresh is not None:
+        fresh.update(made.values())
+    found.update(made)
+    found.update(_find_identities(connection, [key for key in missing if key not in made]))
     return found
 
 
-def _find_identities(connection: Connection, authors: Sequence[Author]) -> dict[Key, int]:
+def _make_identities(connection: Connection, missing: Mapping[Key, Author]) -> dict[Key, int]:
+    """Those of them that nobody else made a moment ago; in key order."""
+    if not missing:
+        return {}
+    drawn = ids(connection, "identities", len(missing))
+    rows_ = [(id_, "account", *_author(author), "author") for id_, author in zip(drawn, missing.values(), strict=True)]
+    try:
+        with bulk.raw(connection).transaction():  # a savepoint
+            bulk.copy(connection, f"identities (id, kind, {_AUTHOR}, source)", rows_)
+        return dict(zip(missing, drawn, strict=True))
+    except UniqueViolation:
+        made = bulk.execute(connection, _SOME_IDENTITIES, list(missing.values()))
+        return {(r.platform, r.origin, r.native_id): r.id for r in made}
+
+
+_SOME_IDENTITIES = f"""
+INSERT INTO identities (kind, {_AUTHOR}, source) SELECT 'account', {_AUTHOR}, 'author'
+FROM json_to_recordset(CAST(:rows AS json)) AS r(platform text, origin text, native_id text, handle text, name text, url text,
+    followers bigint)
+ORDER BY platform, origin, native_id ON CONFLICT DO NOTHING RETURNING id, platform, origin, native_id
+"""  # noqa: S608 our own column names
+
+
+def _find_identities(connection: Connection, keys: Iterable[Key]) -> dict[Key, int]:
     places: dict[tuple[str, str], list[str]] = {}
-    for author in authors:
-        places.setdefault((author["platform"], author["origin"]), []).append(author["native_id"])
+    for platform, origin, native_id in keys:
+        places.setdefault((platform, origin), []).append(native_id)
     found = {}
     for (platform, origin), natives in places.items():
         known = bulk.fetch(connection, _IDENTITIES, (platform, origin, bulk.array(natives)))

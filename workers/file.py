@@ -66,10 +66,11 @@ def file(connection: Connection, run: runs.Run, desktop: Desktop, lease: str, de
     """File a batch of decisions; returns the targets that are owed something now."""
     held = filing.take(connection, lease, [item.stored.id for item in decided])
     ours = [item for item in decided if held.get(item.stored.id) == item.stored.version]
-    people = _authors(connection, ours)
+    strangers: set[int] = set()
+    people = _authors(connection, ours, strangers)
     later = [item for item in ours if item.stored.version > 1]
     linked = filing.linked(connection, [item.stored.id for item in later]) if later else {}
-    effects = _file_tickets(connection, run, desktop, ours, people, linked)
+    effects = _file_tickets(connection, run, desktop, ours, people, linked, strangers)
     _join_reposts(connection, run, ours)
     before = filing.counted_before(connection, [item.stored.id for item in later]) if later else {}
     deltas: Counter[tuple[str, str, str, str]] = Counter()
@@ -84,12 +85,14 @@ def _author_key(item: Decided) -> filing.Key | None:
     return None if author is None else (item.stored.mention.platform, item.stored.mention.origin, author.native_id)
 
 
-def _authors(connection: Connection, ours: Sequence[Decided]) -> dict[int, int]:
-    """mention id → identity id of its author, where there is one."""
+def _authors(connection: Connection, ours: Sequence[Decided], strangers: set[int]) -> dict[int, int]:
+    """mention id → identity id of its author, where there is one; `strangers` takes the identities that are new."""
     rows: dict[filing.Key, dict[str, Any]] = {}
+    keys: dict[int, filing.Key] = {}
     for item in ours:
         author, key = item.stored.mention.attributed_to, _author_key(item)
         if author is not None and key is not None:
+            keys[item.stored.id] = key
             rows[key] = {
                 "platform": key[0],
                 "origin": key[1],
@@ -99,8 +102,8 @@ def _authors(connection: Connection, ours: Sequence[Decided]) -> dict[int, int]:
                 "url": author.url,
                 "followers": author.followers,
             }
-    found = filing.identities(connection, list(rows.values()))
-    return {item.stored.id: found[key] for item in ours if (key := _author_key(item)) is not None}
+    found = filing.identities(connection, list(rows.values()), strangers)
+    return {id_: found[key] for id_, key in keys.items()}
 
 
 def _customers(
@@ -135,6 +138,7 @@ def _file_tickets(
     ours: Sequence[Decided],
     people: dict[int, int],
     linked: dict[int, int],
+    strangers: set[int],
 ) -> list[outbox.Effect]:
     """Open or append. A mention that was filed before (an edit, a deletion) gets an entry on its ticket instead."""
     again_ = [item for item in ours if item.stored.id in linked]
@@ -150,7 +154,7 @@ def _file_tickets(
         if desktop.same_case
         else {}
     )
-    told = copies.again(connection, _told(items, keys))
+    told = copies.again(connection, _told(items, keys, people, strangers))
     cases = {keys[id_]: one.key for id_, one in told.items()} | cases
     where, made, reopened = filing.open_tickets(
         connection, list(keys.values()), cases, desktop.same_case or COPIES_SECONDS, desktop.reopen
@@ -214,14 +218,17 @@ def _join_reposts(connection: Connection, run: runs.Run, ours: Sequence[Decided]
         reposts.join(connection, run, found, opened)
 
 
-def _told(items: Sequence[Decided], keys: dict[int, filing.Conversation]) -> list[copies.Told]:
+def _told(
+    items: Sequence[Decided], keys: dict[int, filing.Conversation], people: dict[int, int], strangers: set[int]
+) -> list[copies.Told]:
     """What may be a copy of something its author said before; a text without a known author, or too short, is none."""
     found = []
     for item in items:
-        mention = item.stored.mention
+        mention, id_ = item.stored.mention, item.stored.id
         author = mention.attributed_to
-        if author is not None and keys[item.stored.id][1] is not None and (made := sketch(mention.text)):
-            found.append(copies.Told(item.stored.id, mention.platform, native(author.native_id), made))
+        if author is not None and keys[id_][1] is not None and (made := sketch(mention.text)):
+            first = people.get(id_) in strangers
+            found.append(copies.Told(id_, mention.platform, native(author.native_id), made, first))
     return found
 
 

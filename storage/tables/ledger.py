@@ -383,10 +383,9 @@ identities = Table(
     text_("source"),
     at_("first_seen"),
     text_("mark"),  # shared, junk, bot: nobody is linked or proposed by it
-    UniqueConstraint("native_id", "platform", "kind", "origin", name="identities_key"),
+    UniqueConstraint("native_id", "kind", "platform", "origin", name="identities_key"),
 )
 Index("identities_handle", text("lower(handle)"), identities.c.platform)
-Index("identities_value", identities.c.native_id, identities.c.kind)
 
 customer_identities = Table(
     "customer_identities",

@@ -18,7 +18,8 @@ ALTER TABLE mentions DROP CONSTRAINT mentions_platform_origin_native_id_key;
 ALTER TABLE mentions ADD CONSTRAINT mentions_key UNIQUE (native_id, platform, origin);
 
 ALTER TABLE identities DROP CONSTRAINT identities_kind_platform_origin_native_id_key;
-ALTER TABLE identities ADD CONSTRAINT identities_key UNIQUE (native_id, platform, kind, origin);
+ALTER TABLE identities ADD CONSTRAINT identities_key UNIQUE (native_id, kind, platform, origin);
+DROP INDEX identities_value;
 """
 
 FACETS = """
