@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from domain.said import Said
+
 Status = Literal["new", "open", "pending", "hold", "resolved", "closed", "muted"]
 STATUSES: tuple[Status, ...] = ("new", "open", "pending", "hold", "resolved", "closed", "muted")
 DONE = frozenset({"resolved", "closed"})
@@ -47,9 +49,12 @@ def refusal(status: str, wanted: str) -> str:
     if may(status, wanted) or status == wanted:
         return ""
     if wanted not in STATUSES:
-        return f"There is no status “{wanted}”."
+        return Said("There is no status “%(name)s”.", name=wanted)
     allowed = ", ".join(name for name in STATUSES if name in MOVES.get(status, ()))
-    return f"A ticket that is {status} cannot become {wanted}; it can become {allowed}."
+    return Said(
+        "A ticket that is %(status)s cannot become %(wanted)s; it can become %(allowed)s.",
+        status=Said(status), wanted=Said(wanted), allowed=allowed,
+    )  # fmt: skip
 
 
 def arrival(

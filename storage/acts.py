@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage import audit
 from storage.casework import Change, Refused, change, tag
 from storage.ledger import one, rows
@@ -102,7 +103,7 @@ def _reverse(connection: Connection, user: User, number: int, detail: dict[str, 
     back = {name: detail[name] for name in ("status", "priority", "team", "assignee_id") if name in detail}
     for name, (_, new) in back.items():
         if (now[name] or None) != (new or None):
-            raise Refused(f"Its {name.removesuffix('_id')} was changed again since.")
+            raise Refused(Said("Its %(field)s was changed again since.", field=Said(name.removesuffix("_id"))))
     changed = False
     if back:
         values = {name: old for name, (old, _) in back.items()}

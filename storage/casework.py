@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.lifecycle import DONE, STATUSES, refusal
+from domain.said import Said
 from storage import audit, custom_fields, entries, outbox, runs
 from storage.ledger import one, rows
 from storage.outbox import Effect
@@ -199,12 +200,12 @@ def tag(connection: Connection, user: Person, number: int, add: Sequence[str] = 
     """Add and take away tags; False when nothing changes."""
     wanted = [" ".join(name.split()).lower() for name in add]
     if any(not name or len(name) > LONGEST_TAG for name in wanted):
-        raise Refused(f"A tag has 1 to {LONGEST_TAG} characters.")
+        raise Refused(Said("A tag has 1 to %(n)s characters.", n=LONGEST_TAG))
     ticket = locked(connection, number)
     gone = {" ".join(name.split()).lower() for name in remove}
     tags = sorted({*ticket.tags, *wanted} - gone)
     if len(tags) > MOST_TAGS:
-        raise Refused(f"A ticket has at most {MOST_TAGS} tags.")
+        raise Refused(Said("A ticket has at most %(n)s tags.", n=MOST_TAGS))
     return _set(connection, user, ticket, "tags", ticket.tags, tags, f"tags: {', '.join(tags) or 'none'}")
 
 
@@ -215,7 +216,7 @@ def watch(connection: Connection, user: Person, number: int, watcher: int, on: b
     ticket = locked(connection, number)
     watchers = sorted({*ticket.watchers, watcher} if on else {*ticket.watchers} - {watcher})
     if len(watchers) > MOST_WATCHERS:
-        raise Refused(f"A ticket has at most {MOST_WATCHERS} watchers.")
+        raise Refused(Said("A ticket has at most %(n)s watchers.", n=MOST_WATCHERS))
     name = one(connection, "SELECT name FROM users WHERE id = :id", id=watcher)
     return _set(
         connection,
@@ -271,7 +272,9 @@ def said(body: str) -> str:
     if not body:
         raise Refused("A note needs some text.")
     if len(body) > LONGEST_NOTE:
-        raise Refused(f"A note has at most {LONGEST_NOTE:,} characters; this one has {len(body):,}.")
+        raise Refused(
+            Said("A note has at most %(most)s characters; this one has %(n)s.", most=LONGEST_NOTE, n=len(body))
+        )
     return body
 
 
@@ -396,11 +399,11 @@ def lock_many(connection: Connection, numbers: Sequence[int]) -> dict[int, Held]
 
 def _allowed(connection: Connection, wanted: Change) -> None:
     if wanted.status is not None and wanted.status not in STATUSES:
-        raise Refused(f"There is no status “{wanted.status}”.")
+        raise Refused(Said("There is no status “%(name)s”.", name=wanted.status))
     if wanted.priority is not None and wanted.priority not in PRIORITIES:
-        raise Refused(f"There is no priority “{wanted.priority}”.")
+        raise Refused(Said("There is no priority “%(name)s”.", name=wanted.priority))
     if wanted.team and wanted.team not in dict(teams(connection)):
-        raise Refused(f"There is no team “{wanted.team}”.")
+        raise Refused(Said("There is no team “%(name)s”.", name=wanted.team))
     if wanted.assignee and not one(
         connection,
         "SELECT 1 FROM users WHERE id = :id AND disabled_at IS NULL AND role = ANY(:roles)",
@@ -422,10 +425,12 @@ def _differing(ticket: Held, wanted: Change) -> dict[str, Any]:
 def _may_finish(connection: Connection, ticket: Held, seen: int | None) -> None:
     if seen is not None and seen != ticket.version:
         raise Unseen(
-            "Something arrived on this ticket that you had not seen. Nothing was changed; read on and decide again."
+            Said(
+                "Something arrived on this ticket that you had not seen. Nothing was changed; read on and decide again."
+            )
         )
     if missing := custom_fields.missing(connection, ticket.fields):
-        raise Refused(f"Fill in {', '.join(missing)} before the ticket is finished.")
+        raise Refused(Said("Fill in %(fields)s before the ticket is finished.", fields=", ".join(missing)))
 
 
 def _event(new: Mapping[str, Any]) -> dict[str, str]:
@@ -472,7 +477,9 @@ def _reopen(connection: Connection, ticket_id: int) -> None:
         id=ticket_id,
     )
     if other:
-        raise Refused(f"The conversation goes on in ticket #{other}; this one stays finished.")
+        raise Refused(
+            Said("The conversation goes on in ticket #%(number)s; this one stays finished.", number=str(other))
+        )
     connection.execute(
         text(
             "UPDATE ticket_conversations SET open = true WHERE ticket_id = :id AND NOT yields AND conversation NOT LIKE 'case:%'"

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage import audit, events, outbox
 from storage.ledger import one, rows
 
@@ -140,7 +141,7 @@ def reopen(connection: Connection, wanted: Name, actor: str) -> None:
         raise LookupError(f"there is no {kind}:{id_}")
     letter = found[0]
     if letter["state"] != "dropped" or letter["reason"] == "erased":
-        raise CannotRetry(f"{kind}:{id_} is not one that was dropped and can come back")
+        raise CannotRetry(Said("%(name)s is not one that was dropped and can come back", name=f"{kind}:{id_}"))
     if kind == "reject":
         connection.execute(text("UPDATE rejects SET state = 'open' WHERE id = :id"), {"id": id_})
     else:
@@ -163,7 +164,7 @@ def _locked(connection: Connection, wanted: Name) -> Any:
         raise LookupError(f"there is no {kind}:{id_}")
     retryable = ("open", "dropped") if kind == "letter" and found[0]["kind"] == "digest" else ("open",)
     if found[0]["state"] not in retryable or found[0].get("reason") == "erased":
-        raise CannotRetry(f"{kind}:{id_} is {found[0]['state']} already")
+        raise CannotRetry(Said("%(name)s is %(state)s already", name=f"{kind}:{id_}", state=Said(found[0]["state"])))
     return found[0]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.lifecycle import DONE
+from domain.said import Said
 from storage import audit, entries, outbox, runs, search
 from storage.casework import Held, Person, Refused, lock_many, locked, owe, started, touch
 from storage.ledger import one, rows
@@ -48,11 +49,11 @@ def link(connection: Connection, user: Person, number: int, other: int, kind: st
 def adopt(connection: Connection, user: Person, parent: int, children: Sequence[int], on: bool = True) -> int:
     """Make tickets children of another, or free them; how many changed. A parent is no child and a child has no children."""
     if len(children) > MOST_CHILDREN:
-        raise Refused(f"At most {MOST_CHILDREN:,} at a time.")
+        raise Refused(Said("At most %(n)s at a time.", n=MOST_CHILDREN))
     held = lock_many(connection, sorted({parent, *children}))
     above = held[parent]
     if on and above.parent_id:
-        raise Refused(f"#{parent} is a child itself: a family has two generations.")
+        raise Refused(Said("#%(number)s is a child itself: a family has two generations.", number=str(parent)))
     if on and parent in children:
         raise Refused("A ticket is not its own parent.")
     changed = [held[n] for n in sorted(set(children)) if (held[n].parent_id == above.id) != on]
@@ -103,7 +104,7 @@ def gather(connection: Connection, ticket_ids: Sequence[int]) -> int:
 def obstacle(connection: Connection, source: int, target: int) -> str:
     """Why `source` cannot go on in `target`; empty when it can."""
     if source == target:
-        return "A ticket is not merged into itself."
+        return Said("A ticket is not merged into itself.")
     found = {
         row["number"]: row
         for row in rows(
@@ -114,11 +115,17 @@ def obstacle(connection: Connection, source: int, target: int) -> str:
     }
     for number in (source, target):
         if into := found[number]["merged_into"]:
-            return f"#{number} was merged already; #{_number(connection, into)} goes on."
+            return Said(
+                "#%(number)s was merged already; #%(into)s goes on.",
+                number=str(number),
+                into=str(_number(connection, into)),
+            )
     if found[target]["status"] in DONE:
-        return f"#{target} is {found[target]['status']}: reopen it first."
+        return Said(
+            "#%(number)s is %(status)s: reopen it first.", number=str(target), status=Said(found[target]["status"])
+        )
     if found[source]["customer_id"] != found[target]["customer_id"]:
-        return "They are two customers' tickets: merge the customers if they are one person, or link the tickets."
+        return Said("They are two customers' tickets: merge the customers if they are one person, or link the tickets.")
     return ""
 
 
@@ -172,12 +179,17 @@ def unmerge(connection: Connection, user: Person, source: int) -> int:
         n=source,
     )
     if target is None:
-        raise Refused(f"#{source} is not merged.")
+        raise Refused(Said("#%(number)s is not merged.", number=str(source)))
     held = lock_many(connection, [source, target])
     old, kept = held[source], held[target]
     said = _said(connection, old.id, "merged_into")
     if said is None:
-        raise Refused(f"#{source} was split off and its posts were given back; there is no merge to undo.")
+        raise Refused(
+            Said(
+                "#%(number)s was split off and its posts were given back; there is no merge to undo.",
+                number=str(source),
+            )
+        )
     taken = _said(connection, kept.id, "merged", str(old.id))
     run = started(connection, user)
     back = rows(
@@ -224,7 +236,7 @@ def split(connection: Connection, user: Person, number: int, mentions: Sequence[
     """Posts of a ticket become a ticket of their own, which is owed to the same desks. Returns its number."""
     old = locked(connection, number)
     if old.status in DONE:
-        raise Refused(f"#{number} is {old.status}: reopen it first.")
+        raise Refused(Said("#%(number)s is %(status)s: reopen it first.", number=str(number), status=Said(old.status)))
     held = [row["mention_id"] for row in rows(
         connection, "SELECT mention_id FROM ticket_mentions WHERE ticket_id = :id ORDER BY mention_id", id=old.id)]  # fmt: skip
     wanted = sorted(set(mentions))
@@ -291,12 +303,12 @@ def unsplit(connection: Connection, user: Person, number: int) -> int:
         n=number,
     )
     if not found:
-        raise Refused(f"#{number} was not split off.")
+        raise Refused(Said("#%(number)s was not split off.", number=str(number)))
     origin = found[0]["number"]
     held = lock_many(connection, [number, origin])
     new, old = held[number], held[origin]
     if old.status in DONE or old.merged_into:
-        raise Refused(f"#{origin} is {old.status}: reopen it first.")
+        raise Refused(Said("#%(number)s is %(status)s: reopen it first.", number=str(origin), status=Said(old.status)))
     run = started(connection, user)
     posts = rows(connection, "SELECT mention_id FROM ticket_mentions WHERE ticket_id = :id", id=new.id)
     entries.move(connection, run, {row["mention_id"]: old.id for row in posts})

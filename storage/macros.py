@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from domain.said import Said
 from storage import casework, turns
 from storage.casework import Change, Person, Refused, locked
 from storage.ledger import one, rows
@@ -28,7 +29,13 @@ def named(connection: Connection, name: str) -> dict[str, Any]:
     for macro in found:
         if macro["name"] == name:
             return macro
-    raise Refused(f"There is no macro “{name}”; there is {', '.join(m['name'] for m in found) or 'none'}.")
+    raise Refused(
+        Said(
+            "There is no macro “%(name)s”; there is %(known)s.",
+            name=name,
+            known=", ".join(m["name"] for m in found) or Said("none"),
+        )
+    )
 
 
 def effects(macro: Mapping[str, Any]) -> list[str]:

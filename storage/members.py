@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage import audit, users
 from storage.ledger import one, rows
 from storage.users import User
@@ -55,7 +56,7 @@ def invite(connection: Connection, by: User, email: str, role: str, name: str = 
     """A new user without a password, and the token of the invitation. Raises Refused for a known address or a bad one."""
     email = email.strip().lower()
     if users.by_email(connection, email):
-        raise Refused(f"{email} is a user already.")
+        raise Refused(Said("%(email)s is a user already.", email=email))
     try:
         id_ = users.add(connection, email, secrets.token_urlsafe(24), role, name)
     except ValueError as problem:
@@ -101,7 +102,7 @@ def set_role(connection: Connection, by: User, user_id: int, role: str) -> bool:
     if known.role == role:
         return False
     if role not in users.ROLES:
-        raise Refused(f"There is no role {role}.")
+        raise Refused(Said("There is no role %(role)s.", role=role))
     _not_the_last(connection, known)
     users.set_role(connection, user_id, role)
     audit.append(connection, by.actor, "user.role", f"user:{user_id}", {"role": role})

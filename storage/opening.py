@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage import audit, configurations, entries, outbox, runs
 from storage.casework import LONGEST_TAG, MOST_TAGS, PRIORITIES, Person, Refused, said, started
 from storage.incidents import Desk
@@ -62,18 +63,18 @@ def open_ticket(connection: Connection, person: Person, wanted: Wanted, console_
 def _checked(connection: Connection, wanted: Wanted) -> list[str]:
     """The tags in their form. Raises Refused."""
     if not wanted.subject.strip() or len(wanted.subject) > LONGEST_SUBJECT:
-        raise Refused(f"A subject has 1 to {LONGEST_SUBJECT} characters.")
+        raise Refused(Said("A subject has 1 to %(n)s characters.", n=LONGEST_SUBJECT))
     if wanted.priority not in PRIORITIES:
-        raise Refused(f"There is no priority “{wanted.priority}”.")
+        raise Refused(Said("There is no priority “%(name)s”.", name=wanted.priority))
     if wanted.team and wanted.team not in dict(teams(connection)):
-        raise Refused(f"There is no team “{wanted.team}”.")
+        raise Refused(Said("There is no team “%(name)s”.", name=wanted.team))
     if wanted.customer_id and not one(
         connection, "SELECT 1 FROM customers WHERE id = :id AND merged_into IS NULL", id=wanted.customer_id
     ):
         raise Refused("There is no such customer.")
     tags = sorted({" ".join(tag.split()).lower() for tag in wanted.tags})
     if len(tags) > MOST_TAGS or any(not 1 <= len(tag) <= LONGEST_TAG for tag in tags):
-        raise Refused(f"At most {MOST_TAGS} tags of 1 to {LONGEST_TAG} characters.")
+        raise Refused(Said("At most %(most)s tags of 1 to %(n)s characters.", most=MOST_TAGS, n=LONGEST_TAG))
     return tags
 
 

@@ -49,7 +49,22 @@ def said(ledger: Ledger) -> list[tuple[datetime, str, str]]:
 
 
 @pytest.fixture(scope="module")
-def client(database_url: str, ledger: Ledger, ids: dict[str, int], said: list[object]) -> Iterator[httpx2.Client]:
+def switched(ledger: Ledger) -> None:
+    """A customer who went to and fro. Before the first look: journeys are kept for minutes."""
+    customer = web.value(ledger, "INSERT INTO customers (name) VALUES ('Swap') RETURNING id")
+    for n, kind in enumerate(("call", "chat", "chat", "call", "chat")):
+        web.value(
+            ledger,
+            "INSERT INTO interactions (source, external_id, kind, customer_id, happened_at) "
+            "VALUES ('s', :n, :kind, :c, now() - make_interval(hours => 20 - :h)) RETURNING 1",
+            n=f"s{n}", kind=kind, c=customer, h=n,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client(
+    database_url: str, ledger: Ledger, ids: dict[str, int], said: list[object], switched: None
+) -> Iterator[httpx2.Client]:
     while ledger.run(talk.tally):
         pass
     with web.serve(web.make_app(database_url)) as address, web.enter(ledger, address, ids["viewer"]) as found:
@@ -103,6 +118,32 @@ def test_a_mark_leads_to_as_many_tickets_as_it_counts(client: httpx2.Client, led
     for href, count in marks:
         shown = client.get(href.replace("&amp;", "&")).text
         assert re.search(rf"<small>{count} tickets?</small>", shown), href
+
+
+MARK = re.compile(r'<a href="([^"]+)" tabindex="-1">(.*?)</a>', re.S)
+VALUE = re.compile(r"<title>[^<]*?: ([\d,]+)(?: of [\d,]+)?(?: \w+)?</title>")
+
+
+@pytest.mark.parametrize("range_", ["24h", "7d", "30d"])
+@pytest.mark.parametrize("board", list(BOARDS))
+def test_every_mark_leads_to_a_list_of_as_many(client: httpx2.Client, board: str, range_: str) -> None:
+    """Requirement 22: each mark of each chart is followed, and the list behind it holds what the mark says."""
+    page = client.get(f"/dashboards?board={board}&range={range_}").text
+    followed = 0
+    for svg in re.findall(r'<svg class="chart".*?</svg>', page, re.S):
+        linked = MARK.findall(svg)
+        for href, marks in linked:
+            value = sum(int(n.replace(",", "")) for n in VALUE.findall(marks))
+            shown = client.get(href.replace("&amp;", "&")).text
+            found = re.search(r"<small>([\d,]+)(?: tickets?)?</small>", shown)
+            assert found, href
+            assert int(found[1].replace(",", "")) == value > 0, (href, marks)
+            followed += 1
+        marked = [name for name in re.findall(r'<rect class="((?:c|neg|heat)-[\w]+)"', svg) if name != "heat-0"]
+        inside = sum(len(re.findall(r"<rect ", marks)) for _, marks in linked)
+        nameless = svg.count("others: ") + svg.count(": 0 of ")
+        assert inside >= len(marked) - nameless, "a mark that leads nowhere"
+    assert followed
 
 
 @pytest.mark.parametrize("board", list(BOARDS))
@@ -219,14 +260,6 @@ def test_a_word_that_grows_leads_to_its_tickets(client: httpx2.Client, ledger: L
 
 
 def test_switches_are_counted_between_channels(client: httpx2.Client, ledger: Ledger) -> None:
-    customer = web.value(ledger, "INSERT INTO customers (name) VALUES ('Swap') RETURNING id")
-    for n, kind in enumerate(("call", "chat", "chat", "call", "chat")):
-        web.value(
-            ledger,
-            "INSERT INTO interactions (source, external_id, kind, customer_id, happened_at) "
-            "VALUES ('s', :n, :kind, :c, now() - make_interval(hours => 20 - :h)) RETURNING 1",
-            n=f"s{n}", kind=kind, c=customer, h=n,
-        )  # fmt: skip
     rows = read(client, "switches", range="24h")
     assert {(row["from"], row["to"]): row["switches"] for row in rows} == {("call", "chat"): "2", ("chat", "call"): "1"}
     page = client.get("/dashboards?board=journeys&range=24h").text

@@ -22,6 +22,7 @@ from console.web import bearer
 from console.web.api_shape import do, problems
 from console.web.house import House, house
 from console.web.pages import Id
+from console.web.texts import N_, _, current
 from domain import act_links, signatures
 from domain.act_links import Act
 from storage import configurations, pages
@@ -30,11 +31,11 @@ from storage.idempotency import Answer
 router = APIRouter()
 log = structlog.get_logger()
 WORDS: dict[Act, str] = {
-    "ack": "Acknowledge",
-    "snooze": "Snooze for two hours",
-    "useful": "Useful",
-    "noise": "Noise",
-    "late": "Too late",
+    "ack": N_("Acknowledge"),
+    "snooze": N_("Snooze for two hours"),
+    "useful": N_("Useful"),
+    "noise": N_("Noise"),
+    "late": N_("Too late"),
 }
 
 
@@ -74,10 +75,10 @@ async def act_api(request: Request, flag_id: Id, act: Act) -> JSONResponse:
 def ask(request: Request, token: str) -> Response:
     """The page behind a signed link: one button, which does it."""
     flag_id, what = _read(house(request), token)
-    said = f"{WORDS[what]}: flag {flag_id}"
+    said = _("%(act)s: flag %(id)s", act=_(WORDS[what]), id=str(flag_id))
     return HTMLResponse(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{said}</title><main><h1>{said}</h1>'
-        f'<form method="post" action="/flags/act/{token}"><button>{WORDS[what]}</button></form></main></html>'
+        f'<!doctype html><html lang="{current().code}"><meta charset="utf-8"><title>{said}</title><main><h1>{said}</h1>'
+        f'<form method="post" action="/flags/act/{token}"><button>{_(WORDS[what])}</button></form></main></html>'
     )
 
 
@@ -85,8 +86,9 @@ def ask(request: Request, token: str) -> Response:
 def by_link(request: Request, token: str) -> Response:
     flag_id, what = _read(house(request), token)
     _do(house(request), flag_id, what, "link")
+    title, said = _("Done"), _("Done: %(act)s, flag %(id)s.", act=_(WORDS[what]), id=str(flag_id))
     return HTMLResponse(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Done</title><p>Done: {WORDS[what]}, flag {flag_id}.</p></html>'
+        f'<!doctype html><html lang="{current().code}"><meta charset="utf-8"><title>{title}</title><p>{said}</p></html>'
     )
 
 

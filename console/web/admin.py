@@ -11,7 +11,9 @@ from starlette.responses import RedirectResponse, Response
 
 from console.web.house import house
 from console.web.pages import Id, page
-from console.web.words import typed
+from console.web.texts import _
+from console.web.words import sentence, typed
+from domain.said import Said
 from storage import audit as chain
 from storage import members, teams, tokens, users, views_audit
 from storage.scopes import Scope
@@ -75,9 +77,9 @@ def invite(request: Request, form: Annotated[InviteForm, Form()]) -> Response:
     me, here = request.state.session.user, house(request)
     try:
         with here.ledger.begin() as connection:
-            _, token = members.invite(connection, me, typed(form.email), form.role, typed(form.name))
+            _user, token = members.invite(connection, me, typed(form.email), form.role, typed(form.name))
     except members.Refused as problem:
-        return _users(request, status=409, error=str(problem))
+        return _users(request, status=409, error=_(problem))
     return _users(request, invitation=f"{here.base_url.rstrip('/')}/invitation/{token}", invited=form.email)
 
 
@@ -96,7 +98,7 @@ def change(request: Request, user_id: Id, form: Annotated[MemberForm, Form()]) -
         with here.ledger.begin() as connection:
             done = work[form.do](connection)
     except members.Refused as problem:
-        return _users(request, status=409, error=str(problem))
+        return _users(request, status=409, error=_(problem))
     if form.do == "invite":
         return _users(request, invitation=f"{here.base_url.rstrip('/')}/invitation/{done}")
     return RedirectResponse(f"/admin/users?said={'same' if done is False else 'saved'}", 303)
@@ -118,7 +120,7 @@ def set_agent(request: Request, user_id: Id, form: Annotated[AgentForm, Form()])
             return False
         known = {team.name for team in here.force.config(connection).teams}
         if unknown := sorted(set(form.team) - known - set(routing_teams(connection, user_id))):
-            raise ValueError(f"there is no team {', '.join(unknown)}")
+            raise ValueError(Said("there is no team %(names)s", names=", ".join(unknown)))
         given = {
             "teams": form.team, "skills": _names(form.skills), "languages": _names(form.languages), "capacity": form.capacity,
             "available": form.available,
@@ -129,7 +131,7 @@ def set_agent(request: Request, user_id: Id, form: Annotated[AgentForm, Form()])
     try:
         done = here.ledger.run(work, patience=5)
     except ValueError as problem:
-        return _teams(request, status=422, error=f"{str(problem).capitalize()}.")
+        return _teams(request, status=422, error=sentence(problem))
     if not done:
         raise HTTPException(404, "There is no such user.")
     return RedirectResponse("/admin/teams?said=saved", 303)
@@ -168,14 +170,14 @@ def add_token(request: Request, form: Annotated[TokenForm, Form()]) -> Response:
     me, here = request.state.session.user, house(request)
     limits = Scope(tuple(_names(form.teams)), tuple(_names(form.topics)))
     try:
-        _, value, _ = here.ledger.run(
+        _id, value, _row = here.ledger.run(
             lambda c: tokens.add(
                 c, typed(form.name), form.scope, form.days, me.actor, per_minute=form.per_minute, scope=limits
             ),
             patience=5,
         )
     except ValueError as problem:
-        return _tokens(request, status=422, error=f"{str(problem).capitalize()}.", form=form)
+        return _tokens(request, status=422, error=sentence(problem), form=form)
     return _tokens(request, value=value, named=form.name.strip())
 
 
@@ -235,14 +237,14 @@ def accept(request: Request, token: str, form: Annotated[PasswordForm, Form()]) 
     with here.ledger.read() as connection:
         user = members.invited(connection, token)
     if form.password != form.again:
-        return _invitation(request, token, user, status=422, error="The two are not the same.")
+        return _invitation(request, token, user, status=422, error=_("The two are not the same."))
     try:
         with here.ledger.begin() as connection:
             members.accept(connection, token, form.password)
     except members.Refused as problem:
-        return _invitation(request, token, None, status=410, error=str(problem))
+        return _invitation(request, token, None, status=410, error=_(problem))
     except users.BadPassword as problem:
-        return _invitation(request, token, user, status=422, error=f"{str(problem).capitalize()}.")
+        return _invitation(request, token, user, status=422, error=sentence(problem))
     return RedirectResponse("/login?said=welcome", 303)
 
 

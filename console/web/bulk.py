@@ -14,8 +14,10 @@ from starlette.responses import RedirectResponse, Response
 from console.web.house import house
 from console.web.inbox import filter_of, show
 from console.web.pages import Id
+from console.web.texts import _
 from console.web.words import typed
 from console.web.zone import monday, morning, zone
+from domain.said import Said
 from storage import acts, turns, views
 from storage.casework import Change, Refused
 from storage.turns import MOST, Bulk
@@ -54,7 +56,7 @@ def bulk(request: Request, form: Annotated[BulkForm, Form()]) -> Response:
         if form.all:
             held = views.numbers(connection, wanted, me.id, MOST + 1)
             if len(held) > MOST:
-                raise Refused(f"The filter holds more than {MOST:,} tickets; narrow it first.")
+                raise Refused(Said("The filter holds more than %(most)s tickets; narrow it first.", most=MOST))
             seen = {**dict.fromkeys(held), **{n: v for n, v in seen.items() if n in held}}
         if not seen:
             raise Refused("No ticket is ticked.")
@@ -64,11 +66,11 @@ def bulk(request: Request, form: Annotated[BulkForm, Form()]) -> Response:
     try:
         done, act = here.ledger.run(work, patience=5)
     except Refused as refused:
-        return show(request, wanted, status=409, error=str(refused))
+        return show(request, wanted, status=409, error=_(refused))
     if done.refused:
-        reasons = [f"#{number}: {why}" for number, why in list(done.refused.items())[:5]]
-        more = f" And {len(done.refused) - 5} more." if len(done.refused) > 5 else ""
-        changed = f"{len(done.changed):,} changed, {len(done.refused):,} refused. "
+        reasons = [f"#{number}: {_(why)}" for number, why in list(done.refused.items())[:5]]
+        more = " " + _("And %(n)s more.", n=len(done.refused) - 5) if len(done.refused) > 5 else ""
+        changed = _("%(n)s changed, %(refused)s refused.", n=len(done.changed), refused=len(done.refused)) + " "
         return show(request, wanted, status=409, error=changed + " ".join(reasons) + more, act=act or 0)
     return RedirectResponse(_back(form.address, "bulk", len(done.changed), act), 303)
 
@@ -131,10 +133,11 @@ async def undo(request: Request, act_id: Id) -> Response:
     try:
         done = await run_in_threadpool(here.ledger.run, lambda c: acts.undo(c, me, act_id), patience=5)
     except Refused as refused:
-        raise HTTPException(409, str(refused)) from None
+        raise HTTPException(409, _(refused)) from None
     if done.refused:
-        reasons = " ".join(f"#{number}: {why}" for number, why in list(done.refused.items())[:5])
-        raise HTTPException(409, f"{len(done.changed)} taken back, {len(done.refused)} not. {reasons}")
+        reasons = " ".join(f"#{number}: {_(why)}" for number, why in list(done.refused.items())[:5])
+        told = _("%(n)s taken back, %(refused)s not.", n=len(done.changed), refused=len(done.refused))
+        raise HTTPException(409, f"{told} {reasons}")
     if ticket.isdecimal() and len(ticket) < 19:  # it was done on a ticket's own page
         return RedirectResponse(f"/tickets/{ticket}?said=undone&n={len(done.changed)}", 303)
     return RedirectResponse(_back(address, "undone", len(done.changed), None), 303)

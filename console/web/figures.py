@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 from sqlalchemy import Connection
 
-from console.web import formats, plots, words
+from console.web import formats, heard, plots, words
 from console.web.formats import number, percent
+from console.web.inbox import MOMENT
 from console.web.texts import N_, _, plural
 from domain.growth import growth
 from storage import boards, talk
@@ -82,19 +83,25 @@ class Drawing:
     def span(self, at: datetime) -> dict[str, str]:
         """One step from `at`, as the inbox's address says it."""
         since, until = at.astimezone(UTC), self.end(at).astimezone(UTC)
-        return {"since": since.strftime("%Y-%m-%dT%H:%MZ"), "until": until.strftime("%Y-%m-%dT%H:%MZ")}
+        return {"since": since.strftime(MOMENT), "until": until.strftime(MOMENT)}
 
     @property
     def whole(self) -> dict[str, str]:
         return {
-            "since": self.wanted.since.strftime("%Y-%m-%dT%H:%MZ"),
-            "until": self.wanted.until.strftime("%Y-%m-%dT%H:%MZ"),
+            "since": self.wanted.since.strftime(MOMENT),
+            "until": self.wanted.until.strftime(MOMENT),
         }
 
+    def mentions(self, since: datetime, until: datetime, **more: object) -> str:
+        """The list of mentions with the same filter; what `more` says instead of a filter's own values."""
+        own = {"topic": self.wanted.topics, "platform": self.wanted.platforms}
+        return heard.address(since, until, **{name: chosen for name, chosen in own.items() if chosen} | more)
+
     def inbox(self, **more: str) -> str:
-        """The inbox with the same filter; what `more` says instead of a filter's own values."""
+        """The inbox with the same filter; what `more` says instead of a filter's own values. A merged ticket is counted where it went on."""
         pairs = [
             ("view", "all"),
+            ("mark", "unmerged"),
             *(("topic", t) for t in self.wanted.topics if "topic" not in more),
             *(("platform", p) for p in self.wanted.platforms if "platform" not in more),
         ]
@@ -145,7 +152,7 @@ def volume(d: Drawing) -> Figure:
         plots.Column(
             _("%(step)s (still running)", step=d.name(step.at)) if n == last else d.name(step.at),
             {label: count for label, count in step.n.items() if count > 0},
-            d.inbox(**d.span(step.at)),
+            d.mentions(step.at, d.end(step.at)),
             gap=gaps.get(n, ""),
             tick=d.tick(n, step.at, len(steps)),
         )
@@ -185,7 +192,7 @@ def _groups(d: Drawing, id: str, title: str, by: str) -> Figure:
         plots.Bar(
             shown[name],
             one,
-            d.inbox(**d.whole, **{by: name}) if name and name != rest else "",
+            d.mentions(d.wanted.since, d.wanted.until, **{by: name}, mood=MOODS) if name and name != rest else "",
             percent(sum(one.values()) / whole) if by == "topic" else _negative(one),
         )
         for name, one in parts.items()
@@ -234,7 +241,9 @@ def _over_time(d: Drawing, id: str, title: str, by: str) -> Figure:
         n, name, share = place[mood.at], names[mood.key], mood.negative / mood.scored
         of = {"negative": mood.negative, "scored": mood.scored}
         said = _("%(name)s, %(step)s: %(negative)s of %(scored)s negative", name=name, step=d.name(mood.at), **of)
-        href = d.inbox(**d.span(mood.at), **{by: mood.key}, sentiment="negative") if mood.key else ""
+        href = (
+            d.mentions(mood.at, d.end(mood.at), **{by: mood.key}, mood="negative") if mood.key and mood.negative else ""
+        )
         cells[name][n] = plots.Cell(_strength(share), said, href)
         table[name][n] = _("%(negative)s of %(scored)s", **of)
     about = (
@@ -277,7 +286,11 @@ def hours(d: Drawing) -> Figure:
         about += " " + _("Busiest: %(hour)s with %(n)s.", hour=hour, n=data[busiest])
     rows = [(days[day - 1], *(data.get((day, hour), 0) for hour in range(24))) for day in range(1, 8)]
     title, head = _("When people talk"), (_("day"), *(f"{hour:02d}" for hour in range(24)))
-    return Figure("hours", title, about, plots.heat("hours", title, about, data), head, rows if data else (), True)
+    span = (d.wanted.since, d.wanted.until)
+    behind = {key: d.mentions(*span, day=key[0], hour=key[1], zone=d.wanted.zone) for key, n in data.items() if n}
+    return Figure(
+        "hours", title, about, plots.heat("hours", title, about, data, behind), head, rows if data else (), True
+    )
 
 
 def grown(d: Drawing) -> Figure:
@@ -368,7 +381,15 @@ def _row(done: Work) -> tuple[Datum, ...]:
 
 def switches(d: Drawing) -> Figure:
     found = boards.switches(d.connection, d.wanted.since, d.wanted.until)
-    data = [plots.Bar(f"{words.platform(a)} → {words.platform(b)}", {"tickets": n}) for a, b, n in found]
+    span = {name: at.strftime(MOMENT) for name, at in (("since", d.wanted.since), ("until", d.wanted.until))}
+    data = [
+        plots.Bar(
+            f"{words.platform(a)} → {words.platform(b)}",
+            {"switches": n},
+            "/journeys?" + urlencode({**span, "before": a, "after": b}, safe=":"),
+        )
+        for a, b, n in found
+    ]
     most = (
         _("Most: %(change)s, times: %(n)s.", change=data[0].name, n=found[0][2])
         if found

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from console.web import bearer
 from console.web.house import House, house
 from console.web.roles import PUBLIC, allowed
+from domain.said import Said
 from storage import scopes, users
 from storage.tokens import Token
 from storage.users import Session, User
@@ -46,7 +47,7 @@ async def guard(request: Request) -> None:
     request.state.session = session
     request.state.place, request.state.scope = session.place, session.scope
     if session.user.role not in roles:
-        raise HTTPException(403, f"Your role, {session.user.role}, may not do this.")
+        raise HTTPException(403, Said("Your role, %(role)s, may not do this.", role=Said(session.user.role)))
     if request.method not in SAFE:
         sent = request.headers.get("x-csrf-token") or str((await request.form()).get("csrf", ""))
         if not hmac.compare_digest(sent.encode(), session.csrf.encode()):

@@ -17,6 +17,7 @@ from config.base import seconds
 from console.web import bearer, ticket
 from console.web.house import house
 from console.web.pages import Id, page
+from console.web.texts import _
 from console.web.words import typed
 from console.web.zone import monday, morning, zone
 from storage import acts, casework, gathering, macros, seen, turns, views_ticket
@@ -222,7 +223,7 @@ def _do(
         act = house(request).ledger.run(work, patience=5)
     except Refused as refused:
         missed = refused.entries if isinstance(refused, seen.Missed) else ()
-        return ticket.show(request, number, status=409, error=str(refused), missed=missed, typed=said)
+        return ticket.show(request, number, status=409, error=_(refused), missed=missed, typed=said)
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     return RedirectResponse(f"/tickets/{number}?said=saved{f'&act={act}' if act else ''}", 303)

@@ -14,11 +14,12 @@ from console.web.guard import login_proof, safe_next
 from console.web.house import House, address, house
 from console.web.openid import WAY, Refused, Way
 from console.web.pages import page
+from console.web.texts import N_, _
 from storage import audit, logins, users
 from storage.users import User
 
 router = APIRouter(include_in_schema=False)
-WRONG = "That e-mail address and password do not go together."
+WRONG = N_("That e-mail address and password do not go together.")
 
 
 class LoginForm(BaseModel):
@@ -41,23 +42,26 @@ def login(request: Request, form: Annotated[LoginForm, Form()]) -> Response:
     cookie = request.cookies.get(here.login_cookie, "")
     if not cookie or not hmac.compare_digest(form.proof.encode(), login_proof(here, cookie).encode()):
         return _form(
-            request, status=403, error="The login page was too old. Try again.", email=form.email, next=form.next
+            request, status=403, error=_("The login page was too old. Try again."), email=form.email, next=form.next
         )
     email = form.email.replace("\x00", "")
     with here.ledger.read() as connection:
         if not here.force.config(connection).settings.login.passwords:
-            return _form(request, status=403, error="Passwords are switched off here.", next=form.next)
+            return _form(request, status=403, error=_("Passwords are switched off here."), next=form.next)
     with here.ledger.begin() as connection:  # its own transaction: a failed login stays counted
         wait = users.too_many(connection, here.secret, email, address(request))
     if wait:
         answer = _form(
-            request, status=429, error=f"Too many attempts. Wait {-(-wait // 60)} min and try again.", email=email
+            request,
+            status=429,
+            error=_("Too many attempts. Wait %(n)s min and try again.", n=-(-wait // 60)),
+            email=email,
         )
         answer.headers["retry-after"] = str(wait)
         return answer
     user = _verified(here, email, form.password)
     if user is None:
-        return _form(request, status=401, error=WRONG, email=email, next=form.next)
+        return _form(request, status=401, error=_(WRONG), email=email, next=form.next)
     with here.ledger.begin() as connection:
         users.forgive(connection, here.secret, email, address(request))
         value = _session(connection, request, user, "login")
@@ -74,7 +78,7 @@ def leave(request: Request, next: str = "/inbox") -> Response:
             provider = here.force.provider(connection)
         there = provider.leave(way, _back(here))
     except Refused as problem:
-        return _form(request, status=502, error=str(problem), next=next)
+        return _form(request, status=502, error=_(problem), next=next)
     answer = RedirectResponse(there, 303)
     _set_cookie(answer, here, here.openid_cookie, way.sealed(here.secret), WAY)
     return answer
@@ -93,7 +97,7 @@ def arrive(request: Request) -> Response:
             user = logins.user_of(connection, person)
             value = _session(connection, request, user, "login.openid")
     except (Refused, logins.Outside) as problem:
-        answer = _form(request, status=403, error=str(problem))
+        answer = _form(request, status=403, error=_(problem))
         _forget(answer, here, here.openid_cookie)
         return answer
     answer = _inside(here, value, way.next)

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 from config.models import OpenId
 from connectors.contract import Context
 from connectors.http import Answer, Client
+from domain.said import Said
 from storage.logins import Vouched
 
 WAY = 600  # seconds from leaving for the provider to coming back
@@ -108,7 +109,7 @@ class Provider:
         if not hmac.compare_digest(query.get("state", "").encode(), way.state.encode()):
             raise Refused("This login was not begun in this browser. Begin it again.")
         if "error" in query:
-            raise Refused(f"The provider says: {query['error'][:80]}.")
+            raise Refused(Said("The provider says: %(error)s.", error=query["error"][:80]))
         if query.get("iss", self.settings.issuer) != self.settings.issuer:  # RFC 9207: an answer of another provider
             raise Refused("Another provider answered than was asked.")
         form = {
@@ -159,7 +160,9 @@ class Provider:
                 if fresh or isinstance(problem, errors.ClaimError):
                     raise Refused("The provider's token cannot be verified.") from problem
             except errors.JoseError as problem:
-                raise Refused(f"The provider's token is not for this login ({problem.error}).") from problem
+                raise Refused(
+                    Said("The provider's token is not for this login (%(why)s).", why=problem.error)
+                ) from problem
             else:
                 return dict(claims)
         raise AssertionError
@@ -191,7 +194,7 @@ class Provider:
     def _place(self, name: str) -> str:
         place = self._description().get(name)
         if not isinstance(place, str):
-            raise Refused(f"The provider names no {name}.")
+            raise Refused(Said("The provider names no %(name)s.", name=name))
         return place
 
     def _offers(self, scope: str) -> bool:
@@ -210,7 +213,7 @@ class Provider:
         try:
             return self.client.request(method, url, {"accept": "application/json", **(headers or {})}, body)
         except ConnectorError as problem:
-            raise Refused(f"The provider does not answer: {problem}.") from problem
+            raise Refused(Said("The provider does not answer: %(why)s.", why=str(problem))) from problem
 
 
 def _object(answer: Answer) -> dict[str, Any]:

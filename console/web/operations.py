@@ -12,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 import config
 from console.web.house import house
 from console.web.pages import Id, page
-from console.web.words import typed
+from console.web.texts import N_
+from console.web.words import sentence, typed
 from storage import audit, configurations, dead, errands, owed, posting, targets, views_health
 
 
@@ -25,10 +26,10 @@ def whole(request: Request) -> None:
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(whole)])
 TABS = (
-    ("/status", "Overview"),
-    ("/status/outbox", "Outbox"),
-    ("/status/dead", "Dead letters"),
-    ("/status/configuration", "Configuration"),
+    ("/status", N_("Overview")),
+    ("/status/outbox", N_("Outbox")),
+    ("/status/dead", N_("Dead letters")),
+    ("/status/configuration", N_("Configuration")),
 )
 LETTERS = 200  # of a page
 STATES = ("open", "retried", "dropped", "stored", "any")
@@ -174,7 +175,7 @@ def act(request: Request, letter: str, form: Annotated[LetterForm, Form()]) -> R
     except LookupError:
         raise HTTPException(404, "There is no such dead letter.") from None
     except dead.CannotRetry as problem:
-        return _letter(request, letter, code=409, error=f"{str(problem).capitalize()}.")
+        return _letter(request, letter, code=409, error=sentence(problem))
     said = {"retry": "again", "drop": "given-up", "reopen": "reopened"}[form.do]
     return RedirectResponse(f"/status/dead/{':'.join(map(str, wanted))}?said={said}", 303)
 

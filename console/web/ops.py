@@ -81,12 +81,13 @@ class _Ledger(Collector):
 @router.get("/static/{name}")
 def static(request: Request, name: str) -> Response:
     """A file under its hashed name, for ever: a change makes a new name."""
-    if name not in static_files():
+    scripts = {one.script_name: one.script for one in request.app.state.languages.values() if one.script}
+    if name not in static_files() and name not in scripts:
         raise HTTPException(404, "There is no such file.")
-    body, kind = static_files()[name]
+    body, kind = static_files().get(name) or (scripts[name], "text/javascript")
     headers = {"cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["content-encoding"] = squeezed(name), "gzip"
+        body, headers["content-encoding"] = squeezed(body), "gzip"
     return Response(body, media_type=kind, headers=headers)
 
 

@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 860, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 26
 ROW, NAME = 26, 150
 BARS, COUNT = 560, 150  # bars stand two abreast: their own width, and room for count and note
-ORDER = ("negative", "neutral", "unscored", "positive", "repost", "late", "tickets")
+ORDER = ("negative", "neutral", "unscored", "positive", "repost", "late", "tickets", "switches")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,10 @@ def strip(
     return svg(id, title, about, "".join(body), WIDTH, top + bottom + 4)
 
 
-def heat(id: str, title: str, about: str, data: Mapping[tuple[int, int], int]) -> Markup:
-    """(weekday 1..7, hour) → count, as seven rows of 24 cells in five strengths of one hue."""
+def heat(
+    id: str, title: str, about: str, data: Mapping[tuple[int, int], int], behind: Mapping[tuple[int, int], str]
+) -> Markup:
+    """(weekday 1..7, hour) → count, as seven rows of 24 cells in five strengths of one hue; `behind`: where a cell leads."""
     cell, left, top = 33, 40, 18
     most, days = max(data.values(), default=0), formats.weekdays()
     body = [
@@ -160,7 +162,8 @@ def heat(id: str, title: str, about: str, data: Mapping[tuple[int, int], int]) -
             n = data.get((day, hour), 0)
             strength = 0 if not n else 1 + min(4, 5 * n // (most + 1))
             said = f"{days[day - 1]} {hour:02d}:00: {formats.number(n)}"
-            body.append(_rect(f"heat-{strength}", left + hour * cell, y, cell - 2, 22, said))
+            mark = _rect(f"heat-{strength}", left + hour * cell, y, cell - 2, 22, said)
+            body.append(_linked(behind.get((day, hour), ""), mark))
     return svg(id, title, about, "".join(body), left + 24 * cell + 4, top + 7 * 24 + 2)
 
 

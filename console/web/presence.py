@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from console.web.house import house
 from console.web.pages import Id
+from console.web.texts import _, ngettext
 from storage import presence, views_ticket
 
 log = structlog.get_logger()
@@ -80,15 +81,22 @@ def words(people: Iterable[tuple[str, str]]) -> str:
     """`Bea is replying; Cy and Di are looking at it.`"""
     by: dict[str, list[str]] = {}
     for name, state in sorted(people):
-        by.setdefault(state, []).append(name or "Somebody")
+        by.setdefault(state, []).append(name or _("Somebody"))
     parts = []
-    for state, said in (("replying", "replying"), ("looking", "looking at it")):
-        names = by.get(state, [])
-        if names:
-            listed = names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} more"]
-            joined = " and ".join([", ".join(listed[:-1]), listed[-1]]) if len(listed) > 1 else listed[0]
-            parts.append(f"{joined} {'is' if len(names) == 1 else 'are'} {said}")
+    if names := by.get("replying"):
+        parts.append(
+            ngettext("%(names)s is replying", "%(names)s are replying", len(names)) % {"names": _listed(names)}
+        )
+    if names := by.get("looking"):
+        said = ngettext("%(names)s is looking at it", "%(names)s are looking at it", len(names))
+        parts.append(said % {"names": _listed(names)})
     return "; ".join(parts)
+
+
+def _listed(names: list[str]) -> str:
+    """`Ann`, `Ann and Bea`, `Ann, Bea and Cy`; of more than three the number of the rest."""
+    parts = names if len(names) <= 3 else [*names[:2], _("%(n)s more", n=len(names) - 2)]
+    return _("%(names)s and %(last)s", names=", ".join(parts[:-1]), last=parts[-1]) if len(parts) > 1 else parts[0]
 
 
 class SignForm(BaseModel):

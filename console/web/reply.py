@@ -17,6 +17,7 @@ from config.base import seconds
 from console.web import ticket
 from console.web.house import house
 from console.web.pages import Id
+from console.web.texts import _
 from console.web.words import typed
 from storage import casework, configurations, drafts, replies, seen
 from storage.casework import Refused
@@ -91,7 +92,7 @@ def take_back(request: Request, number: Id, entry_id: Id) -> Response:
     try:
         house(request).ledger.run(lambda c: replies.take_back(c, user, number, entry_id), patience=5)
     except Refused as refused:
-        return ticket.show(request, number, status=409, error=str(refused))
+        return ticket.show(request, number, status=409, error=_(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     return RedirectResponse(f"/tickets/{number}?said=withdrawn#reply", 303)
@@ -107,7 +108,7 @@ def draft(request: Request, number: Id, kind: Literal["note", "reply"], form: An
     except Refused as refused:
         if script:
             return JSONResponse({"detail": str(refused)}, 422)
-        return ticket.show(request, number, status=422, error=str(refused), typed={kind: body})
+        return ticket.show(request, number, status=422, error=_(refused), typed={kind: body})
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     if script:
@@ -127,7 +128,7 @@ def _sent(
             ledger.run(lambda c: drafts.save(c, user, number, kind, body), patience=5)
         missed = refused.entries if isinstance(refused, seen.Missed) else ()
         status = 409 if isinstance(refused, casework.Unseen) else 422
-        return ticket.show(request, number, status=status, error=str(refused), missed=missed, typed={kind: body})
+        return ticket.show(request, number, status=status, error=_(refused), missed=missed, typed={kind: body})
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     return RedirectResponse(f"/tickets/{number}?{then(done)}", 303)

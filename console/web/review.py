@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
+from console.web.texts import _
 from console.web.words import amount
 from domain.learning import LEAST, LEAST_OF_EACH
 from storage import corrections, review
@@ -66,7 +67,7 @@ def undo(request: Request, mention_id: Id, form: Annotated[UndoForm, Form()]) ->
     try:
         house(request).ledger.run(lambda c: review.take_back(c, user, mention_id, form.version), patience=5)
     except review.TooLate as late:
-        return _show(request, form.page, 409, str(late))
+        return _show(request, form.page, 409, _(late))
     return RedirectResponse(f"/review?said=back&page={max(1, form.page)}#post-{mention_id}", 303)
 
 
@@ -91,19 +92,31 @@ def _show(request: Request, number: int, code: int = 200, error: str = "") -> Re
 
 def teaching(lessons: Lessons) -> str:
     """What decisions do for the rules, in a sentence or two."""
+    least = {"least": LEAST, "each": LEAST_OF_EACH}
     if not lessons.said:
-        return f"Each decision here teaches. {LEAST} of them, {LEAST_OF_EACH} of each kind, make a first model (“earmark learn”)."
-    known = f"{amount(lessons.said, 'decision')} so far, {lessons.tickets:,} of them tickets"
+        return _(
+            "Each decision here teaches. %(least)s of them, %(each)s of each kind, make a first model (“earmark learn”).",
+            **least,
+        )
+    known = _(
+        "%(decisions)s so far, %(tickets)s of them tickets",
+        decisions=amount(lessons.said, "decision"),
+        tickets=lessons.tickets,
+    )
     lacking = max(
         LEAST - lessons.tickets - lessons.others, LEAST_OF_EACH - lessons.tickets, LEAST_OF_EACH - lessons.others, 0
     )
     if lacking:
-        return f"{known}: at least {lacking:,} more before there is enough to learn from."
+        return _("%(known)s: at least %(n)s more before there is enough to learn from.", known=known, n=lacking)
     if lessons.learned_at and not lessons.since:
-        return f"{known}. The model in force has heard them all."
+        return _("%(known)s. The model in force has heard them all.", known=known)
     new = (
-        f"{lessons.since:,} of them since the model in force was made"
+        _("%(n)s of them since the model in force was made", n=lessons.since)
         if lessons.learned_at
-        else "no model was made of them yet"
+        else _("no model was made of them yet")
     )
-    return f"{known}; {new}. The next “earmark learn” learns from them, if it judges better with them than without."
+    return _(
+        "%(known)s; %(new)s. The next “earmark learn” learns from them, if it judges better with them than without.",
+        known=known,
+        new=new,
+    )

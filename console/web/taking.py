@@ -15,6 +15,7 @@ from console.web import ticket
 from console.web.house import house
 from console.web.inbox import filter_of, link, show
 from console.web.pages import Id
+from console.web.texts import _
 from console.web.words import typed
 from storage import casework, saved_views, seen, turns, unread
 from storage.casework import Change, Refused
@@ -68,9 +69,9 @@ def next_(request: Request, form: Annotated[NextForm, Form()]) -> Response:
     try:
         number = here.ledger.run(work, patience=5)
     except seen.Missed as missed:
-        return ticket.show(request, form.resolve, status=409, error=str(missed), missed=missed.entries)
+        return ticket.show(request, form.resolve, status=409, error=_(missed), missed=missed.entries)
     except Refused as refused:
-        return ticket.show(request, form.resolve, status=409, error=str(refused))
+        return ticket.show(request, form.resolve, status=409, error=_(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     return RedirectResponse(f"/tickets/{number}?said=taken" if number else "/inbox?said=nothing", 303)
@@ -116,7 +117,7 @@ def save(request: Request, form: Annotated[ViewForm, Form()]) -> Response:
     try:
         house(request).ledger.run(lambda c: saved_views.save(c, me, typed(form.name), query, form.shared), patience=5)
     except Refused as refused:
-        return show(request, wanted, status=422, error=str(refused))
+        return show(request, wanted, status=422, error=_(refused))
     return _back(query, "kept")
 
 
@@ -134,7 +135,7 @@ def change(request: Request, view_id: Id, form: Annotated[ViewChange, Form()]) -
     try:
         done = house(request).ledger.run(work, patience=5)
     except Refused as refused:
-        return show(request, wanted, status=422, error=str(refused))
+        return show(request, wanted, status=422, error=_(refused))
     if not done:
         raise HTTPException(404, "You have no such view.")
     return _back(link(wanted).partition("?")[2], "kept" if form.do != "drop" else "dropped")

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -53,7 +53,7 @@ class Language:
         """A number, a date: what a format made. Only the tests' own language writes something around it."""
         return text
 
-    @property
+    @cached_property
     def script(self) -> bytes:
         """What static/*.js says, as a script: plural forms stand under the names the browser gives them. Empty in English."""
         if not self.scripted:
@@ -61,7 +61,7 @@ class Language:
         texts = {key: self._by_category(self.messages[key]) for key in self.scripted if key in self.messages}
         return f"window.earmarkTexts = {json.dumps(texts, ensure_ascii=False, separators=(',', ':'))};\n".encode()
 
-    @property
+    @cached_property
     def script_name(self) -> str:
         """Hashed, as all static files: it may be kept for ever."""
         body = self.script

@@ -4,25 +4,33 @@
   const root = document.documentElement;
   root.classList.add("js");
 
+  // English sentences are the keys, as on the server; another language's page brings its texts in a script before this one
+  const texts = window.earmarkTexts ?? {}, plurals = new Intl.PluralRules(root.lang), number = new Intl.NumberFormat(root.lang);
+  const filled = (text, values) => text.replace(/%\((\w+)\)s/g, (_whole, name) => (typeof values[name] === "number" ? number.format(values[name]) : values[name]));
+  const _ = (text, values = {}) => filled(texts[text] ?? text, values);
+  const _n = (one, many, n) => filled(texts[one]?.[plurals.select(n)] ?? (n === 1 ? one : many), { n });
+  window.earmark = { _, _n, number };
+
   const span = (seconds) => {
     const s = Math.abs(seconds);
-    if (s < 60) return `${Math.floor(s)} s`;
-    if (s < 3600) return `${Math.floor(s / 60)} min`;
+    if (s < 60) return _("%(n)s s", { n: Math.floor(s) });
+    if (s < 3600) return _("%(n)s min", { n: Math.floor(s / 60) });
     if (s < 172800) {
       const hours = Math.floor(s / 3600), minutes = Math.floor((s % 3600) / 60);
-      return hours < 3 && minutes ? `${hours} h ${minutes} min` : `${hours} h`;
+      return hours < 3 && minutes ? _("%(hours)s h %(minutes)s min", { hours, minutes }) : _("%(n)s h", { n: hours });
     }
-    return `${Math.floor(s / 86400)} d`;
+    return _("%(n)s d", { n: Math.floor(s / 86400) });
   };
   const tick = () => {
     const now = Date.now();
     for (const time of document.querySelectorAll("time[data-ago]")) {
       const past = (now - Date.parse(time.dateTime)) / 1000;
-      time.textContent = time.dataset.ago ? span(past) : past < -1 ? `in ${span(past)}` : past < 1 ? "now" : `${span(past)} ago`;
+      time.textContent = time.dataset.ago ? span(past) : past < -1 ? _("in %(span)s", { span: span(past) }) : past < 1 ? _("now") : _("%(span)s ago", { span: span(past) });
     }
     for (const time of document.querySelectorAll("time[data-due]")) {
       const left = (Date.parse(time.dateTime) - now) / 1000;
-      time.textContent = left < 0 ? `${time.dataset.due} ${span(left)} late` : `${time.dataset.due} in ${span(left)}`;
+      const said = { what: time.dataset.due, span: span(left) };
+      time.textContent = left < 0 ? _("%(what)s %(span)s late", said) : _("%(what)s in %(span)s", said);
       time.className = `due ${left < 0 ? "late" : left < 1800 ? "soon" : "calm"}`;
     }
   };
@@ -62,7 +70,7 @@
   const ticked = document.querySelector(".ticked");
   const countTicks = () => {
     const n = boxes().filter((box) => box.checked).length;
-    if (ticked) ticked.textContent = n === 1 ? ticked.dataset.one : ticked.dataset.many.replace("#", n);
+    if (ticked) ticked.textContent = _n("%(n)s ticked", "%(n)s ticked", n);
     const all = document.getElementById("pick-all");
     if (all) { all.checked = n > 0 && n === boxes().length; all.indeterminate = n > 0 && n < boxes().length; }
   };
@@ -140,30 +148,30 @@
     if (link) navigator.clipboard?.writeText(link.href.split(/[?#]/)[0]);
   };
   const keys = {
-    j: ["next row", () => step(1)],
-    k: ["previous row", () => step(-1)],
-    o: ["open the row", () => { if (known("o")) known("o").click(); else if (rows().includes(document.activeElement)) document.activeElement.click(); }],
-    u: ["back to the list", () => back?.click()],
-    x: ["tick the row", () => pickRow(false)],
-    X: ["tick all rows from the last tick to here", () => pickRow(true)],
-    N: ["take the next ticket", () => known("N")?.click()],
-    "/": ["search", () => field("input[type=search]")],
-    f: ["filter", () => field(".pick summary")],
-    r: ["public reply", () => field("#reply")],
-    n: ["internal note", () => field("#note")],
-    a: ["owner …", () => change("a")],
-    i: ["assign to me", () => settle("assignee", "me") || known("i")?.click()],
-    s: ["status …", () => change("s")],
-    p: ["priority …", () => change("p")],
-    t: ["tags …", () => change("t")],
-    e: ["resolve", () => settle("status", "resolved") || known("e")?.click()],
-    E: ["resolve and take the next", () => known("E")?.click()],
-    U: ["mark unread, for yourself", () => known("U")?.click()],
-    h: ["snooze …", () => change("h")],
-    z: ["undo what the page offers to", () => known("z")?.click()],
-    w: ["why: rules and values", () => { const why = document.querySelector(".why details"); if (why) { why.open = !why.open; why.querySelector("summary").focus(); } }],
-    ".": ["copy the ticket's address", copy],
-    "?": ["this list", () => dialog.showModal()],
+    j: [_("next row"), () => step(1)],
+    k: [_("previous row"), () => step(-1)],
+    o: [_("open the row"), () => { if (known("o")) known("o").click(); else if (rows().includes(document.activeElement)) document.activeElement.click(); }],
+    u: [_("back to the list"), () => back?.click()],
+    x: [_("tick the row"), () => pickRow(false)],
+    X: [_("tick all rows from the last tick to here"), () => pickRow(true)],
+    N: [_("take the next ticket"), () => known("N")?.click()],
+    "/": [_("search"), () => field("input[type=search]")],
+    f: [_("filter"), () => field(".pick summary")],
+    r: [_("public reply"), () => field("#reply")],
+    n: [_("internal note"), () => field("#note")],
+    a: [_("owner …"), () => change("a")],
+    i: [_("assign to me"), () => settle("assignee", "me") || known("i")?.click()],
+    s: [_("status …"), () => change("s")],
+    p: [_("priority …"), () => change("p")],
+    t: [_("tags …"), () => change("t")],
+    e: [_("resolve"), () => settle("status", "resolved") || known("e")?.click()],
+    E: [_("resolve and take the next"), () => known("E")?.click()],
+    U: [_("mark unread, for yourself"), () => known("U")?.click()],
+    h: [_("snooze …"), () => change("h")],
+    z: [_("undo what the page offers to"), () => known("z")?.click()],
+    w: [_("why: rules and values"), () => { const why = document.querySelector(".why details"); if (why) { why.open = !why.open; why.querySelector("summary").focus(); } }],
+    ".": [_("copy the ticket's address"), copy],
+    "?": [_("this list"), () => dialog.showModal()],
   };
   const dialog = document.getElementById("keys");
   if (!dialog) return;
@@ -174,7 +182,7 @@
     list.append(Object.assign(document.createElement("dt"), { textContent: key }), Object.assign(document.createElement("dd"), { textContent: what }));
   };
   for (const [key, [what]] of Object.entries(keys)) entry(key, known(key)?.dataset.what ?? what);
-  for (const [key, link] of Object.entries(goto)) entry(`g ${key}`, `go to ${link.firstChild.textContent.trim().toLowerCase()}`);
+  for (const [key, link] of Object.entries(goto)) entry(`g ${key}`, _("go to %(page)s", { page: link.firstChild.textContent.trim() }));
   off.checked = localStorage.getItem("keys") === "off";
   off.addEventListener("change", () => localStorage.setItem("keys", off.checked ? "off" : "on"));
   if (location.hash.startsWith("#post-")) document.getElementById(location.hash.slice(1))?.focus(); // the next one to decide

@@ -46,7 +46,7 @@
     return soon;
   };
 
-  const number = new Intl.NumberFormat(document.documentElement.lang);
+  const { _, _n, number } = window.earmark;
   const counts = (sidebar, views) => {
     for (const [name, n] of Object.entries(sidebar)) {
       const badge = document.querySelector(`[data-badge="${name}"]`);
@@ -72,8 +72,7 @@
     const said = await answer.json();
     counts(said.sidebar, list ? said.views : {});
     if (list && said.new.length) {
-      const words = said.new.length === 1 ? list.dataset.one : list.dataset.many;
-      news.querySelector("span").textContent = words.replace("#", number.format(said.new.length));
+      news.querySelector("span").textContent = _n("%(n)s new ticket", "%(n)s new tickets", said.new.length);
       news.hidden = false;
     }
     if (list && [...touched].some((id) => shown.has(String(id)))) await mend();
@@ -119,7 +118,7 @@
   told.push((message) => {
     if (message.kind === "reset") {
       document.dispatchEvent(new CustomEvent("earmark:reset"));
-      if (list && !stale) { stale = true; news.querySelector("span").textContent = list.dataset.stale; news.hidden = false; }
+      if (list && !stale) { stale = true; news.querySelector("span").textContent = _("Much happened meanwhile"); news.hidden = false; }
       soon();
       return;
     }

@@ -1,6 +1,7 @@
 // The ticket page: drafts that are kept while they are written, Ctrl+Enter, and what colleagues do here meanwhile.
 (() => {
   "use strict";
+  const { _, _n } = window.earmark;
   // a configured model's summary takes the extractive one's place when it comes; without it, too late or without sources, that stays
   const earlier = document.querySelector("#summary[data-from]");
   const linked = (address, text) => Object.assign(document.createElement("a"), { href: address, textContent: text });
@@ -13,10 +14,10 @@
       const item = document.createElement("li"), text = document.createElement("span");
       text.dir = "auto";
       text.textContent = line.text;
-      item.append(text, ...line.sources.flatMap((source) => [" ", linked(bySource(source), "source")]));
+      item.append(text, ...line.sources.flatMap((source) => [" ", linked(bySource(source), _("source"))]));
       return item;
     }));
-    document.getElementById("summary-by").textContent = `written by ${said.by} from the sources named`;
+    document.getElementById("summary-by").textContent = _("written by %(model)s from the sources named", { model: said.by });
   };
   if (earlier) summarise().catch(() => {}); // the extractive one stands
 
@@ -39,10 +40,10 @@
         const told = await answer.json();
         if (!answer.ok) throw new Error(told.detail);
         saved = text;
-        said.textContent = told.saved ? `Draft kept ${new Date(told.saved).toLocaleTimeString([], { timeStyle: "short" })}` : "";
+        said.textContent = told.saved ? _("Draft kept %(time)s", { time: new Date(told.saved).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }) }) : "";
         said.dataset.state = "kept";
       } catch (error) {
-        said.textContent = `Not kept yet: ${error.name === "Error" ? error.message : "the console does not answer"}`;
+        said.textContent = _("Not kept yet: %(why)s", { why: error.name === "Error" ? error.message : _("the console does not answer") });
         said.dataset.state = "late";
         if (!keepalive) later(5000);
       }
@@ -110,7 +111,7 @@
     const known = new Set(entries(document)), n = entries(now).filter((id) => !known.has(id)).length;
     fresh = now;
     if (!n) return;
-    bar.querySelector("span").textContent = n === 1 ? "1 new entry on this ticket" : `${n} new entries on this ticket`;
+    bar.querySelector("span").textContent = _n("%(n)s new entry on this ticket", "%(n)s new entries on this ticket", n);
     bar.hidden = false;
   };
   // the history as it is now, in place of the one shown; what is being written stays, and from now on counts as having seen it
