@@ -54,6 +54,8 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/review"): LOOK,
     ("POST", "/review/{mention_id}"): WORK,
     ("POST", "/review/{mention_id}/undo"): WORK,
+    ("GET", "/mentions"): LOOK,
+    ("GET", "/journeys"): LOOK,
     ("GET", "/mentions/{mention_id}"): LOOK,
     ("POST", "/mentions/{mention_id}/correct"): WORK,
     ("GET", "/customers"): LOOK,
