@@ -72,15 +72,3 @@ def note(connection: Connection, entry: int, said: str, at: datetime) -> None:
         text("UPDATE entries SET detail = detail || CAST(:look AS jsonb) WHERE id = :id AND kind = 'reply'"),
         {"id": entry, "look": bulk.dumps({"look": {"said": said[:300], "at": at.isoformat()}})},
     )
-
-
-def objections(connection: Connection, ticket_id: int, user_id: int) -> dict[str, Any] | None:
-    """The newest answer of this person on the ticket, if it was stopped and nothing was sent since: entry, at, why."""
-    found = rows(
-        connection,
-        "SELECT id AS entry, at, kind, detail #>> '{stopped,code}' AS code, detail #>> '{stopped,why}' AS why FROM entries "
-        "WHERE ticket_id = :id AND user_id = :me AND kind IN ('reply', 'withdrawn') ORDER BY id DESC LIMIT 1",
-        id=ticket_id,
-        me=user_id,
-    )
-    return dict(found[0]) if found and found[0]["code"] else None

@@ -44,3 +44,10 @@ def last_word(history: Sequence[Entry], me: int) -> Entry | None:
     said = [entry for entry in history if entry.kind in SPOKEN]
     last = said[-1] if said else None
     return last if last and last.kind in ("note", "handoff") and last.user_id != me else None
+
+
+def held_back(history: Sequence[Entry], me: int) -> Entry | None:
+    """One's own last answer, if it was stopped before it left and none was sent since."""
+    mine = [entry for entry in history if entry.user_id == me and entry.kind in ("reply", "withdrawn")]
+    last = mine[-1] if mine else None
+    return last if last and "stopped" in (last.detail or {}) else None
