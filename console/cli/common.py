@@ -52,7 +52,7 @@ def fail(message: str, advice: str = "", code: int = 1) -> NoReturn:
     say(f"error: {message}")
     if advice:
         say(f"help: {advice}")
-    if call.json and not call.shown:
+    if call.json:
         show_json({"error": message, **({"help": advice} if advice else {})})
     raise typer.Exit(code)
 

@@ -11,6 +11,7 @@ from config.policies import unlinkable
 from console.cli.common import Json, fail, show_json, show_table, working
 from console.cli.opened import opened
 from console.cli.people import ACTOR
+from console.cli.shape import Changing, call
 from domain import identity
 from storage import attribution, merges, proposals
 
@@ -21,32 +22,29 @@ Stated = Annotated[
 ]
 
 
-@app.command("merge")
+@app.command("merge", cls=Changing)
 def merge(
     winner: Annotated[int, typer.Argument(help="The customer who goes on.")],
     loser: Annotated[int, typer.Argument(help="The customer who becomes part of the first.")],
     take: Annotated[
         list[str] | None, typer.Option(help="A field in which the second's value goes on; several times.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would touch; store nothing.")] = False,
     stated: Stated = False,
     as_json: Json = False,
 ) -> None:
     """Merge two customers. Shows what it touches; `unmerge` takes it back exactly."""
     taken = frozenset(take or ())
 
-    def work(connection: Connection) -> tuple[merges.Radius, int | None]:
+    def work(connection: Connection) -> tuple[merges.Radius, int]:
         radius = merges.preview(connection, winner, loser, unlinkable())
-        if dry_run:
-            return radius, None
         options = {"take": taken, "stated": stated, "unlinkable": unlinkable()}
         return radius, merges.merge(connection, winner, loser, ACTOR, **options)  # type: ignore[arg-type]
 
     radius, id_ = _run(work)
     if as_json:
-        show_json({**radius.document(), "merge": id_, "dry_run": dry_run})
+        show_json({**radius.document(), "merge": None if call.dry_run else id_, "dry_run": call.dry_run})
         return
-    verb = "would move" if dry_run else "moved"
+    verb = "would move" if call.dry_run else "moved"
     print(
         f"{radius.names[1]!r} ({loser}) into {radius.names[0]!r} ({winner}): {verb} {radius.identities} identities, {radius.tickets} tickets "
         f"({radius.open_tickets} open), {radius.mentions} mentions, {radius.interactions} interactions, {radius.promises} open promises"
@@ -63,11 +61,11 @@ def merge(
         )
     if radius.policy:
         print(radius.policy)
-    if id_:
+    if id_ and not call.dry_run:
         print(f"merge {id_}; take it back with: earmark customers unmerge {id_}")
 
 
-@app.command("unmerge")
+@app.command("unmerge", cls=Changing)
 def unmerge(merge_id: Annotated[int, typer.Argument(help="The merge's id.")], as_json: Json = False) -> None:
     """Take a merge back: rows return, what came in between goes to whom it belongs."""
     done = _run(lambda c: merges.unmerge(c, merge_id, ACTOR))
@@ -85,7 +83,7 @@ def unmerge(merge_id: Annotated[int, typer.Argument(help="The merge's id.")], as
         print(f"changed since and kept: {', '.join(done.kept)}")
 
 
-@app.command("split")
+@app.command("split", cls=Changing)
 def split(
     customer: Annotated[int, typer.Argument()],
     identities: Annotated[
@@ -106,7 +104,7 @@ def split(
         print(f"customer {new}: {settled.tickets} tickets and {settled.mentions} single posts went along")
 
 
-@app.command("propose")
+@app.command("propose", cls=Changing)
 def propose(as_json: Json = False) -> None:
     """Look for customers who may be one person: likeness, addresses and numbers in texts, the same case told twice."""
     with working("comparing") as done:
@@ -137,21 +135,21 @@ def waiting(
         print(f"the first {limit}; --limit shows more")
 
 
-@app.command("accept")
+@app.command("accept", cls=Changing)
 def accept(proposal: Annotated[int, typer.Argument()], stated: Stated = False, as_json: Json = False) -> None:
     """Say yes to a proposal: the account is linked, or the two are merged."""
     done = _run(lambda c: proposals.accept(c, proposal, ACTOR, unlinkable(), stated=stated))
     show_json(done) if as_json else print(", ".join(f"{name} {value}" for name, value in done.items()))
 
 
-@app.command("refuse")
+@app.command("refuse", cls=Changing)
 def refuse(proposal: Annotated[int, typer.Argument()], as_json: Json = False) -> None:
     """Say no to a proposal; it is not made again."""
     _run(lambda c: proposals.refuse(c, proposal, ACTOR))
     show_json({"proposal": proposal, "state": "refused"}) if as_json else print(f"proposal {proposal} refused")
 
 
-@app.command("link")
+@app.command("link", cls=Changing)
 def link(
     customer: Annotated[int, typer.Argument()],
     value: Annotated[str, typer.Argument(help="The handle, address or number.")],
@@ -174,7 +172,7 @@ def link(
     show_json({"identity": id_, "customer": customer}) if as_json else print(f"identity {id_} is customer {customer}'s")
 
 
-@app.command("unlink")
+@app.command("unlink", cls=Changing)
 def unlink(
     identity_id: Annotated[int, typer.Argument(help="The identity's id; see `show --json`.")], as_json: Json = False
 ) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from config.policies import unlinkable
 from console.cli.common import Json, fail, say, show_json, show_table, where, working
 from console.cli.opened import opened
+from console.cli.shape import Changing, call, sure
 from storage import audit, customers, database_roles, export, interactions, roll, scopes
 from storage import erase as forget
 from storage import users as members
@@ -33,20 +34,15 @@ ACTOR = "command"
 T = TypeVar("T")
 
 
-class _DryRun(Exception):
-    """Ends a transaction that was to leave nothing."""
-
-
-@known.command("import")
+@known.command("import", cls=Changing)
 def import_(
     file: Annotated[str, typer.Argument(help="CSV or JSON Lines; - reads a CSV from standard input.")],
     region: Annotated[str | None, typer.Option(help="Country of phone numbers without +, such as DE.")] = None,
     mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="THEIRS=OURS, several times; OURS empty leaves it out.")
+        list[str] | None, typer.Option("--map", help="THEIRS=OURS, several times.")
     ] = None,
     encoding: Annotated[str, typer.Option(help="Of the file, such as cp1252 or utf-16.")] = "utf-8-sig",
-    errors: Annotated[Path | None, typer.Option(help="Write refused lines there, with their reasons.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; store nothing.")] = False,
+    errors: Annotated[Path | None, typer.Option(help="Write refused lines there, with reasons.")] = None,
     as_json: Json = False,
 ) -> None:
     """Bring in customers: name, email, phone, customer_number, order, tier, vip, PLATFORM_handle."""
@@ -61,8 +57,6 @@ def import_(
         with working("importing", source.count("\n")) as done:
             result[:] = [roll.bring(connection, place.secret, _counted(lines, done))]
         counts = {name: value for name, value in asdict(result[0]).items() if isinstance(value, int)}
-        if dry_run:
-            raise _DryRun
         audit.append(connection, ACTOR, "customers.import", "customers", {**counts, "errors": len(result[0].errors)})
         kept = [
             (line, reason, _cell(source, line)) for line, reason in result[0].errors if not reason.startswith("erased")
@@ -72,8 +66,6 @@ def import_(
     try:
         with opened(place) as ledger:
             ledger.run(work)
-    except _DryRun:
-        pass
     except roll.BadRow as error:
         fail(f"{file}: {error}", code=2)
     done = result[0]
@@ -83,11 +75,11 @@ def import_(
         )
     if as_json:
         listed = [{"line": line, "reason": reason} for line, reason in done.errors]
-        show_json({**asdict(done), "errors": listed, "dry_run": dry_run})
+        show_json({**asdict(done), "errors": listed, "dry_run": call.dry_run})
     else:
         for line, reason in done.errors:
             say(f"{file}:{line}: {reason}")
-        verb = "would be " if dry_run else ""
+        verb = "would be " if call.dry_run else ""
         print(
             f"{done.lines} lines: {done.created} {verb}created, {done.updated} {verb}updated, "
             f"{done.unchanged} unchanged, {len(done.errors)} refused"
@@ -135,20 +127,25 @@ def export_(
     if as_csv and as_json:
         fail("--csv or --json, not both", code=2)
     try:
-        with opened() as ledger, ledger.read() as connection, _writing(output) as out:
-            if not as_csv:
-                out.writelines(
-                    json.dumps(row, ensure_ascii=False) + "\n" for row in export.customers(connection, unlinkable())
-                )
-                return
-            names = export.attribute_names(connection)
-            writer = csv.writer(out)
-            writer.writerow([*export.CUSTOMER, *names])
-            for row in export.customers(connection, unlinkable()):
-                values = [row[name] for name in export.CUSTOMER] + [row["attributes"].get(name, "") for name in names]
-                writer.writerow([_harmless(value) for value in values])
+        with opened() as ledger, _writing(output) as out:
+            ledger.run(lambda c: audit.append(c, ACTOR, "customers.export", "customers"))
+            with ledger.read() as connection:
+                _write(connection, out, as_csv)
     except OSError as error:
         fail(f"{output}: {error.strerror}", code=2)
+
+
+def _write(connection: Connection, out: TextIO, as_csv: bool) -> None:
+    found = export.customers(connection, unlinkable())
+    if not as_csv:
+        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
+        return
+    names = export.attribute_names(connection)
+    writer = csv.writer(out)
+    writer.writerow([*export.CUSTOMER, *names])
+    for row in found:
+        values = [row[name] for name in export.CUSTOMER] + [row["attributes"].get(name, "") for name in names]
+        writer.writerow([_harmless(value) for value in values])
 
 
 def _harmless(value: Any) -> Any:
@@ -177,7 +174,7 @@ def _counted(lines: Iterable[T], done: Callable[[int], None]) -> Iterator[T]:
         yield line
 
 
-@known.command("erase")
+@known.command("erase", cls=Changing)
 def erase_(
     customer: Annotated[int | None, typer.Argument(help="The customer's id; see `earmark customers list`.")] = None,
     platform: Annotated[str, typer.Option(help="With --account: the platform.")] = "",
@@ -191,7 +188,7 @@ def erase_(
     place = where()
     with opened(place) as ledger:
         if not yes:
-            _ask(ledger, customer, account, as_json)
+            _ask(ledger, customer, account)
         try:
             if customer is not None:
                 done = ledger.run(lambda c: forget.erase(c, place.secret, customer, ACTOR))
@@ -207,20 +204,23 @@ def erase_(
         say(f"note: {target} still has its own copy as {remote}: erase it there")
 
 
-def _ask(ledger: Ledger, customer: int | None, account: str, as_json: bool) -> None:
+def _ask(ledger: Ledger, customer: int | None, account: str) -> None:
     found = None if customer is None else ledger.run(lambda c: customers.show(c, customer))
     if customer is not None and found is None:
         fail(f"there is no customer {customer}", "earmark customers list")
-    if as_json or not sys.stdin.isatty():
-        fail("an erasure cannot be undone", "add --yes", code=2)
     what = f"{found['name']!r} with {len(found['tickets'])} tickets" if found else account
-    typer.confirm(f"Erase {what}? This cannot be undone.", abort=True, err=True)
+    sure(f"Erase {what}? This cannot be undone.", yes=False)
 
 
 @known.command("show")
 def show(customer: Annotated[int, typer.Argument()], as_json: Json = False) -> None:
     """One customer with identities and tickets."""
-    found = _run(lambda c: customers.show(c, customer))
+
+    def work(connection: Connection) -> dict[str, Any] | None:
+        audit.append(connection, ACTOR, "personal.read", f"customer:{customer}", {"rows": 1})
+        return customers.show(connection, customer)
+
+    found = _run(work)
     if found is None:
         fail(f"there is no customer {customer}", "earmark customers list")
     if as_json:
@@ -244,7 +244,13 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Customers, by id."""
-    found = _run(lambda c: customers.search(c, wanted, limit, after))
+
+    def work(connection: Connection) -> list[dict[str, Any]]:
+        found = customers.search(connection, wanted, limit, after)
+        audit.append(connection, ACTOR, "personal.read", "customers", {"rows": len(found)})
+        return found
+
+    found = _run(work)
     if as_json:
         show_json(found)
     else:
@@ -252,7 +258,7 @@ def list_(
         show_table("", columns, [[row[name] for name in columns] for row in found])
 
 
-@users.command("add")
+@users.command("add", cls=Changing)
 def add(
     email: Annotated[str, typer.Argument()],
     role: Annotated[str, typer.Option(help=", ".join(members.ROLES))] = "agent",
@@ -293,7 +299,7 @@ def everybody(as_json: Json = False) -> None:
         show_table("", ("id", "email", "name", "role"), [list(user.values()) for user in found])
 
 
-@users.command("disable")
+@users.command("disable", cls=Changing)
 def disable(email: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
     """Shut somebody out; what they did stays under their name."""
 
@@ -314,7 +320,7 @@ def disable(email: Annotated[str, typer.Argument()], as_json: Json = False) -> N
         print(f"{email} comes in no more")
 
 
-@users.command("limit")
+@users.command("limit", cls=Changing)
 def limit(
     email: Annotated[str, typer.Argument()],
     team: Annotated[list[str] | None, typer.Option(help="They see only tickets of these teams; several times.")] = None,

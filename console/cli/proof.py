@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -12,6 +12,7 @@ from console.cli.shape import Changing
 from storage import audit as chain
 from storage import dead as letters
 from storage import export as out
+from storage.ledger import Ledger
 from storage.proofs import PROOFS
 from storage.reconcile import reconcile as prove
 
@@ -64,8 +65,18 @@ def mentions(
         handle = output.open("w", encoding="utf-8") if output else None
     except OSError as error:
         fail(f"{output}: {error.strerror}", code=2)
+    with opened() as ledger:
+        ledger.run(lambda c: chain.append(c, ACTOR, "mentions.export", "mentions", {"after": after}))
+        count = _mentions(ledger, handle, withheld, after)
+    if handle:
+        handle.close()
+        say(f"{count} mentions in {output}")
+
+
+def _mentions(ledger: Ledger, handle: TextIO | None, withheld: frozenset[str], after: int) -> int:
+    """To the file or standard output; how many."""
     count = 0
-    with opened() as ledger, ledger.read() as connection, working("exporting", out.count(connection, after)) as done:
+    with ledger.read() as connection, working("exporting", out.count(connection, after)) as done:
         for mention in out.mentions(connection, withheld, after):
             line = json.dumps(mention, ensure_ascii=False, default=plain)
             if handle:
@@ -75,9 +86,7 @@ def mentions(
             count += 1
             if count % 500 == 0:
                 done(count)
-    if handle:
-        handle.close()
-        say(f"{count} mentions in {output}")
+    return count
 
 
 @audit.command("verify")
