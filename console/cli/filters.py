@@ -4,6 +4,7 @@ A line that cannot be judged is answered by {"line", "id"?, "error"} in its plac
 """
 
 import codecs
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -235,6 +236,8 @@ def mentions_of(source: str) -> Iterator[Stored]:
 def _filter(source: str, answer: Answer) -> None:
     """As many lines as have come are answered by one write, so that a slow sender is answered at once and a file fast."""
     out, bad, number = sys.stdout.buffer, 0, 0
+    gc.freeze()  # lexicon, model and rules stay: what is made for a line is looked at without them
+    gc.enable()
     with _opened(source) as handle:
         for lines in _blocks(handle):
             said = []

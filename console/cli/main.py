@@ -1,5 +1,6 @@
 """The `earmark` command: what it starts with and how it ends."""
 
+import gc
 import os
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ def __getattr__(name: str) -> Any:
 
 def _app() -> typer.Typer:
     if sys.argv[1:2] and sys.argv[1] in FILTERS:
+        gc.disable()  # nothing of what is loaded now is ever let go: looking for it is a tenth of the start
         from console.cli import filters
         from console.cli.shape import alike
 
