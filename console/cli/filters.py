@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from console.cli.common import Folder, configured, fail
+from console.cli.shape import call
 from domain.nouns import Author, Mention, Rating, Sentiment, Standing, Stored
 from domain.query import matching
 from domain.text import clean, plain
@@ -253,6 +254,7 @@ def _filter(source: str, answer: Answer) -> None:
             out.write(_bytes(said))
             out.flush()
     if bad:
+        call.shown = True  # each bad line was answered in its place
         raise typer.Exit(1)
 
 
