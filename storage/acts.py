@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.said import Said
-from storage import audit
-from storage.casework import Change, Refused, change, tag
+from storage import audit, stopped
+from storage.casework import Change, Refused, change, locked, tag, touch
 from storage.ledger import one, rows
 from storage.turns import Bulk, one_by_one, snooze
 from storage.users import User
@@ -34,7 +34,8 @@ def remember(connection: Connection, user: User, what: str, numbers: Sequence[in
     written = one(
         connection,
         """SELECT array_agg(e.id ORDER BY e.id) FROM entries e JOIN tickets t ON t.id = e.ticket_id
-        WHERE t.number = ANY(:numbers) AND e.user_id = :me AND e.at = now() AND e.kind = 'status' AND e.detail IS NOT NULL""",
+        WHERE t.number = ANY(:numbers) AND e.user_id = :me AND e.at = now()
+        AND (e.kind = 'status' AND e.detail IS NOT NULL OR e.kind = 'note')""",
         numbers=list(numbers),
         me=user.id,
     )
@@ -81,17 +82,39 @@ def undo(connection: Connection, user: User, act_id: int) -> Bulk:
         raise Refused("There is nothing to take back: it was taken back already, or is older than a day.")
     written = rows(
         connection,
-        "SELECT t.number, e.detail FROM entries e JOIN tickets t ON t.id = e.ticket_id WHERE e.id = ANY(:ids) ORDER BY e.id DESC",
+        "SELECT t.number, e.id, e.kind, e.detail FROM entries e JOIN tickets t ON t.id = e.ticket_id WHERE e.id = ANY(:ids) ORDER BY e.id DESC",
         ids=found[0]["entries"],
     )
-    changes: dict[int, list[dict[str, Any]]] = {}
+    changes: dict[int, list[Any]] = {}
     for row in written:
-        changes.setdefault(row["number"], []).append(row["detail"])
-    done = one_by_one(
-        connection, changes, lambda number: any([_reverse(connection, user, number, d) for d in changes[number]])
-    )
+        changes.setdefault(row["number"], []).append(row)
+
+    def back(number: int) -> bool:
+        return any([
+            _reverse(connection, user, number, row["detail"]) if row["kind"] == "status" else _unsay(connection, user, number, row)
+            for row in changes[number]
+        ])  # fmt: skip
+
+    done = one_by_one(connection, changes, back)
     audit.append(connection, user.actor, "undo", f"act:{act_id}", done.counts())
     return done
+
+
+def _unsay(connection: Connection, user: User, number: int, row: Any) -> bool:
+    """A note that an act wrote is taken back: its words go, that there was one stays."""
+    if row["kind"] != "note":
+        return False
+    ticket = locked(connection, number)
+    stopped.untell(connection, user, ticket, row["id"], "The note before was taken back.")
+    connection.execute(
+        text(
+            "UPDATE entries SET kind = 'withdrawn', body = 'An internal note was taken back.', detail = :detail WHERE id = :id"
+        ),
+        {"id": row["id"], "detail": '{"withdrawn": "note"}'},
+    )
+    connection.execute(text("DELETE FROM ticket_words WHERE source = 'entry' AND source_id = :id"), {"id": row["id"]})
+    touch(connection, ticket.id, user)
+    return True
 
 
 def _reverse(connection: Connection, user: User, number: int, detail: dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, text
 
 from domain.looks import Objection
 from storage import audit, outbox, runs
-from storage.casework import Hand, Held, locked, started, touch
+from storage.casework import Hand, Held, Person, locked, started, touch
 from storage.ledger import rows
 from storage.outbox import Effect, Owed
 from storage.replies import withdraw
@@ -37,48 +37,35 @@ def stop(connection: Connection, owed: Owed, why: Objection) -> bool:
     )
     if not ours:
         return False
-    told = _told(connection, ticket.id, entry["id"], owed.id)
     connection.execute(text("DELETE FROM attempts WHERE outbox_id = :id"), {"id": owed.id})
-    here = "t.ticket_id = :ticket AND t.entry_id = :entry AND (t.id = :id OR t.state = 'new' AND t.attempts = 0)"
-    take_away(connection, "outbox", here, "stopped", ticket=ticket.id, entry=entry["id"], id=owed.id)
+    take_away(connection, "outbox", "t.id = :id", "stopped", id=owed.id)
+    untell(connection, HAND, ticket, entry["id"], f"The answer noted here before was not sent. {why.sentence}")
     words = f"A public reply was stopped before it left. {why.sentence} Its words are kept as a draft."
     detail = {"stopped": {"code": why.code, "why": why.sentence}}
     withdraw(connection, ticket, entry["id"], entry, words, detail, entry["user_id"])
-    _correct(connection, ticket, entry["id"], told, why)
     touch(connection, ticket.id)
     audit.append(connection, HAND.actor, "ticket.stop", f"ticket:{ticket.number}", {"entry": entry["id"], "why": why.code})  # fmt: skip
     return True
 
 
-def _told(connection: Connection, ticket: int, entry: int, id_: int) -> list[str]:
-    """Desks whose note of the answer is on its way or there; what has not begun goes with the answer."""
-    found = rows(
+def untell(connection: Connection, person: Person, ticket: Held, entry: int, words: str) -> None:
+    """An entry is taken back: desks that were not told of it yet are not told, and those that were are told so in `words`."""
+    begun = rows(
         connection,
-        "SELECT target FROM outbox WHERE ticket_id = :ticket AND entry_id = :entry AND id <> :id AND NOT (state = 'new' AND attempts = 0) "
+        "SELECT target FROM outbox WHERE ticket_id = :ticket AND entry_id = :entry AND NOT (state = 'new' AND attempts = 0) "
         "ORDER BY target FOR UPDATE",
-        ticket=ticket,
+        ticket=ticket.id,
         entry=entry,
-        id=id_,
     )
-    return [row["target"] for row in found]
-
-
-def _correct(connection: Connection, ticket: Held, entry: int, told: list[str], why: Objection) -> None:
-    if not told:
-        return
-    notice = {
-        "number": ticket.number,
-        "text": f"The answer noted here before was not sent. {why.sentence}",
-        "public": False,
-    }
-    run = started(connection, HAND)
-    outbox.owe_many(
-        connection,
-        run,
-        [
-            Effect(target, "ticket.comment", f"em-e{entry}s-{target}", notice, ticket_id=ticket.id, entry_id=entry)
-            for target in told
-        ],
-    )
-    runs.finish(connection, run)
-    connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
+    waits = "t.ticket_id = :ticket AND t.entry_id = :entry AND t.state = 'new' AND t.attempts = 0"
+    take_away(connection, "outbox", waits, "taken back", ticket=ticket.id, entry=entry)
+    notice = {"number": ticket.number, "text": words, "public": False}
+    effects = [
+        Effect(row["target"], "ticket.comment", f"em-e{entry}s-{row['target']}", notice, ticket.id, entry)
+        for row in begun
+    ]
+    if effects:
+        run = started(connection, person)
+        outbox.owe_many(connection, run, effects)
+        runs.finish(connection, run)
+        connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))

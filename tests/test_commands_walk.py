@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 import config
 from console.cli import serve
 from console.cli.main import app
-from storage.ledger import Ledger, one
+from storage.ledger import Ledger, one, rows
 from storage.provision import create_database, drop_database
 from tests.ledgers import world
 from tests.support import EARMARK, spawn_earmark
@@ -142,6 +142,15 @@ def a_told_event(s: Stage) -> list[str]:
     return [
         s.ask(
             "INSERT INTO outbox (target, kind, key, notice, state, run_id) VALUES ('walk', 'event', 'walk-' || now(), '{}', 'done', 1) RETURNING id"
+        )
+    ]
+
+
+def a_scheduled_effect(s: Stage) -> list[str]:
+    return [
+        s.ask(
+            "INSERT INTO outbox (target, kind, key, notice, run_id, due) VALUES ('walk', 'event', 'later-' || clock_timestamp(), '{}', 1, "
+            "now() + interval '1 day') RETURNING id"
         )
     ]
 
@@ -283,7 +292,7 @@ WALK: dict[str, Walk] = {
     ),
     "tickets macro": Walk(wrong=lambda s: ["x"], failing=lambda s: [*a_ticket(s), "none"], away=False),
     "tickets bulk": Walk(
-        lambda s: ["status=new", "--tag", "bulk", "--dry-run"], lambda s: ["color=red"], lambda s: ["view=all", "--status", "undone"], away=False
+        lambda s: ["status=new", "--tag", "bulk"], lambda s: ["color=red"], lambda s: ["view=all", "--status", "undone"], away=False
     ),
     "tickets promise": Walk(
         lambda s: [*a_ticket(s), "a call", "--by", "2d"], lambda s: [*a_ticket(s), "a call", "--by", "soon"],
@@ -295,6 +304,10 @@ WALK: dict[str, Walk] = {
         lambda s: ["999999999", "kept"], away=False,
     ),
     "tickets views": Walk(lambda s: ["--save", "mine", "view=late"], lambda s: ["--save", "x", "color=red"], lambda s: ["--drop", "999999"], away=False),
+    "outbox list": Walk(wrong=lambda s: ["--state", "lost"]),
+    "outbox now": Walk(a_scheduled_effect, lambda s: ["x"], lambda s: ["999999999"], away=False),
+    "outbox stop": Walk(lambda s: ["--why", "a crisis"]),
+    "outbox resume": Walk(),
     "agents list": Walk(),
     "agents set": Walk(lambda s: [*a_user(s), "--skill", "cards"], lambda s: ["nobody@example.org"], a_user),
     "automations runs": Walk(wrong=lambda s: ["--limit", "0"]),
@@ -404,12 +417,79 @@ def test_help_fits_a_screen_and_names_what_it_takes(path: str) -> None:
     assert FOUND[path].help, "a command says what it does"
 
 
+CHANGING = sorted(path for path in FOUND if any("--dry-run" in p.opts for p in FOUND[path].params))
+LOOKING = {  # what changes nothing that is stored; a new command is in neither and fails below
+    *(path for path in FOUND if path.split()[-1] in ("list", "show", "report", "runs", "would", "verify", "head")),
+    "backtest", "channels", "channels new", "check", "customers export", "customers proposals", "detect", "doctor", "explain",
+    "export mentions", "flags held", "match", "plan", "reconcile", "schema", "score", "status", "tickets promises", "tickets skips",
+    "triage", "try",
+}  # fmt: skip
+RUNNING = {  # processes, and what speaks to others in many transactions: there is nothing to take back
+    *LONG, "demo", "services start", "services stop", "services status", "sync",
+}  # fmt: skip
+
+
+def kept(env: dict[str, str]) -> dict[str, tuple[int, int]]:
+    """Every table's number of rows and a sum over all that is in them."""
+    ledger = Ledger(env["DATABASE_URL"])
+    with ledger.begin() as connection:
+        names = rows(
+            connection,
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1",
+        )
+        whole = " UNION ALL ".join(
+            f"SELECT '{row['relname']}' AS name, count(*) AS n, coalesce(sum(hashtext(t::text)), 0) AS sum FROM {row['relname']} t"
+            for row in names
+        )
+        found = {row["name"]: (row["n"], int(row["sum"])) for row in rows(connection, whole.replace(":", "\\:"))}
+    ledger.close()
+    return found
+
+
+def shape_of(value: Any) -> Any:
+    """Keys and kinds, without the values."""
+    if isinstance(value, dict):
+        return {name: shape_of(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [shape_of(value[0])] if value else []
+    return type(value).__name__
+
+
+NO_NUMBER = {"customers merge": "merge"}  # what was not made has no number
+
+
+def rehearsed(path: str, args: list[str], env: dict[str, str], input: str) -> Any:
+    """What a dry run says: requirement 28, nothing is changed and nobody is asked."""
+    before = kept(env)
+    dry = call(path, [*args, "--dry-run", "--no-input", "--json"], env, input)
+    assert dry.exit_code == 0, (dry.output[-2000:], dry.exception)
+    assert "nothing was changed" in dry.stderr
+    after = kept(env)
+    assert {name for name in after if after[name] != before[name]} == set()
+    return shape_of(json.loads(dry.stdout))
+
+
+def ends_as_json(stdout: str) -> bool:
+    """Requirement 27: whatever the end, standard output is JSON and nothing else, and its last line tells of it."""
+    told = [json.loads(line) for line in stdout.splitlines()]
+    return bool(told) and any(name in told[-1] for name in ("error", "refused", "complaints", "errors", "findings"))
+
+
 @pytest.mark.parametrize("path", sorted(path for path, walk in WALK.items() if walk.good and path not in LONG))
 def test_it_ends_well_and_its_json_parses(stage: Stage, path: str) -> None:
     walk = WALK[path]
     assert walk.good is not None
     env = getattr(stage, walk.on)
-    said = call(path, [*walk.good(stage), "--json"], env, walk.input)
+    args = walk.good(stage)
+    dry = rehearsed(path, args, env, walk.input) if path in CHANGING else None
+    said = call(path, [*args, "--json"], env, walk.input)
+    if dry is not None:  # it says the same in the same shape
+        assert said.exit_code == 0, (said.output[-2000:], said.exception)
+        done = shape_of(json.loads(said.stdout))
+        for shape in (dry, done):
+            if path in NO_NUMBER:
+                del shape[NO_NUMBER[path]]
+        assert dry == done
     if path == "doctor" and said.exit_code:  # this machine's disk may be full: that is a finding all the same
         assert {one_["check"] for one_ in json.loads(said.stdout)["findings"]} == {"disk"}
     else:
@@ -425,21 +505,37 @@ def test_it_ends_well_and_its_json_parses(stage: Stage, path: str) -> None:
 @pytest.mark.parametrize("path", sorted(WALK))
 def test_a_wrong_call_ends_with_2(stage: Stage, path: str) -> None:
     walk = WALK[path]
-    said = call(path, walk.wrong(stage), stage.full, walk.bad_input or walk.input)
+    said = call(path, ["--json", *walk.wrong(stage)], stage.full, walk.bad_input or walk.input)
     assert said.exit_code == 2, (said.output[-2000:], said.exception)
     assert said.stderr or path == "check"  # whose result the complaints are
-    assert not said.stdout or path in ("check", "detect")
+    assert ends_as_json(said.stdout), said.stdout
 
 
 @pytest.mark.parametrize("path", sorted(path for path, walk in WALK.items() if walk.failing))
 def test_a_failure_ends_with_1_and_says_what_to_do(stage: Stage, path: str) -> None:
     walk = WALK[path]
     assert walk.failing is not None
-    said = call(path, walk.failing(stage), {**stage.full, **(NOWHERE if walk.away else {})}, walk.input)
+    said = call(path, ["--json", *walk.failing(stage)], {**stage.full, **(NOWHERE if walk.away else {})}, walk.input)
     assert said.exit_code == 1, (said.output[-2000:], said.exception)
     assert said.exception is None or isinstance(said.exception, SystemExit)
-    assert said.output.strip()
+    assert said.stderr.strip() or "findings" in said.stdout
+    assert ends_as_json(said.stdout), said.stdout
     assert "secret" not in said.output
+
+
+def test_every_command_that_changes_something_takes_a_dry_run() -> None:
+    assert set(CHANGING) == set(FOUND) - LOOKING - RUNNING
+    for path in CHANGING:
+        assert any("--no-input" in p.opts for p in FOUND[path].params), path
+
+
+def test_without_a_yes_nothing_is_asked_where_nobody_can_answer(stage: Stage) -> None:
+    somebody = stage.ask("SELECT max(id) FROM customers")
+    for path, args, env in (("restored", [], stage.quiet), ("customers erase", [somebody], stage.full)):
+        for more in ([], ["--no-input"], ["--json"]):
+            said = call(path, [*args, *more], env)
+            assert said.exit_code == 2, said.output
+            assert "add --yes" in said.stderr
 
 
 def test_every_exception_from_the_rule_says_why() -> None:

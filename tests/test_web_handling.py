@@ -74,6 +74,13 @@ def test_a_macro_says_what_it_would_do_and_can_be_taken_back(
     back = client.post(f"/undo/{act_of(answer)}", data={"ticket": str(number)})
     assert back.headers["location"].startswith(f"/tickets/{number}?said=undone")
     assert (of(ledger, number, "status"), of(ledger, number, "tags")) == ("new", [])
+    page = client.get(f"/tickets/{number}").text
+    assert "Part of it, ann." not in page, "its note goes with it"
+    assert "An internal note was taken back." in page
+    told = web.value(
+        ledger, "SELECT count(*) FROM outbox o JOIN tickets t ON t.id = o.ticket_id WHERE t.number = :n AND o.notice LIKE '%Part of it%'", n=number
+    )  # fmt: skip
+    assert told == 0, "no desk hears of a note that was taken back before it left"
     assert client.post(f"/tickets/{number}/macro", data={"name": "none such"}).status_code == 409
 
 
