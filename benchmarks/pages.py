@@ -66,18 +66,27 @@ class Timed:
 
 
 class Watch:
-    """The statements the console runs, with their values, as the driver gets them."""
+    """The statements the console runs, with their values, as the driver gets them: one by one or several at once."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.seen: list[tuple[str, Any]] = []
-        event.listen(ledger.engine, "before_cursor_execute", self._note)
+        ledger.engine.dispose()  # those there are would not be watched
+        event.listen(ledger.engine, "connect", self._watch)
 
-    def _note(self, _c: Any, _cursor: Any, statement: str, values: Any, _x: Any, many: bool) -> None:
-        if statement.lstrip().upper().startswith(("SELECT", "WITH")) and not many:
-            self.seen.append((statement, values))
+    def _watch(self, driver: psycopg.Connection[Any], _: Any) -> None:
+        seen = self.seen
+
+        class Watched(psycopg.Cursor[Any]):
+            def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+                if str(query).lstrip().upper().startswith(("SELECT", "WITH")):
+                    seen.append((str(query), params))
+                return super().execute(query, params, **options)
+
+        driver.cursor_factory = Watched
 
     def take(self) -> list[tuple[str, Any]]:
-        taken, self.seen = self.seen, []
+        taken = list(self.seen)
+        self.seen.clear()
         return taken
 
 
@@ -89,6 +98,7 @@ def kinds(ledger: Ledger, dice: random.Random) -> dict[str, Callable[[], str]]:
         busiest = one(
             connection, "SELECT customer_id FROM tickets WHERE customer_id IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
         )  # fmt: skip
+        flags = [row["id"] for row in rows(connection, "SELECT id FROM escalations ORDER BY id DESC LIMIT 50")]
     teams, moods = ("cards", "fraud", "care", "network"), ("negative", "neutral")
     return {
         "inbox, open": lambda: f"/inbox?page={dice.randint(1, 3)}",
@@ -101,11 +111,14 @@ def kinds(ledger: Ledger, dice: random.Random) -> dict[str, Callable[[], str]]:
         "ticket": lambda: f"/tickets/{dice.randint(least, most)}",
         "customer": lambda: f"/customers/{dice.randint(first, last)}",
         "customer, busiest": lambda: f"/customers/{busiest}",
-        "customers": lambda: f"/customers?q={dice.choice(('Ann', 'Weber', 'Zoë Rossi'))}",
+        "customers": lambda: f"/customers?page={dice.randint(1, 5)}",
+        "customers, by name": lambda: f"/customers?q={dice.choice(('Ann', 'Weber', 'Zoë Rossi', 'eber', 'oë'))}",
         "review": lambda: "/review",
         "dashboard, 7 days": lambda: "/dashboards?range=7d",
         "dashboard, 30 days, topic": lambda: f"/dashboards?range=30d&topic={dice.choice(('northbank', 'volta'))}",
         "dashboard, 90 days": lambda: "/dashboards?range=90d",
+        "dashboard, tickets": lambda: f"/dashboards?board=tickets&range={dice.choice(('7d', '30d', '90d'))}",
+        "flag": lambda: f"/flags/{dice.choice(flags or [0])}",
     }
 
 

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
-
-from storage.ledger import rows
+from storage.together import Question
 
 WEEKS = 26
 LABELS = ("negative", "neutral", "positive", "unscored")
@@ -23,11 +21,10 @@ class Week:
     compound: float | None
 
 
-def weeks(connection: Connection, customer_id: int, most: int = WEEKS, zone: str = "UTC") -> list[Week]:
+def weeks(customer_id: int, most: int = WEEKS, zone: str = "UTC") -> Question[list[Week]]:
     """The last so many weeks on the clocks of a zone, oldest first, each with what was said in it; deleted posts are not counted."""
     counted = ", ".join(f"count(s.label) FILTER (WHERE s.label = '{label}') AS {label}" for label in LABELS)
-    found = rows(
-        connection,
+    return Question(
         f"""WITH said AS (
             SELECT m.published AS at, coalesce(v.label, 'unscored') AS label, v.compound FROM customer_identities l
             JOIN identities i ON i.id = l.identity_id AND i.kind = 'account'
@@ -45,8 +42,6 @@ def weeks(connection: Connection, customer_id: int, most: int = WEEKS, zone: str
             date_trunc('week', now() AT TIME ZONE :zone) - make_interval(weeks => :most - 1),
             date_trunc('week', now() AT TIME ZONE :zone), interval '1 week') g(l)) w
         LEFT JOIN said s ON s.at >= w.at AND s.at < w.until GROUP BY 1 ORDER BY 1""",  # noqa: S608 our own text
-        id=customer_id,
-        most=most,
-        zone=zone,
+        {"id": customer_id, "most": most, "zone": zone},
+        lambda found: [Week(**row) for row in found],
     )
-    return [Week(**row) for row in found]

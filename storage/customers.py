@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from storage import bulk
+from storage.customer_names import CALLED
 from storage.ledger import one, rows
 
 Key = tuple[str, str, str]  # platform, origin, native id
@@ -114,15 +115,13 @@ def search(connection: Connection, wanted: str = "", limit: int = 50, after: int
     """Customers by id whose name or one of whose identities contains `wanted`."""
     found = rows(
         connection,
-        "SELECT c.id, c.name, c.tier, c.vip, c.source, (SELECT string_agg(said, ', ' ORDER BY id) || CASE WHEN max(n) > 20 "
+        "SELECT c.id, c.name, c.tier, c.vip, c.source, (SELECT string_agg(said, ', ' ORDER BY id) || CASE WHEN max(n) > 20 "  # noqa: S608 our own text
         "THEN ' and ' || (max(n) - 20) || ' more' ELSE '' END FROM (SELECT i.id, count(*) OVER () AS n, concat_ws(':', nullif(i.platform, ''), "
         "i.kind, coalesce(nullif(i.handle, ''), i.native_id)) AS said FROM customer_identities l JOIN identities i ON i.id = l.identity_id "
         "WHERE l.customer_id = c.id ORDER BY i.id LIMIT 20) few) AS identities, "
         "(SELECT count(*) FROM tickets t WHERE t.customer_id = c.id) AS tickets FROM customers c "
-        "WHERE c.id > :after AND c.merged_into IS NULL AND (:wanted = '' OR strpos(lower(c.name), lower(:wanted)) > 0 OR EXISTS ("
-        "SELECT 1 FROM customer_identities l JOIN identities i ON i.id = l.identity_id WHERE l.customer_id = c.id "
-        "AND strpos(lower(i.native_id || ' ' || i.handle), lower(:wanted)) > 0)) ORDER BY c.id LIMIT :limit",
-        wanted=wanted,
+        f"WHERE c.id > :after AND c.merged_into IS NULL {f'AND {CALLED} ' if wanted else ''}ORDER BY c.id LIMIT :limit",
+        **({"q": wanted} if wanted else {}),
         limit=limit,
         after=after,
     )

@@ -35,7 +35,7 @@ POLICIES: dict[str, str] = {
     "mentions": "earmark_sees_mention(id)",
     **dict.fromkeys(("sightings", "versions", "verdicts", "receipts", "corrections", "copy_bands"), _MENTION),
     "customers": "earmark_sees_customer(id)",
-    "customer_identities": _CUSTOMER,
+    **dict.fromkeys(("customer_identities", "customer_names"), _CUSTOMER),
     "identities": "earmark_sees_identity(id)",
     "interactions": "coalesce(earmark_sees_customer(customer_id), false) OR coalesce(earmark_sees_identity(identity_id), false)",
     "proposals": "earmark_sees_proposal(id)",

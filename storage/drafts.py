@@ -5,11 +5,14 @@ Nothing but sending, emptying it or an erasure ends a draft. One on a ticket tha
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage.casework import LONGEST_NOTE, Refused
-from storage.ledger import one, rows
+from storage.ledger import one
+from storage.together import Question
 from storage.users import User
 
 KINDS = ("note", "reply")
@@ -28,15 +31,17 @@ class Draft:
 _OWN = "(t.id = :ticket OR t.merged_into = :ticket)"
 
 
-def of(connection: Connection, ticket_id: int, user_id: int) -> dict[str, Draft]:
+def of(ticket_id: int, user_id: int) -> Question[dict[str, Draft]]:
     """kind → this person's draft, joined with what they began on tickets merged into this one."""
-    found = rows(
-        connection,
+    return Question(
         f"SELECT d.kind, d.body, d.at, t.id, t.number FROM drafts d JOIN tickets t ON t.id = d.ticket_id "  # noqa: S608 our own text
         f"WHERE d.user_id = :me AND {_OWN} ORDER BY d.kind, (t.id = :ticket), d.at",
-        me=user_id,
-        ticket=ticket_id,
+        {"me": user_id, "ticket": ticket_id},
+        lambda found: _joined(found, ticket_id),
     )
+
+
+def _joined(found: list[Any], ticket_id: int) -> dict[str, Draft]:
     made: dict[str, Draft] = {}
     for row in found:
         before = made.get(row["kind"])
@@ -51,7 +56,7 @@ def save(connection: Connection, user: User, number: int, kind: str, body: str) 
     if kind not in KINDS:
         raise Refused(f"A draft is a {' or a '.join(KINDS)}.")
     if len(body) > ROOM:
-        raise Refused(f"A draft has at most {ROOM:,} characters; this one has {len(body):,}.")
+        raise Refused(Said("A draft has at most %(most)s characters; this one has %(n)s.", most=ROOM, n=len(body)))
     ticket = one(connection, "SELECT id FROM tickets WHERE number = :number", number=number)
     if ticket is None:
         raise LookupError(number)

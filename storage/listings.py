@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from storage.customer_names import CALLED
 from storage.ledger import rows
 from storage.views import DUE, OPEN
 from storage.views_health import STATE
@@ -161,10 +162,7 @@ CUSTOMERS = Listing(
     {
         "vip": Where("c.vip = :vip", B),
         "tier": Where("c.tier = :tier"),
-        "q": Where(
-            "(strpos(lower(c.name), lower(:q)) > 0 OR EXISTS (SELECT 1 FROM customer_identities l JOIN identities i ON i.id = l.identity_id "
-            "WHERE l.customer_id = c.id AND strpos(lower(concat_ws(' ', i.handle, i.native_id, i.name)), lower(:q)) > 0))",
-            T, "Part of a name, a handle, an address or a number."),
+        "q": Where(CALLED, T, "Part of a name, a handle, an address or a number."),
     },
     "c.merged_into IS NULL",
 )  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from domain.customer_health import Contact, Health, judge
 from domain.identity import Identity
 from storage.ledger import one, rows
+from storage.together import Question, ask
 
 SHOWN = 5
 WATCHED = 200  # newest contacts health is judged by
@@ -55,7 +56,15 @@ def show(
     connection: Connection, customer_id: int, now: datetime, by: list[dict[str, Any]] | None = None
 ) -> Found | None:
     """One customer at a glance; None when there is none."""
-    found = rows(connection, _ALL, id=customer_id, n=WATCHED, shown=SHOWN)
+    return ask(connection, glance(customer_id, now, by))
+
+
+def glance(customer_id: int, now: datetime, by: list[dict[str, Any]] | None = None) -> Question[Found | None]:
+    values = {"id": customer_id, "n": WATCHED, "shown": SHOWN}
+    return Question(_ALL, values, lambda found: _found(found, now, by or []))
+
+
+def _found(found: list[Any], now: datetime, by: list[dict[str, Any]]) -> Found | None:
     if not found or found[0]["profile"] is None:
         return None
     row = found[0]["profile"]
@@ -76,15 +85,14 @@ def show(
         _number(row["attributes"].get("lifetime_value")),
         any(t["priority"] == "urgent" for t in tickets),
     )
-    return Found(row, by or [], tickets, mentions[:SHOWN], touches[:SHOWN], promises, health)
+    return Found(row, by, tickets, mentions[:SHOWN], touches[:SHOWN], promises, health)
 
 
-def history(connection: Connection, customer_id: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The newest mentions and interactions of a customer, WATCHED of each."""
+def history(customer_id: int | None) -> dict[str, Question[list[dict[str, Any]]]]:
+    """The newest `mentions` and `interactions` of a customer, WATCHED of each; without one there are none."""
     values = {"id": customer_id, "n": WATCHED}
-    return [dict(row) for row in rows(connection, _MENTIONS, **values)], [
-        dict(row) for row in rows(connection, _TOUCHES, **values)
-    ]
+    asked = (("mentions", _MENTIONS), ("interactions", _TOUCHES))
+    return {name: Question(sql, values, lambda found: [dict(row) for row in found]) for name, sql in asked}
 
 
 def of_ticket(connection: Connection, number: int) -> tuple[int | None, str] | None:

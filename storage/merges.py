@@ -12,9 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage import attribution, audit, bulk, suppress
 from storage.ledger import one, rows
 from storage.tables import metadata
+from storage.together import Question
 
 FIELDS = ("name", "tier", "vip")
 CARRIED = tuple(  # every other table that names a customer goes along
@@ -117,7 +119,10 @@ def forbidden(connection: Connection, winner: int, loser: int, unlinkable: froze
     for one_, other in ((winner, loser), (loser, winner)):
         for platform in sorted(places[one_] & unlinkable):
             if places[other] - {platform}:
-                return f"the terms of {platform} forbid matching its accounts with identifiers from elsewhere, unless the customers say so themselves"
+                return Said(
+                    "the terms of %(platform)s forbid matching its accounts with identifiers from elsewhere, unless the customers say so themselves",
+                    platform=platform,
+                )
     return ""
 
 
@@ -153,7 +158,7 @@ def merge(
     alone(connection)
     mine, theirs = _both(connection, winner, loser, lock=True)
     if not stated and (why := forbidden(connection, winner, loser, unlinkable)):
-        raise Refused(f"{why}; confirm that they did")
+        raise Refused(Said("%(why)s; confirm that they did", why=why))
     known = {item.field for item in conflicts(mine, theirs)}
     if wrong := sorted(take - known):
         raise Refused(f"no conflict in {', '.join(wrong)}; there is one in: {', '.join(sorted(known)) or 'nothing'}")
@@ -189,14 +194,20 @@ def unmerge(connection: Connection, merge_id: int, actor: str) -> Undone:
     alone(connection)
     found = rows(connection, "SELECT * FROM merges WHERE id = :id FOR UPDATE", id=merge_id)
     if not found:
-        raise Refused(f"there is no merge {merge_id}")
+        raise Refused(Said("there is no merge %(id)s", id=str(merge_id)))
     merged = found[0]
     if merged["undone_at"]:
-        raise Refused(f"merge {merge_id} was taken back already")
+        raise Refused(Said("merge %(id)s was taken back already", id=str(merge_id)))
     done = Undone(merge_id, merged["winner_id"], merged["loser_id"])
     holder = one(connection, "SELECT merged_into FROM customers WHERE id = :id FOR UPDATE", id=done.winner)
     if holder:
-        raise Refused(f"customer {done.winner} was merged into {holder} since: take that back first")
+        raise Refused(
+            Said(
+                "customer %(id)s was merged into %(into)s since: take that back first",
+                id=str(done.winner),
+                into=str(holder),
+            )
+        )
     rows(connection, "SELECT 1 FROM customers WHERE id = :id FOR UPDATE", id=done.loser)
     _return_rows(connection, done)
     connection.execute(text("UPDATE customers SET merged_into = NULL WHERE id = :id"), {"id": done.loser})
@@ -212,16 +223,14 @@ def unmerge(connection: Connection, merge_id: int, actor: str) -> Undone:
     return done
 
 
-def history(connection: Connection, customer_id: int, limit: int = 50) -> list[dict[str, Any]]:
+def history(customer_id: int, limit: int = 50) -> Question[list[dict[str, Any]]]:
     """Merges this customer had a part in, newest first."""
-    found = rows(
-        connection,
+    return Question(
         "SELECT m.*, w.name AS winner, l.name AS loser FROM merges m LEFT JOIN customers w ON w.id = m.winner_id "
         "LEFT JOIN customers l ON l.id = m.loser_id WHERE m.winner_id = :id OR m.loser_id = :id ORDER BY m.id DESC LIMIT :limit",
-        id=customer_id,
-        limit=limit,
+        {"id": customer_id, "limit": limit},
+        lambda found: [dict(row) for row in found],
     )
-    return [dict(row) for row in found]
 
 
 def standing(connection: Connection, loser: int) -> int | None:
@@ -251,10 +260,14 @@ def _both(connection: Connection, winner: int, loser: int, *, lock: bool = False
     }
     for id_ in (winner, loser):
         if id_ not in found:
-            raise Refused(f"there is no customer {id_}")
+            raise Refused(Said("there is no customer %(id)s", id=str(id_)))
         if found[id_]["merged_into"]:
             raise Refused(
-                f"customer {id_} was merged into {found[id_]['merged_into']}; take that one, or take the merge back first"
+                Said(
+                    "customer %(id)s was merged into %(into)s; take that one, or take the merge back first",
+                    id=str(id_),
+                    into=str(found[id_]["merged_into"]),
+                )
             )
     return found[winner], found[loser]
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from storage import audit, entries, runs
 from storage.casework import PRIORITIES, Person, Refused, locked, owe, said, started, touch
 from storage.ledger import one, rows
+from storage.together import Question
 
 STATES = {"kept": "was kept", "broken": "was not kept", "withdrawn": "was taken back"}
 
@@ -163,26 +164,26 @@ def _raise(connection: Connection, run: runs.Run, tickets: dict[int, tuple[str, 
         entries.write(connection, run, [{"ticket_id": row["id"], "kind": "system", "body": body, "detail": detail}])
 
 
-def of_customer(connection: Connection, customer_id: int, everything: bool = False, limit: int = 50) -> list[Promise]:
+def of_customer(customer_id: int, everything: bool = False, limit: int = 50) -> Question[list[Promise]]:
     """What a customer is owed, the next due first; with `everything` also what was settled."""
-    found = rows(
-        connection,
+    return Question(
         f"SELECT {_COLUMNS} WHERE t.customer_id = :id AND (:all OR p.state = 'open') ORDER BY p.state = 'open' DESC, p.due LIMIT :limit",
-        id=customer_id,
-        all=everything,
-        limit=limit,
+        {"id": customer_id, "all": everything, "limit": limit},
+        _read,
     )
+
+
+def _read(found: list[Any]) -> list[Promise]:
     return [Promise(**row) for row in found]
 
 
-def of_ticket(connection: Connection, ticket_id: int) -> list[Promise]:
+def of_ticket(ticket_id: int) -> Question[list[Promise]]:
     """All promises of a ticket, the open ones first."""
-    found = rows(
-        connection,
+    return Question(
         f"SELECT {_COLUMNS} WHERE p.ticket_id = :id ORDER BY p.state = 'open' DESC, p.due LIMIT 100",
-        id=ticket_id,
+        {"id": ticket_id},
+        _read,
     )
-    return [Promise(**row) for row in found]
 
 
 def coming(connection: Connection, late: bool = False, limit: int = 50) -> list[Promise]:

@@ -13,8 +13,10 @@ from sqlalchemy import Connection, text
 from domain import match
 from domain.identity import BadIdentity, Identity, normal
 from domain.match_read import Trace, read
+from domain.said import Said
 from storage import audit, bulk, merges
 from storage.ledger import one, rows
+from storage.together import Question, ask
 
 LEAST = 0.6
 TEXTS = 50_000  # newest mentions looked through for addresses and numbers in one run
@@ -185,21 +187,23 @@ def keep(connection: Connection, found: Iterable[Proposed], source: str) -> int:
 def waiting(
     connection: Connection, customer_id: int | None = None, limit: int = 50, below: float = 2.0, after: int = 0
 ) -> list[dict[str, Any]]:
+    return ask(connection, proposed(customer_id, limit, below, after))
+
+
+def proposed(
+    customer_id: int | None = None, limit: int = 50, below: float = 2.0, after: int = 0
+) -> Question[list[dict[str, Any]]]:
     """Open proposals, the most certain first; go on below a confidence and after an id. Merged customers' are not shown."""
-    found = rows(
-        connection,
+    return Question(
         "SELECT p.id, p.customer_id, c.name AS customer, p.other_id, o.name AS other, p.identity_id, i.kind, i.platform, "
         "coalesce(nullif(i.handle, ''), i.native_id) AS identity, p.confidence, p.evidence, p.source, p.at FROM proposals p "
         "JOIN customers c ON c.id = p.customer_id AND c.merged_into IS NULL LEFT JOIN customers o ON o.id = p.other_id "
         "LEFT JOIN identities i ON i.id = p.identity_id WHERE p.state = 'open' AND o.merged_into IS NULL "
         "AND (CAST(:id AS bigint) IS NULL OR :id IN (p.customer_id, p.other_id)) AND (p.confidence < :below OR (p.confidence = :below AND p.id > :after)) "
         "ORDER BY p.confidence DESC, p.id LIMIT :limit",
-        id=customer_id,
-        limit=limit,
-        below=below,
-        after=after,
+        {"id": customer_id, "limit": limit, "below": below, "after": after},
+        lambda found: [dict(row) for row in found],
     )
-    return [dict(row) for row in found]
 
 
 def accept(
@@ -239,6 +243,43 @@ def refuse(connection: Connection, proposal_id: int, actor: str) -> None:
     audit.append(connection, actor, "proposal.refuse", f"proposal:{proposal_id}")
 
 
+def decided(customer_id: int, limit: int) -> Question[list[dict[str, Any]]]:
+    """What people decided about this customer, the latest first."""
+    return Question(
+        "SELECT p.id, p.state, p.decided_at, coalesce(u.name, p.decided_by) AS by, coalesce(o.name, '') AS other, p.other_id, i.kind, i.platform, "
+        "coalesce(nullif(i.handle, ''), i.native_id) AS identity FROM proposals p LEFT JOIN users u ON p.decided_by = 'user:' || u.id "
+        "LEFT JOIN customers o ON o.id = CASE WHEN p.other_id = :id THEN p.customer_id ELSE p.other_id END "
+        "LEFT JOIN identities i ON i.id = p.identity_id WHERE p.state IN ('accepted', 'refused') AND :id IN (p.customer_id, p.other_id) "
+        "ORDER BY p.decided_at DESC, p.id DESC LIMIT :limit",
+        {"id": customer_id, "limit": limit},
+        lambda found: [dict(row) for row in found],
+    )
+
+
+def take_back(connection: Connection, proposal_id: int, actor: str) -> None:
+    """A decision is taken back: what it merged is two again, what it linked is nobody's, and it is proposed anew. Raises merges.Refused."""
+    found = rows(connection, "SELECT * FROM proposals WHERE id = :id FOR UPDATE", id=proposal_id)
+    if not found or found[0]["state"] not in ("accepted", "refused"):
+        raise merges.Refused(Said("nothing was decided about proposal %(id)s", id=str(proposal_id)))
+    row = found[0]
+    if row["state"] == "accepted" and row["other_id"] is not None:
+        merge = one(
+            connection,
+            "SELECT id FROM merges WHERE winner_id = :a AND loser_id = :b AND undone_at IS NULL ORDER BY id DESC LIMIT 1",
+            a=row["customer_id"],
+            b=row["other_id"],
+        )
+        if merge is not None:
+            merges.unmerge(connection, merge, actor)
+    elif row["state"] == "accepted":
+        unlink(connection, row["identity_id"], actor)
+    connection.execute(
+        text("UPDATE proposals SET state = 'open', decided_by = NULL, decided_at = NULL WHERE id = :id"),
+        {"id": proposal_id},
+    )
+    audit.append(connection, actor, "proposal.reopen", f"proposal:{proposal_id}")
+
+
 def link(
     connection: Connection, identity_id: int, customer_id: int, actor: str, evidence: str, confidence: float = 1.0,
     unlinkable: frozenset[str] = frozenset(), *, stated: bool = False,
@@ -250,19 +291,25 @@ def link(
         id=identity_id,
     )
     if not found:
-        raise merges.Refused(f"there is no identity {identity_id}")
+        raise merges.Refused(Said("there is no identity %(id)s", id=str(identity_id)))
     if found[0]["customer_id"] is not None:
         raise merges.Refused(
-            f"identity {identity_id} belongs to customer {found[0]['customer_id']}: merge the two, or split it off first"
+            Said(
+                "identity %(id)s belongs to customer %(customer)s: merge the two, or split it off first",
+                id=str(identity_id), customer=str(found[0]["customer_id"]),
+            )
         )
     holder = rows(connection, "SELECT merged_into FROM customers WHERE id = :id FOR UPDATE", id=customer_id)
     if not holder or holder[0]["merged_into"]:
-        raise merges.Refused(f"there is no customer {customer_id}, or it was merged into another")
+        raise merges.Refused(Said("there is no customer %(id)s, or it was merged into another", id=str(customer_id)))
     platform = found[0]["platform"]
     if platform in unlinkable and not stated:
         raise merges.Refused(
-            f"the terms of {platform} forbid matching its accounts with identifiers from elsewhere, unless the customers say so "
-            "themselves; confirm that they did"
+            Said(
+                "the terms of %(platform)s forbid matching its accounts with identifiers from elsewhere, unless the customers say so "
+                "themselves; confirm that they did",
+                platform=platform,
+            )
         )
     connection.execute(
         text(
@@ -301,9 +348,11 @@ def ensure(connection: Connection, identity: Mapping[str, Any]) -> int:
 def _open(connection: Connection, proposal_id: int) -> Any:
     found = rows(connection, "SELECT * FROM proposals WHERE id = :id FOR UPDATE", id=proposal_id)
     if not found:
-        raise merges.Refused(f"there is no proposal {proposal_id}")
+        raise merges.Refused(Said("there is no proposal %(id)s", id=str(proposal_id)))
     if found[0]["state"] != "open":
-        raise merges.Refused(f"proposal {proposal_id} was {found[0]['state']} already")
+        raise merges.Refused(
+            Said("proposal %(id)s was %(state)s already", id=str(proposal_id), state=Said(found[0]["state"]))
+        )
     return found[0]
 
 
@@ -338,10 +387,10 @@ def unlink(connection: Connection, identity_id: int, actor: str) -> int:
         id=identity_id,
     )
     if not found:
-        raise merges.Refused(f"identity {identity_id} is nobody's")
+        raise merges.Refused(Said("identity %(id)s is nobody's", id=str(identity_id)))
     customer = int(found[0]["customer_id"])
     if found[0]["n"] == 1:
-        raise merges.Refused(f"it is the only one by which customer {customer} is known")
+        raise merges.Refused(Said("it is the only one by which customer %(id)s is known", id=str(customer)))
     if found[0]["wrote"]:
         raise merges.Refused(f"tickets came by it: earmark customers split {customer} {identity_id}")
     connection.execute(text("DELETE FROM customer_identities WHERE identity_id = :id"), {"id": identity_id})

@@ -11,11 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage import audit, bulk, drafts, entries, events, looks, outbox, runs, seen
 from storage.casework import Held, Refused, locked, owe, said, started, touch
 from storage.ledger import one, rows
 from storage.outbox import Effect
 from storage.sums import take_away
+from storage.together import Question
 from storage.users import User
 
 ADDRESSES = 5  # of a customer, to choose from
@@ -46,25 +48,18 @@ class Ways:
     unknown: bool = False
 
 
-def ways(connection: Connection, number: int, by: str, takes: Callable[[str], str]) -> Ways:
+def ways(number: int, by: str, takes: Callable[[str], str]) -> Question[Ways]:
     """From what is configured and known. `by`: the target that sends by e-mail; `takes(kind)`: desk, address or nothing. Raises LookupError."""
-    found = rows(
-        connection,
-        "SELECT t.targets, t.customer_id, m.number AS merged FROM tickets t LEFT JOIN tickets m ON m.id = t.merged_into "
-        "WHERE t.number = :n",
-        n=number,
-    )
+    return Question(_KNOWN, {"n": number, "by": by, "most": ADDRESSES}, lambda found: _ways(found, number, by, takes))
+
+
+def _ways(found: list[Any], number: int, by: str, takes: Callable[[str], str]) -> Ways:
     if not found:
         raise LookupError(number)
     ticket = found[0]
     if ticket["merged"]:
-        return Ways([], f"This ticket goes on in #{ticket['merged']}: answer there.")
-    known = rows(
-        connection,
-        "SELECT name, kind, blocked FROM targets WHERE enabled AND name = ANY(:names) ORDER BY name",
-        names=[*ticket["targets"], by],
-    )
-    addresses = _addresses(connection, ticket["customer_id"])
+        return Ways([], Said("This ticket goes on in #%(number)s: answer there.", number=str(ticket["merged"])))
+    known, addresses = ticket["known"], ticket["addresses"]
     made = [
         Way(row["name"], row["kind"], address["id"], address["address"], row["blocked"] or "")
         for row in known
@@ -83,29 +78,27 @@ def ways(connection: Connection, number: int, by: str, takes: Callable[[str], st
 
 def _why(mails: bool, named: bool, customer: int | None, targets: list[str]) -> str:
     if mails:
-        lacking = "No e-mail address of this customer is known" if customer else "The author is not known"
+        lacking = Said("No e-mail address of this customer is known") if customer else Said("The author is not known")
     elif named:
-        lacking = "The target for replies by e-mail is switched off"
+        lacking = Said("The target for replies by e-mail is switched off")
     else:
-        lacking = "No target sends replies by e-mail (casework: reply_by)"
+        lacking = Said("No target sends replies by e-mail (casework: reply_by)")
     desk = (
-        f"no helpdesk that has this ticket ({', '.join(targets)}) passes answers on"
+        Said("no helpdesk that has this ticket (%(names)s) passes answers on", names=", ".join(targets))
         if targets
-        else "no helpdesk has this ticket"
+        else Said("no helpdesk has this ticket")
     )
-    return f"{lacking}, and {desk}."
+    return Said("%(lacking)s, and %(desk)s.", lacking=lacking, desk=desk)
 
 
-def _addresses(connection: Connection, customer_id: int | None) -> list[Any]:
-    """Where the customer can be written to, those we are surest of first."""
-    return rows(
-        connection,
-        "SELECT i.id, i.native_id AS address FROM customer_identities l JOIN identities i ON i.id = l.identity_id "
-        "WHERE l.customer_id = :id AND (i.kind = 'email' OR i.kind = 'account' AND i.platform = 'email') "
-        "AND i.native_id LIKE '%_@_%' ORDER BY l.verified DESC, l.confidence DESC, l.identity_id LIMIT :most",
-        id=customer_id,
-        most=ADDRESSES,
-    )
+# addresses: where the customer can be written to, those we are surest of first
+_KNOWN = """SELECT t.targets, t.customer_id, m.number AS merged,
+    coalesce((SELECT json_agg(g ORDER BY g.name) FROM (SELECT name, kind, blocked FROM targets
+        WHERE enabled AND (name = ANY(t.targets) OR name = :by)) g), '[]') AS known,
+    coalesce((SELECT json_agg(a) FROM (SELECT i.id, i.native_id AS address FROM customer_identities l JOIN identities i ON i.id = l.identity_id
+        WHERE l.customer_id = t.customer_id AND (i.kind = 'email' OR i.kind = 'account' AND i.platform = 'email') AND i.native_id LIKE '%_@_%'
+        ORDER BY l.verified DESC, l.confidence DESC, l.identity_id LIMIT :most) a), '[]') AS addresses
+FROM tickets t LEFT JOIN tickets m ON m.id = t.merged_into WHERE t.number = :n"""
 
 
 def send(
@@ -202,17 +195,16 @@ class Sent:
     error: str
 
 
-def sent(connection: Connection, ticket_id: int) -> dict[int, Sent]:
+def sent(ticket_id: int) -> Question[dict[int, Sent]]:
     """entry id → where a reply went. One that was only noted down, or came from a desk, is not there."""
-    found = rows(
-        connection,
+    return Question(
         "SELECT o.entry_id AS entry, o.target, coalesce(t.kind, '') AS kind, coalesce(i.native_id, '') AS address, o.state, "
         "o.due AS leaves, o.attempts > 0 AS begun, coalesce(o.error, '') AS error FROM outbox o JOIN entries e ON e.id = o.entry_id "
         "LEFT JOIN targets t ON t.name = o.target LEFT JOIN identities i ON i.id = CAST(e.detail #>> '{reply,identity}' AS bigint) "
         "WHERE o.ticket_id = :id AND o.kind = 'ticket.reply'",
-        id=ticket_id,
+        {"id": ticket_id},
+        lambda found: {row["entry"]: Sent(**row) for row in found},
     )
-    return {row["entry"]: Sent(**row) for row in found}
 
 
 def take_back(connection: Connection, user: User, number: int, entry_id: int) -> None:

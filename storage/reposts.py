@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from storage import bulk, entries
 from storage.keys import native
-from storage.ledger import rows
 from storage.runs import Run
+from storage.together import Question
 
 KIND = "repost"
 NAMED = 5  # people a page names
@@ -50,13 +50,13 @@ def join(connection: Connection, run: Run, found: Sequence[Repost], opened: Sequ
     return len(entries.write(connection, run, lines))
 
 
-def passed_on(connection: Connection, ticket_id: int) -> PassedOn:
+def passed_on(ticket_id: int) -> Question[PassedOn]:
     """How often what a ticket is about was passed on."""
-    times = rows(
-        connection, "SELECT count(*) AS n FROM entries WHERE ticket_id = :id AND kind = :kind", id=ticket_id, kind=KIND
+    return Question(
+        _PASSED_ON,
+        {"id": ticket_id, "kind": KIND, "most": NAMED},
+        lambda found: PassedOn(found[0]["n"], tuple((id_, author) for id_, author in found[0]["lately"])),
     )
-    lately = rows(connection, _LATELY, id=ticket_id, kind=KIND, most=NAMED)
-    return PassedOn(times[0]["n"], tuple((row["id"], row["author"]) for row in lately))
 
 
 _UNSAID = (
@@ -70,5 +70,7 @@ _BACK = f"""SELECT l.ticket_id, r.id, r.version FROM ticket_mentions l JOIN ment
 JOIN mentions r ON r.repost_of = m.native_id AND r.platform = m.platform AND r.origin = m.origin
 JOIN verdicts v ON v.mention_id = r.id AND v.version = r.version AND v.reason = 'repost'
 WHERE l.mention_id = ANY(%s) AND {_UNSAID}"""  # noqa: S608 our own words
-_LATELY = """SELECT m.id, coalesce(nullif(m.author_name, ''), nullif(m.author_handle, ''), 'somebody') AS author
-FROM entries e JOIN mentions m ON m.id = e.mention_id WHERE e.ticket_id = :id AND e.kind = :kind ORDER BY e.id DESC LIMIT :most"""
+_PASSED_ON = """SELECT (SELECT count(*) FROM entries WHERE ticket_id = :id AND kind = :kind) AS n,
+coalesce((SELECT json_agg(json_build_array(q.id, q.author)) FROM (
+    SELECT m.id, coalesce(nullif(m.author_name, ''), nullif(m.author_handle, ''), 'somebody') AS author
+    FROM entries e JOIN mentions m ON m.id = e.mention_id WHERE e.ticket_id = :id AND e.kind = :kind ORDER BY e.id DESC LIMIT :most) q), '[]') AS lately"""

@@ -7,9 +7,10 @@ from sqlalchemy import Connection, text
 
 from storage import audit, corrections
 from storage.ledger import one, rows
+from storage.together import together
 from storage.users import User
 from storage.views import PAGE
-from storage.views_ticket import LATEST, POST, Post, Reason, reasons
+from storage.views_ticket import Post, Reason, reasons, said
 
 OUTCOMES = ("ticket", "ignore")
 
@@ -48,14 +49,11 @@ def waiting(connection: Connection, page: int = 1) -> ReviewPage:
         offset=(page - 1) * PAGE,
     )
     ids = [row["mention_id"] for row in found]
-    posts = {
-        row["id"]: Post(**row)
-        for row in rows(connection, f"SELECT {POST} FROM mentions m {LATEST} WHERE m.id = ANY(:ids)", ids=ids)  # noqa: S608
-    }
-    why = {(reason.mention_id, reason.version): reason for reason in reasons(connection, ids)}
+    got = together(connection, posts=said(ids), reasons=reasons(ids))
+    why = {(reason.mention_id, reason.version): reason for reason in got["reasons"]}
     items = [
         Waiting(
-            post=posts[row["mention_id"]],
+            post=got["posts"][row["mention_id"]],
             version=row["version"],
             intent=row["intent"],
             priority=row["priority"],
@@ -64,7 +62,7 @@ def waiting(connection: Connection, page: int = 1) -> ReviewPage:
             reason=why.get((row["mention_id"], row["version"])),
         )
         for row in found
-        if row["mention_id"] in posts
+        if row["mention_id"] in got["posts"]
     ]
     return ReviewPage(items, total, page, pages)
 

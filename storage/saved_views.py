@@ -4,9 +4,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from domain.said import Said
 from storage import audit
 from storage.casework import Person, Refused
-from storage.ledger import one, rows
+from storage.ledger import one
+from storage.together import Question
 
 LONGEST_NAME, LONGEST_QUERY, MOST = 60, 2000, 200
 
@@ -15,14 +17,14 @@ def save(connection: Connection, user: Person, name: str, query: str, shared: bo
     """Keep a filter; one of that name and owner is replaced."""
     name, query = " ".join(name.split()), query.strip().removeprefix("/inbox").removeprefix("?")
     if not name or len(name) > LONGEST_NAME:
-        raise Refused(f"A view's name has 1 to {LONGEST_NAME} characters.")
+        raise Refused(Said("A view's name has 1 to %(n)s characters.", n=LONGEST_NAME))
     if len(query) > LONGEST_QUERY:
         raise Refused("This filter is too long to keep.")
     if (
         one(connection, "SELECT count(*) FROM saved_views WHERE owner_id IS NOT DISTINCT FROM :me", me=user.id or None)
         >= MOST
     ):
-        raise Refused(f"At most {MOST} views each.")
+        raise Refused(Said("At most %(n)s views each.", n=MOST))
     id_ = one(
         connection,
         "INSERT INTO saved_views (owner_id, name, query, shared) VALUES (:me, :name, :query, :shared) "
@@ -36,15 +38,14 @@ def save(connection: Connection, user: Person, name: str, query: str, shared: bo
     return int(id_)
 
 
-def everything(connection: Connection, user: Person) -> list[dict[str, Any]]:
+def everything(user: Person) -> Question[list[dict[str, Any]]]:
     """One's own and the shared ones, by name."""
-    found = rows(
-        connection,
+    return Question(
         "SELECT v.id, v.name, v.query, v.shared, u.name AS owner, v.owner_id IS NOT DISTINCT FROM :me AS mine FROM saved_views v "
         "LEFT JOIN users u ON u.id = v.owner_id WHERE v.shared OR v.owner_id IS NOT DISTINCT FROM :me ORDER BY v.name, v.id LIMIT 500",
-        me=user.id or None,
+        {"me": user.id or None},
+        lambda found: [dict(row) for row in found],
     )
-    return [dict(row) for row in found]
 
 
 def change(
@@ -54,7 +55,7 @@ def change(
     if name is not None:
         name = " ".join(name.split())
         if not name or len(name) > LONGEST_NAME:
-            raise Refused(f"A view's name has 1 to {LONGEST_NAME} characters.")
+            raise Refused(Said("A view's name has 1 to %(n)s characters.", n=LONGEST_NAME))
         if one(
             connection,
             "SELECT 1 FROM saved_views WHERE owner_id IS NOT DISTINCT FROM :me AND name = :name AND id <> :id",
@@ -62,7 +63,7 @@ def change(
             name=name,
             id=id_,
         ):
-            raise Refused(f"You have a view “{name}” already.")
+            raise Refused(Said("You have a view “%(name)s” already.", name=name))
     done = one(
         connection,
         "UPDATE saved_views SET name = coalesce(:name, name), shared = coalesce(:shared, shared) "

@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from domain.said import Said
 from storage.casework import Unseen
 from storage.ledger import rows
+from storage.together import Question
 
 LATE = timedelta(minutes=10)  # longer than any transaction that writes an entry
 _STAMP = re.compile(r"(\d{1,17})((?:\.[0-9a-z]{1,13})*)")
@@ -23,23 +25,32 @@ class Missed(Unseen):
     def __init__(self, entries: list[int]) -> None:
         n = len(entries)
         super().__init__(
-            f"Nothing was sent: {'an entry is' if n == 1 else f'{n} entries are'} new on this ticket since your page was read. "
-            "Your text is kept; read on and decide again."
+            Said(
+                "Nothing was sent: an entry is new on this ticket since your page was read. Your text is kept; read on and decide again."
+            )
+            if n == 1
+            else Said(
+                "Nothing was sent: %(n)s entries are new on this ticket since your page was read. "
+                "Your text is kept; read on and decide again.",
+                n=n,
+            )
         )
         self.entries = entries
 
 
-def stamp(connection: Connection, ticket_id: int) -> str:
+def stamp(ticket_id: int) -> Question[str]:
     """For a page that shows all entries of this very snapshot."""
-    found = rows(
-        connection,
+    return Question(
         "SELECT now() AS now, ARRAY(SELECT id FROM entries WHERE ticket_id = :id AND at > now() - :late "
         "AND kind <> 'repost' ORDER BY id) AS ids",
-        id=ticket_id,
-        late=LATE,
-    )[0]
-    micros = int(found["now"].timestamp()) * 1_000_000 + found["now"].microsecond
-    return ".".join([str(micros), *map(_short, found["ids"])])
+        {"id": ticket_id, "late": LATE},
+        lambda found: _stamped(**found[0]),
+    )
+
+
+def _stamped(now: datetime, ids: list[int]) -> str:
+    micros = int(now.timestamp()) * 1_000_000 + now.microsecond
+    return ".".join([str(micros), *map(_short, ids)])
 
 
 def check(connection: Connection, ticket_id: int, stamped: str) -> None:

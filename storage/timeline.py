@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from storage.ledger import rows
+from storage.together import Question, ask
 
 PAGE, LARGEST = 50, 200
 KINDS = ("mention", "ticket", "interaction", "delivery", "merge", "unmerge")
@@ -46,15 +46,25 @@ def read(
     kinds: Collection[str] = KINDS,
     platform: str = "",
 ) -> Page:
+    return ask(connection, part(customer_id, cursor, limit, kinds, platform))
+
+
+def part(
+    customer_id: int, cursor: str = "", limit: int = PAGE, kinds: Collection[str] = KINDS, platform: str = ""
+) -> Question[Page]:
     """A page of the timeline: of all kinds or some, of all platforms or the posts of one. Raises BadCursor."""
     at, what, id_ = _open(cursor) if cursor else ("infinity", "~", 0)
     limit = min(max(1, limit), LARGEST)
-    parts = [part for kind, part in _PARTS.items() if kind in kinds and (not platform or kind == "mention")]
+    parts = [asked for kind, asked in _PARTS.items() if kind in kinds and (not platform or kind == "mention")]
     if not parts:
-        return Page([], None)
+        return Question("SELECT WHERE false", {}, lambda _: Page([], None))
     narrowed = {"platform": platform} if platform else {}
     statement = _ALL.format(" UNION ALL ".join(parts).replace(_ANY, "AND m.platform = :platform" if platform else ""))
-    found = rows(connection, statement, id=customer_id, at=at, what=what, event=id_, limit=limit + 1, **narrowed)
+    values = {"id": customer_id, "at": at, "what": what, "event": id_, "limit": limit + 1, **narrowed}
+    return Question(statement, values, lambda found: _page(found, limit))
+
+
+def _page(found: list[Any], limit: int) -> Page:
     events = [Event(row["at"], row["what"], row["id"], row["text"], row["detail"]) for row in found]
     more = len(events) > limit
     last = events[limit - 1] if more else None

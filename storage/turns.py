@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.said import Said
 from storage import audit, entries, runs
 from storage.casework import Change, Held, Person, Refused, change, locked, said, started, tag, touch
 from storage.ledger import one, rows
+from storage.together import Question
 from storage.users import User
 from storage.views import DUE, OPEN
 
@@ -76,16 +78,14 @@ def take_next(connection: Connection, user: User, lease: timedelta = LEASE) -> i
     return int(ticket["number"])
 
 
-def claimed(connection: Connection, user_id: int, ticket_id: int) -> datetime | None:
+def claimed(user_id: int, ticket_id: int) -> Question[datetime | None]:
     """Until when this person's claim of the ticket holds, if they have one and did nothing yet."""
-    until: datetime | None = one(
-        connection,
+    return Question(
         "SELECT claimed_until FROM tickets WHERE id = :id AND claimed_by = :me AND claimed_until > now() AND hand_back_at IS NOT NULL "
         "AND status NOT IN ('resolved', 'closed')",
-        id=ticket_id,
-        me=user_id,
+        {"id": ticket_id, "me": user_id},
+        lambda found: found[0]["claimed_until"] if found else None,
     )
-    return until
 
 
 def skip(connection: Connection, user: User, number: int, reason: str) -> None:
@@ -126,7 +126,13 @@ def snooze(connection: Connection, user: Person, number: int, until: datetime | 
     """Take a ticket out of the lists until a moment, or until the customer writes. None wakes it. Its clocks run on."""
     ticket = locked(connection, number)
     if until is not None and ticket.status in ("resolved", "closed"):
-        raise Refused(f"#{number} is {ticket.status}; there is nothing to put off.")
+        raise Refused(
+            Said(
+                "#%(number)s is %(status)s; there is nothing to put off.",
+                number=str(number),
+                status=Said(ticket.status),
+            )
+        )
     if until is not None and until <= one(connection, "SELECT now()"):
         raise Refused("Snooze until a moment to come.")
     connection.execute(
@@ -175,7 +181,7 @@ def bulk(
 ) -> Bulk:  # fmt: skip
     """The same change to many tickets, in number order; what one refuses does not keep the others from it."""
     if len(numbers) > MOST:
-        raise Refused(f"At most {MOST:,} tickets at a time; these are {len(numbers):,}.")
+        raise Refused(Said("At most %(most)s tickets at a time; these are %(n)s.", most=MOST, n=len(numbers)))
 
     def act(number: int) -> bool:
         changed = change(connection, user, number, wanted, (seen or {}).get(number))

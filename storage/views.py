@@ -11,6 +11,7 @@ from domain.query_tree import NEVER, Node
 from domain.seek import pieces, rest, sought
 from storage import search
 from storage.ledger import one, rows
+from storage.together import Question, ask, together
 
 PAGE = 30
 OPEN = "t.status NOT IN ('resolved', 'closed', 'muted') AND (t.snoozed_until IS NULL OR t.snoozed_until <= now())"
@@ -26,6 +27,7 @@ UNREAD = """EXISTS (SELECT 1 FROM entries e WHERE e.ticket_id = t.id AND e.kind 
 MARKS = {  # what a ticket may be beside its fields -> (label, condition)
     "waiting": ("Customer waits", f"(t.status NOT IN ('resolved', 'closed', 'muted') AND {SAID_LAST} IS NOT NULL)"),
     "unread": ("Unread", UNREAD),
+    "unmerged": ("Not merged into another", "t.merged_into IS NULL"),
 }
 
 VIEWS = {  # name -> (label, condition)
@@ -172,23 +174,40 @@ def where(filter: Filter, me: int) -> tuple[str, dict[str, Any]]:
 
 def tickets(connection: Connection, filter: Filter, me: int = 0) -> TicketPage:
     """One page of the inbox and how many tickets the same filter has in all."""
+    return as_page(connection, filter, me, **together(connection, total=total(filter, me), found=listed(filter, me)))
+
+
+def total(filter: Filter, me: int) -> Question[int]:
     condition, values = where(filter, me)
-    total = one(connection, f"SELECT count(*) FROM tickets t WHERE {condition}", **values)  # noqa: S608
-    pages = max(1, -(-total // PAGE))
-    page = min(max(1, filter.page), pages)
-    found = rows(
-        connection,
+    return Question(f"SELECT count(*) AS n FROM tickets t WHERE {condition}", values, lambda found: int(found[0]["n"]))  # noqa: S608
+
+
+def plain(filter: Filter) -> bool:
+    """Whether a filter is nothing but a view `view_counts` counts."""
+    return filter.view not in UNCOUNTED and replace(filter, sort="due", page=1) == Filter(filter.view)
+
+
+def listed(filter: Filter, me: int) -> Question[list[TicketRow]]:
+    """The tickets of the filter's page; a page beyond the last has none."""
+    condition, values = where(filter, me)
+    offset = (max(1, filter.page) - 1) * PAGE
+    return Question(
         f"""SELECT {ROW}, {MORE}, c.name AS customer FROM (SELECT * FROM tickets t WHERE {condition} ORDER BY {SORTS[filter.sort][1]} LIMIT :limit OFFSET :offset) t
         LEFT JOIN users u ON u.id = t.assignee_id LEFT JOIN customers c ON c.id = t.customer_id
         ORDER BY {SORTS[filter.sort][1]}""",  # noqa: S608 every part comes from the tables above
-        **values,
-        limit=PAGE,
-        offset=(page - 1) * PAGE,
+        {**values, "limit": PAGE, "offset": offset},
+        lambda found: [TicketRow(**row) for row in found],
     )
+
+
+def as_page(connection: Connection, filter: Filter, me: int, total: int, found: list[TicketRow]) -> TicketPage:
+    """What was asked as a page, with its snippets; beyond the last page it is the last."""
+    pages = max(1, -(-total // PAGE))
+    page = min(max(1, filter.page), pages)
+    if filter.page > page:
+        found = ask(connection, listed(replace(filter, page=page), me))
     wanted = sought(filter.q)
-    return TicketPage(
-        _snippets(connection, [TicketRow(**row) for row in found], wanted.node), total, page, pages, wanted.note
-    )
+    return TicketPage(_snippets(connection, found, wanted.node), total, page, pages, wanted.note)
 
 
 def _snippets(connection: Connection, found: list[TicketRow], node: Node) -> list[TicketRow]:
@@ -234,14 +253,20 @@ UNCOUNTED = ("done", "all")  # what is finished grows for ever; its number helps
 
 
 def view_counts(connection: Connection, me: int) -> dict[str, int]:
+    return ask(connection, counts(me))
+
+
+def counts(me: int) -> Question[dict[str, int]]:
     """How many tickets each view of unfinished ones holds, by the views' own conditions."""
     parts = ", ".join(
         f"count(*) FILTER (WHERE {condition}) AS {name}"
         for name, (_, condition) in VIEWS.items()
         if name not in UNCOUNTED
     )
-    return dict(
-        rows(connection, f"SELECT {parts} FROM tickets t WHERE t.status NOT IN ('resolved', 'closed')", me=me)[0]  # noqa: S608 constants
+    return Question(
+        f"SELECT {parts} FROM tickets t WHERE t.status NOT IN ('resolved', 'closed')",  # noqa: S608 constants
+        {"me": me},
+        lambda found: dict(found[0]),
     )
 
 
@@ -259,30 +284,38 @@ def sidebar(connection: Connection) -> dict[str, int]:
     )
 
 
-def choices(connection: Connection) -> dict[str, list[tuple[str, str]]]:
-    """What the inbox can be filtered by: (value, label) per field, from what tickets have."""
+def _choices(found: list[Any]) -> dict[str, list[tuple[str, str]]]:
     fields: dict[str, list[tuple[str, str]]] = {"platform": [], "topic": [], "intent": []}
-    for row in rows(
-        connection, "SELECT field, value FROM facets WHERE field IN ('platform', 'topic', 'intent') ORDER BY 1, 2"
-    ):
+    for row in found:
         fields[row["field"]].append((row["value"], row["value"]))
-    fields["team"] = teams(connection)
     return fields
 
 
-def teams(connection: Connection) -> list[tuple[str, str]]:
-    """Teams of the configuration in force, then any a ticket ever had."""
-    found = rows(
-        connection,
-        """SELECT team ->> 'name' AS name, coalesce(nullif(team ->> 'label', ''), team ->> 'name') AS label FROM (
-            SELECT jsonb_path_query(document, '$.teams[*]') AS team FROM (
-                SELECT document FROM configurations WHERE complaints IS NULL ORDER BY id DESC LIMIT 1) c) x
-        UNION ALL SELECT value, value FROM facets WHERE field = 'team'""",
-    )
+# what the inbox can be filtered by, from what tickets have: (value, label) per field
+CHOICES = Question(
+    "SELECT field, value FROM facets WHERE field IN ('platform', 'topic', 'intent') ORDER BY 1, 2", {}, _choices
+)
+
+
+def _teams(found: list[Any]) -> list[tuple[str, str]]:
     labels: dict[str, str] = {}
     for row in found:
         labels.setdefault(row["name"], row["label"])
     return list(labels.items())
+
+
+TEAMS = Question(  # of the configuration in force, then any a ticket ever had
+    """SELECT team ->> 'name' AS name, coalesce(nullif(team ->> 'label', ''), team ->> 'name') AS label FROM (
+        SELECT jsonb_path_query(document, '$.teams[*]') AS team FROM (
+            SELECT document FROM configurations WHERE complaints IS NULL ORDER BY id DESC LIMIT 1) c) x
+    UNION ALL SELECT value, value FROM facets WHERE field = 'team'""",
+    {},
+    _teams,
+)
+
+
+def teams(connection: Connection) -> list[tuple[str, str]]:
+    return ask(connection, TEAMS)
 
 
 def last_resolved(connection: Connection) -> datetime | None:

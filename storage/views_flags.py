@@ -122,11 +122,11 @@ def series(connection: Connection, flag: Flag, now: datetime) -> Series:
             AND minute >= CAST(:start AS timestamptz) - make_interval(days => :days) AND minute < CAST(:end AS timestamptz) + make_interval(mins => :step) GROUP BY 1),
         first AS (SELECT min(at) AS at FROM c)
         SELECT b.at, CAST(coalesce(c.n, 0) AS int) AS n, u.low, u.usual, u.high FROM b LEFT JOIN c ON c.at = b.at
-        LEFT JOIN LATERAL (SELECT percentile_cont(0.1) WITHIN GROUP (ORDER BY coalesce(p.n, 0)) AS low,
+        LEFT JOIN (SELECT b.at, percentile_cont(0.1) WITHIN GROUP (ORDER BY coalesce(p.n, 0)) AS low,
                 percentile_cont(0.5) WITHIN GROUP (ORDER BY coalesce(p.n, 0)) AS usual,
                 percentile_cont(0.9) WITHIN GROUP (ORDER BY coalesce(p.n, 0)) AS high
-            FROM generate_series(1, :days) d CROSS JOIN first LEFT JOIN c p ON p.at = b.at - make_interval(days => d)
-            WHERE b.at - make_interval(days => d) >= first.at HAVING count(*) >= 3) u ON true ORDER BY b.at""",
+            FROM b CROSS JOIN generate_series(1, :days) d CROSS JOIN first LEFT JOIN c p ON p.at = b.at - make_interval(days => d)
+            WHERE b.at - make_interval(days => d) >= first.at GROUP BY 1 HAVING count(*) >= 3) u ON u.at = b.at ORDER BY b.at""",
         step=step,
         start=start,
         end=end,

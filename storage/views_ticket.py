@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from storage.ledger import one, rows
+from storage.together import Question, ask, together
 from storage.views import DUE
 
 
@@ -158,11 +159,10 @@ def known(connection: Connection, ids: Sequence[int]) -> list[int]:
     return [row["id"] for row in rows(connection, "SELECT id FROM tickets WHERE id = ANY(:ids)", ids=list(ids))]
 
 
-def related(connection: Connection, ticket_id: int, limit: int = 100) -> list[dict[str, Any]]:
+def related(ticket_id: int, limit: int = 100) -> Question[list[dict[str, Any]]]:
     """Tickets this one belongs together with, and how: links, children, what was merged into it. `kind` is what a link is said by,
     `turned` that it is said from the other side."""
-    found = rows(
-        connection,
+    return Question(
         """SELECT t.number, t.subject, t.status, r.how, r.kind, r.turned FROM (
             SELECT b AS id, kind, false AS turned, CASE kind WHEN 'related' THEN 'related' WHEN 'duplicates' THEN 'says the same' ELSE 'waits for this' END AS how
                 FROM ticket_links WHERE a = :id
@@ -171,55 +171,65 @@ def related(connection: Connection, ticket_id: int, limit: int = 100) -> list[di
             UNION ALL SELECT id, 'child', false, 'child' FROM tickets WHERE parent_id = :id
             UNION ALL SELECT id, '', false, 'merged into this' FROM tickets WHERE merged_into = :id
         ) r JOIN tickets t ON t.id = r.id ORDER BY t.number LIMIT :limit""",
-        id=ticket_id,
-        limit=limit,
+        {"id": ticket_id, "limit": limit},
+        lambda found: [dict(row) for row in found],
     )
-    return [dict(row) for row in found]
 
 
 HISTORY = 200  # entries a page shows
 
 
-def history_pages(connection: Connection, ticket_id: int) -> int:
+def history_pages(ticket_id: int) -> Question[int]:
     """How many pages `history` has."""
-    n = one(connection, "SELECT count(*) FROM entries WHERE ticket_id = :id AND kind <> 'repost'", id=ticket_id)
-    return max(1, -(-int(n) // HISTORY))
+    return Question(
+        "SELECT count(*) AS n FROM entries WHERE ticket_id = :id AND kind <> 'repost'",
+        {"id": ticket_id},
+        lambda found: max(1, -(-int(found[0]["n"]) // HISTORY)),
+    )
 
 
 def whole_history(connection: Connection, ticket_id: int) -> list[Entry]:
     """All of it, oldest first: for commands."""
-    pages = range(history_pages(connection, ticket_id), 0, -1)
+    pages = range(ask(connection, history_pages(ticket_id)), 0, -1)
     return [entry for page in pages for entry in history(connection, ticket_id, page)]
+
+
+def lines(ticket_id: int, page: int = 1) -> Question[list[Any]]:
+    """The rows of `history`, without what they are about."""
+    return Question(
+        """SELECT e.id, e.kind, e.body, e.at, e.version, e.mention_id, e.user_id, e.detail, u.name AS user
+        FROM entries e LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = :id AND e.kind <> 'repost'
+        ORDER BY e.at DESC, e.id DESC LIMIT :limit OFFSET :offset""",
+        {"id": ticket_id, "limit": HISTORY, "offset": (max(1, page) - 1) * HISTORY},
+        list,
+    )
+
+
+def told(found: Sequence[Any]) -> list[int]:
+    """The mentions lines are about."""
+    return sorted({row["mention_id"] for row in found if row["mention_id"]})
 
 
 def history(connection: Connection, ticket_id: int, page: int = 1) -> list[Entry]:
     """Entries in the order things happened, the newest HISTORY on page 1: a post counts from its publication. Reposts are counted
     apart (storage/reposts.py)."""
-    found = rows(
-        connection,
-        """SELECT e.id, e.kind, e.body, e.at, e.version, e.mention_id, e.user_id, e.detail, u.name AS user
-        FROM entries e LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = :id AND e.kind <> 'repost'
-        ORDER BY e.at DESC, e.id DESC LIMIT :limit OFFSET :offset""",
-        id=ticket_id,
-        limit=HISTORY,
-        offset=(max(1, page) - 1) * HISTORY,
-    )
-    ids = sorted({row["mention_id"] for row in found if row["mention_id"]})
-    posts = {post.id: post for post in _posts(connection, ids)}
-    parents = _parents(connection, ids)
-    before = {
-        (row["mention_id"], row["version"]): row["text"]
-        for row in rows(
-            connection,
-            "SELECT mention_id, version, concat_ws(E'\n', nullif(name, ''), nullif(content, '')) AS text FROM versions "
-            "WHERE mention_id = ANY(:ids)",
-            ids=ids,
-        )
-    }
-    entries = []
+    found = ask(connection, lines(ticket_id, page))
+    return entries(found, **together(connection, **about(told(found))))
+
+
+def about(ids: list[int]) -> dict[str, Question[Any]]:
+    """What `entries` wants to know of mentions."""
+    return {"posts": said(ids), "parents": _parents(ids), "before": _before(ids)}
+
+
+def entries(
+    found: Sequence[Any], posts: dict[int, Post], parents: dict[int, Post], before: dict[tuple[int, int], str]
+) -> list[Entry]:
+    """Lines with the posts they are about, in order of time."""
+    made = []
     for row in found:
         post = posts.get(row["mention_id"])
-        entries.append(
+        made.append(
             Entry(
                 id=row["id"],
                 kind=row["kind"],
@@ -234,7 +244,7 @@ def history(connection: Connection, ticket_id: int, page: int = 1) -> list[Entry
                 before=before.get((row["mention_id"], (row["version"] or 0) - 1)) if row["kind"] == "edit" else None,
             )
         )
-    return sorted(entries, key=lambda entry: (entry.at, entry.id))
+    return sorted(made, key=lambda entry: (entry.at, entry.id))
 
 
 def posts(connection: Connection, ticket_id: int) -> int:
@@ -242,39 +252,45 @@ def posts(connection: Connection, ticket_id: int) -> int:
     return int(one(connection, "SELECT count(*) FROM ticket_mentions WHERE ticket_id = :id", id=ticket_id))
 
 
-def _posts(connection: Connection, ids: list[int]) -> list[Post]:
-    return [
-        Post(**row)
-        for row in rows(connection, f"SELECT {POST} FROM mentions m {LATEST} WHERE m.id = ANY(:ids)", ids=ids)  # noqa: S608
-    ]
+def said(ids: list[int]) -> Question[dict[int, Post]]:
+    """Mentions as people read them, by id."""
+    return Question(
+        f"SELECT {POST} FROM mentions m {LATEST} WHERE m.id = ANY(:ids)",  # noqa: S608 constants
+        {"ids": ids},
+        lambda found: {row["id"]: Post(**row) for row in found},
+    )
 
 
-def _parents(connection: Connection, ids: list[int]) -> dict[int, Post]:
+def _before(ids: list[int]) -> Question[dict[tuple[int, int], str]]:
+    """(mention, version) → what an edit replaced."""
+    return Question(
+        "SELECT mention_id, version, concat_ws(E'\n', nullif(name, ''), nullif(content, '')) AS text FROM versions "
+        "WHERE mention_id = ANY(:ids)",
+        {"ids": ids},
+        lambda found: {(row["mention_id"], row["version"]): row["text"] for row in found},
+    )
+
+
+def _parents(ids: list[int]) -> Question[dict[int, Post]]:
     """The post each of these answers, where we hold it and it is not itself in the list."""
-    found = rows(
-        connection,
+    return Question(
         f"""SELECT child.id AS child, {POST} FROM mentions child
         JOIN mentions m ON m.platform = child.platform AND m.origin = child.origin AND m.native_id = child.in_reply_to
         {LATEST} WHERE child.id = ANY(:ids) AND NOT m.id = ANY(:ids)""",  # noqa: S608 constants
-        ids=ids,
+        {"ids": ids},
+        lambda found: {row["child"]: Post(**{name: row[name] for name in row if name != "child"}) for row in found},
     )
-    parents = {}
-    for row in found:
-        values = dict(row)
-        parents[values.pop("child")] = Post(**values)
-    return parents
 
 
-def reasons(connection: Connection, mention_ids: list[int]) -> list[Reason]:
+def reasons(mention_ids: list[int]) -> Question[list[Reason]]:
     """The receipts of these mentions, newest version of each first decided."""
-    found = rows(
-        connection,
+    return Question(
         """SELECT v.mention_id, v.version, v.outcome, v.reason, v.decided_at, v.compound, v.scorer, r.body
         FROM verdicts v LEFT JOIN receipts r ON r.mention_id = v.mention_id AND r.version = v.version
         WHERE v.mention_id = ANY(:ids) ORDER BY v.decided_at, v.mention_id, v.version""",
-        ids=mention_ids,
+        {"ids": mention_ids},
+        lambda found: [_reason(row) for row in found],
     )
-    return [_reason(row) for row in found]
 
 
 def _reason(row: Any) -> Reason:
@@ -296,16 +312,15 @@ def _reason(row: Any) -> Reason:
     )
 
 
-def deliveries(connection: Connection, ticket_id: int) -> list[Delivery]:
+def deliveries(ticket_id: int) -> Question[list[Delivery]]:
     """What desks are owed for this ticket, with every attempt."""
-    found = rows(
-        connection,
+    return Question(
         """SELECT o.id, o.target, o.kind, o.state, o.attempts, coalesce(o.remote_id, l.remote_id) AS remote_id, l.url,
             o.error, o.created_at, o.done_at,
             coalesce((SELECT json_agg(json_build_object('n', a.n, 'at', a.at, 'outcome', a.outcome, 'status', a.status,
                 'detail', a.detail) ORDER BY a.n) FROM attempts a WHERE a.outbox_id = o.id), '[]') AS tries
         FROM outbox o LEFT JOIN desk_links l ON l.ticket_id = o.ticket_id AND l.target = o.target
         WHERE o.ticket_id = :id ORDER BY o.created_at, o.id""",
-        id=ticket_id,
+        {"id": ticket_id},
+        lambda found: [Delivery(**row) for row in found],
     )
-    return [Delivery(**row) for row in found]

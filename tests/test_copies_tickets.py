@@ -14,6 +14,7 @@ from domain.nouns import Stored, Verdict
 from storage import copies, digests, reposts, views_ticket
 from storage.ledger import Ledger, one, rows
 from storage.reconcile import reconcile
+from storage.together import ask
 from tests import web
 from tests.ledgers import add_channel, desktop, drain, judge, person, post, store, targets
 from workers import digest
@@ -180,7 +181,7 @@ def test_a_repost_joins_the_ticket_as_amplification(ledger: Ledger, order: str) 
     (ticket,) = ticket_of(ledger, f"e-{order}")
     assert ticket_of(ledger, f"e-{order}-again") == [None]
     with ledger.read() as connection:
-        found = reposts.passed_on(connection, ticket)
+        found = ask(connection, reposts.passed_on(ticket))
         assert (found.times, [who for _, who in found.lately]) == (1, ["User 300"])
         owed = rows(connection, "SELECT kind FROM outbox WHERE ticket_id = :id AND kind <> 'ticket.create'", id=ticket)
         assert owed == []

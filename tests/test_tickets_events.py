@@ -12,7 +12,19 @@ from sqlalchemy import text
 
 from config.load import load_document
 from domain.automations import Automation, Event, would
-from storage import automations, casework, contacts, dead, events, promises, routing, surveys, turns, users
+from storage import (
+    automations,
+    casework,
+    contacts,
+    dead,
+    events,
+    promises,
+    routing,
+    surveys,
+    together,
+    turns,
+    users,
+)
 from storage.casework import Change, Hand, Refused
 from storage.ledger import Ledger, rows
 from storage.reconcile import reconcile
@@ -223,10 +235,10 @@ def test_a_promise_that_passes_raises_the_priority_and_is_shown_at_the_next_cont
     assert len(said) == 1
     assert "Refund of 12 euros" in said[0]["body"]
     customer = one(ledger, later)["customer_id"]
-    owed = ledger.run(lambda c: promises.of_customer(c, customer))
+    owed = ledger.run(lambda c: together.ask(c, promises.of_customer(customer)))
     assert [(p.id, p.late, p.state) for p in owed] == [(id_, True, "open")]
     ledger.run(lambda c: promises.settle(c, HAND, id_, "kept"))
-    assert ledger.run(lambda c: promises.of_customer(c, customer)) == []
+    assert ledger.run(lambda c: together.ask(c, promises.of_customer(customer))) == []
     with pytest.raises(Refused, match="settled already"):
         ledger.run(lambda c: promises.settle(c, HAND, id_, "broken"))
 

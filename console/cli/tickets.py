@@ -14,6 +14,7 @@ from config.base import seconds
 from config.workbench import levels as configured_levels
 from console.cli.common import Json, ago, fail, show_json, show_table
 from console.cli.opened import opened
+from console.cli.shape import Changing, call
 from storage import (
     casework,
     configurations,
@@ -28,6 +29,7 @@ from storage import (
     views_ticket,
 )
 from storage.casework import Change, Hand, Person, Refused
+from storage.together import ask
 from storage.users import User
 from storage.views import SORTS, VIEWS, Filter
 
@@ -144,9 +146,9 @@ def show(number: Number, as_json: Json = False) -> None:
             "ticket": asdict(found),
             "history": [asdict(entry) for entry in views_ticket.whole_history(connection, found.id)],
             "clocks": [asdict(clock) for clock in sla.shown(connection, found.id, levels(current))],
-            "promises": [asdict(p) for p in promises.of_ticket(connection, found.id)],
-            "related": views_ticket.related(connection, found.id),
-            "deliveries": [asdict(d) for d in views_ticket.deliveries(connection, found.id)],
+            "promises": [asdict(p) for p in ask(connection, promises.of_ticket(found.id))],
+            "related": ask(connection, views_ticket.related(found.id)),
+            "deliveries": [asdict(d) for d in ask(connection, views_ticket.deliveries(found.id))],
         }
 
     found = run(work)
@@ -172,7 +174,7 @@ def levels(found: Any) -> Any:
     return configured_levels(config.load_document(found.document if found else {}))
 
 
-@app.command("next")
+@app.command("next", cls=Changing)
 def next_(as_: As = "", as_json: Json = False) -> None:
     """Take the ticket that should be worked on now. Asking again gives the same one until you act on it or skip it."""
 
@@ -188,7 +190,7 @@ def next_(as_: As = "", as_json: Json = False) -> None:
         print(f"#{number}" if number else "nothing waits for you")
 
 
-@app.command()
+@app.command(cls=Changing)
 def skip(
     number: Number,
     why: Annotated[str, typer.Option(help="The reason; it is asked of everybody.")],
@@ -210,7 +212,7 @@ def skips(days: Annotated[int, typer.Option(min=1, max=3650)] = 7, as_json: Json
         show_table("", ("reason", "times", "tickets", "people"), [list(row.values()) for row in found])
 
 
-@app.command("set")
+@app.command("set", cls=Changing)
 def set_(
     number: Number,
     status: Annotated[str, typer.Option()] = "",
@@ -241,7 +243,7 @@ def _pairs(given: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in (pair.partition("=") for pair in given)}
 
 
-@app.command()
+@app.command(cls=Changing)
 def note(
     number: Number,
     text: Annotated[str, typer.Argument()],
@@ -257,7 +259,7 @@ def note(
     _done(as_json, f"#{number} noted", number=number, entry=entry)
 
 
-@app.command()
+@app.command(cls=Changing)
 def tag(
     number: Number,
     add: Annotated[list[str] | None, typer.Argument(help="Tags to add.")] = None,
@@ -270,7 +272,7 @@ def tag(
     _done(as_json, f"#{number} {'tagged' if changed else 'is so already'}", number=number, changed=changed)
 
 
-@app.command()
+@app.command(cls=Changing)
 def watch(
     number: Number,
     email: Annotated[str, typer.Argument(help="Who follows it.")],
@@ -283,7 +285,7 @@ def watch(
     _done(as_json, f"#{number}: {email} {'no longer watches' if stop else 'watches'}", number=number, changed=changed)
 
 
-@app.command()
+@app.command(cls=Changing)
 def link(
     number: Number,
     other: Annotated[int, typer.Argument()],
@@ -310,7 +312,7 @@ def link(
     )
 
 
-@app.command()
+@app.command(cls=Changing)
 def merge(
     number: Number,
     into: Annotated[int, typer.Argument(help="The ticket that goes on; with --undo left out.")] = 0,
@@ -329,7 +331,7 @@ def merge(
         _done(as_json, f"#{number} goes on in #{into}", number=number, into=into)
 
 
-@app.command()
+@app.command(cls=Changing)
 def split(
     number: Number,
     posts: Annotated[list[int] | None, typer.Argument(help="Ids of posts, as `show --json` gives them.")] = None,
@@ -347,7 +349,7 @@ def split(
         _done(as_json, f"#{made}", number=number, made=made)
 
 
-@app.command()
+@app.command(cls=Changing)
 def snooze(
     number: Number,
     until: Annotated[str, typer.Argument(help="4h, 2d or a time; `now` wakes it.")],
@@ -365,7 +367,7 @@ def snooze(
     )
 
 
-@app.command()
+@app.command(cls=Changing)
 def handoff(
     number: Number,
     why: Annotated[str, typer.Option(help="What they need to know.")],
@@ -384,11 +386,10 @@ def handoff(
     _done(as_json, f"#{number} handed over", number=number, entry=entry)
 
 
-@app.command()
+@app.command(cls=Changing)
 def macro(
     number: Annotated[int | None, typer.Argument(help="The ticket; left out: the macros there are.")] = None,
     name: Annotated[str, typer.Argument()] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do.")] = False,
     as_: As = "",
     as_json: Json = False,
 ) -> None:
@@ -403,16 +404,14 @@ def macro(
 
     def work(connection: Connection) -> list[str]:
         wanted = macros.named(connection, name)
-        if dry_run:
-            return macros.effects(wanted)
         pause = seconds(wanted["snooze"]) if wanted.get("snooze") else 0
         return macros.apply(connection, who(connection, as_), number, name, pause)
 
     did = run(work)
-    _done(as_json, f"#{number}: {'; '.join(did)}", number=number, macro=name, does=did, dry_run=dry_run)
+    _done(as_json, f"#{number}: {'; '.join(did)}", number=number, macro=name, does=did, dry_run=call.dry_run)
 
 
-@app.command()
+@app.command(cls=Changing)
 def bulk(
     query: Annotated[str, typer.Argument(help="A filter as in the inbox's address.")],
     status: Annotated[str, typer.Option()] = "",
@@ -421,7 +420,6 @@ def bulk(
     owner: Annotated[str, typer.Option(help="An address, or nobody.")] = "",
     tags: Annotated[list[str] | None, typer.Option("--tag")] = None,
     untag: Annotated[list[str] | None, typer.Option("--untag")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and change nothing.")] = False,
     as_: As = "",
     as_json: Json = False,
 ) -> None:
@@ -431,8 +429,6 @@ def bulk(
     def work(connection: Connection) -> dict[str, Any]:
         user = who(connection, as_)
         numbers = views.numbers(connection, wanted, user.id, turns.MOST + 1)
-        if dry_run:
-            return {"matching": len(numbers), "more": len(numbers) > turns.MOST}
         assignee = None if not owner else 0 if owner == "nobody" else agent(connection, owner).id
         change = Change(status or None, priority or None, team or None, assignee)
         done = turns.bulk(connection, user, numbers, change, tags or (), untag or ())
@@ -449,7 +445,7 @@ def bulk(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Changing)
 def promise(
     number: Number,
     what: Annotated[str, typer.Argument(help="What was promised.")],
@@ -482,7 +478,7 @@ def promises_(
         )
 
 
-@app.command()
+@app.command(cls=Changing)
 def settle(
     promise: Annotated[int, typer.Argument(help="The promise's id.")],
     state: Annotated[str, typer.Argument(help=", ".join(promises.STATES))],
@@ -500,7 +496,7 @@ def settle(
     _done(as_json, f"promise {promise}: {state}", promise=promise, state=state)
 
 
-@app.command("views")
+@app.command("views", cls=Changing)
 def views_(
     save: Annotated[str, typer.Option(help="Keep QUERY under this name.")] = "",
     query: Annotated[str, typer.Argument(help="A filter as in the inbox's address.")] = "",
@@ -520,7 +516,7 @@ def views_(
             fail(f"you have no view {drop}", "earmark tickets views")
         _done(as_json, f"view {drop} forgotten", id=drop)
         return
-    found = run(lambda c: saved_views.everything(c, who(c, as_)))
+    found = run(lambda c: ask(c, saved_views.everything(who(c, as_))))
     if as_json:
         show_json(found)
     else:

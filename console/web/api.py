@@ -19,6 +19,7 @@ from console.web.house import house
 from console.web.pages import Id, PageNumber
 from storage import review, views_flags, views_health, views_people
 from storage.review import ReviewPage
+from storage.together import ask
 from storage.views import TicketRow
 from storage.views_flags import Flag, Series
 from storage.views_health import Status
@@ -73,8 +74,8 @@ def customer(request: Request, customer_id: Id) -> Response:
         if found is None:
             raise HTTPException(404, "There is no such customer.")
         tickets, timeline = (
-            views_people.tickets_of(connection, customer_id),
-            views_people.timeline(connection, customer_id),
+            ask(connection, views_people.tickets_of(customer_id)),
+            ask(connection, views_people.timeline(customer_id)),
         )
     looked(request, "customers", 1, customer_id)
     return shown({"customer": found, "tickets": tickets, "timeline": timeline})

@@ -104,8 +104,9 @@ async def open_ticket(request: Request, wanted: TicketOpened) -> JSONResponse:
 @router.get("/tickets/{number}", summary="One ticket with its history, reasons and deliveries", response_model=TicketDetail,
             responses={304: {"description": "You have it already (If-None-Match)."}, **problems(404)})  # fmt: skip
 def ticket(request: Request, number: Id) -> Response:
-    with house(request).ledger.read() as connection:
-        values = load(connection, number)
+    here = house(request)
+    with here.ledger.read() as connection:
+        values = load(connection, here.force.document(connection), request.state.session.user.id, number)
     detail = TicketDetail(**{name: values[name] for name in TicketDetail.model_fields})
     return shown(detail.model_dump(mode="json"), {VERSION: str(detail.ticket.version)})
 

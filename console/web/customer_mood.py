@@ -18,6 +18,7 @@ from console.web.words import amount
 from console.web.zone import zone
 from storage import customer_mood, views_people
 from storage.customer_mood import LABELS, Week
+from storage.together import ask
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,7 +29,7 @@ def figures(request: Request, customer_id: Id) -> Response:
     with house(request).ledger.read() as connection:
         if views_people.customer(connection, customer_id) is None:
             raise HTTPException(404, "There is no such customer.")
-        weeks = customer_mood.weeks(connection, customer_id, zone=formats.zone_name(where))
+        weeks = ask(connection, customer_mood.weeks(customer_id, zone=formats.zone_name(where)))
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["week", *LABELS, "mean_compound"])

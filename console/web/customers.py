@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Query
@@ -17,9 +17,10 @@ from console.web.api_lists import looked
 from console.web.formats import zone_name
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
-from console.web.words import typed
+from console.web.words import sentence, typed
 from console.web.zone import zone
 from storage import customer_mood, lookup, merges, proposals, timeline, views_people
+from storage.together import Question, together
 
 router = APIRouter(include_in_schema=False)
 SHOWN = 100  # proposals on the page
@@ -45,20 +46,22 @@ def customer(
     now, where = datetime.now(UTC), zone(request)
     kinds = [kind for kind in timeline.KINDS if kind in (what or timeline.KINDS)]
     with house(request).ledger.read() as connection:
-        found = views_people.customer(connection, customer_id)
-        if found is None:
-            raise HTTPException(404, "There is no such customer.")
-        glance = lookup.show(connection, customer_id, now)
-        values = {
-            "timeline": _timeline(connection, customer_id, cursor, kinds, typed(platform)),
-            "mood_weeks": customer_mood.weeks(connection, customer_id, zone=zone_name(where)),
-            "tickets": views_people.tickets_of(connection, customer_id),
-            "health": glance.health if glance else None,
-            "promises": glance.promises if glance else [],
-            "contacts": glance.interactions if glance else [],
-            "merges": merges.history(connection, customer_id),
-            "proposals": proposals.waiting(connection, customer_id, 20),
-        }
+        values = together(
+            connection,
+            **views_people.about(customer_id),
+            glance=lookup.glance(customer_id, now),
+            timeline=_timeline(customer_id, cursor, kinds, typed(platform)),
+            mood_weeks=customer_mood.weeks(customer_id, zone=zone_name(where)),
+            tickets=views_people.tickets_of(customer_id),
+            merges=merges.history(customer_id),
+            proposals=proposals.proposed(customer_id, 20),
+            decided=proposals.decided(customer_id, 10),
+        )
+    found = views_people.profile(values.pop("known"), values.pop("identities"))
+    if found is None:
+        raise HTTPException(404, "There is no such customer.")
+    glance = values.pop("glance")
+    values |= {"health": glance.health, "promises": glance.promises, "contacts": glance.interactions}
     looked(request, "customers", 1, customer_id)
     values["chart"] = mood_over_time.draw(values["mood_weeks"], where)
     narrowed = urlencode([*(("what", kind) for kind in what or ()), *([("platform", platform)] if platform else [])])
@@ -67,11 +70,11 @@ def customer(
     return page(request, "customer.html", customer=found, closed=closed, terms=terms(), **values)
 
 
-def _timeline(connection: Connection, customer_id: int, cursor: str, kinds: list[str], platform: str) -> timeline.Page:
+def _timeline(customer_id: int, cursor: str, kinds: list[str], platform: str) -> Question[timeline.Page]:
     try:
-        return timeline.read(connection, customer_id, typed(cursor), kinds=kinds, platform=platform)
+        return timeline.part(customer_id, typed(cursor), kinds=kinds, platform=platform)
     except timeline.BadCursor as bad:
-        raise HTTPException(422, f"{str(bad).capitalize()}.") from None
+        raise HTTPException(422, sentence(bad)) from None
 
 
 @router.get("/proposals")
@@ -83,8 +86,13 @@ def waiting(request: Request) -> Response:
 
 @router.post("/proposals/{proposal_id}")
 def decide(
-    request: Request, proposal_id: Id, decision: Annotated[str, Form()] = "", stated: Annotated[bool, Form()] = False
+    request: Request,
+    proposal_id: Id,
+    decision: Annotated[Literal["accept", "refuse", "undo"], Form()],
+    stated: Annotated[bool, Form()] = False,
+    customer: Annotated[int, Form(ge=0, lt=2**63)] = 0,
 ) -> Response:
+    """`customer`: whose page it was decided on, which is shown again; 0: the list."""
     actor = request.state.session.user.actor
 
     def work(connection: Connection) -> None:
@@ -93,9 +101,9 @@ def decide(
         elif decision == "refuse":
             proposals.refuse(connection, proposal_id, actor)
         else:
-            raise merges.Refused("accept or refuse")
+            proposals.take_back(connection, proposal_id, actor)
 
-    return _done(request, work, "/proposals")
+    return _done(request, work, f"/customers/{customer}#proposals" if customer else "/proposals")
 
 
 @router.get("/customers/{customer_id}/merge")
@@ -106,7 +114,7 @@ def preview(request: Request, customer_id: Id, other: str = "") -> Response:
         try:
             radius = merges.preview(connection, customer_id, int(other), unlinkable())
         except merges.Refused as refused:
-            raise HTTPException(409, f"{str(refused).capitalize()}.") from None
+            raise HTTPException(409, sentence(refused)) from None
     return page(request, "merge.html", radius=radius)
 
 
@@ -145,5 +153,5 @@ def _done(request: Request, work: Callable[[Connection], object], then: str) -> 
     except LookupError:
         raise HTTPException(404, "There is no such customer.") from None
     except merges.Refused as refused:
-        raise HTTPException(409, f"{str(refused)[:1].upper()}{str(refused)[1:]}.") from None
+        raise HTTPException(409, sentence(refused)) from None
     return RedirectResponse(then or "/customers", 303)

@@ -1,6 +1,7 @@
 """The configuration in force as the web process needs it, read again when it changed."""
 
 import threading
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,6 +17,7 @@ class Force:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._read: tuple[int, dict[str, Any]] | None = None
         self._made: tuple[int, Config] | None = None
         self._provider: tuple[int, Provider] | None = None
 
@@ -23,6 +25,11 @@ class Force:
         """An empty one before the first was accepted."""
         with self._lock:
             return self._config(connection)[1]
+
+    def document(self, connection: Connection) -> dict[str, Any]:
+        """The same as it was written down; nobody changes it."""
+        with self._lock:
+            return self._document(connection)[1]
 
     def provider(self, connection: Connection) -> Provider:
         """The OpenID provider. Raises Refused when none is configured or its secret is missing."""
@@ -40,8 +47,14 @@ class Force:
             return self._provider[1]
 
     def _config(self, connection: Connection) -> tuple[int, Config]:
-        version = configurations.version(connection)
+        version, document = self._document(connection)
         if self._made is None or self._made[0] != version:
-            found = configurations.in_force(connection)
-            self._made = (version, config.load_document(found.document) if found else Config())
+            self._made = (version, config.load_document(document) if version else Config())
         return self._made
+
+    def _document(self, connection: Connection) -> tuple[int, dict[str, Any]]:
+        version = configurations.version(connection)
+        if self._read is None or self._read[0] != version:
+            found = configurations.in_force(connection)
+            self._read = (found.id, found.document) if found else (0, {})
+        return self._read

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, HTTPException
@@ -11,9 +11,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from console.web.house import house
 from console.web.pages import page
+from console.web.texts import _
 from console.web.words import platform, typed
 from domain.lifecycle import STATUSES
-from storage import first_steps, saved_views, users, views
+from domain.said import Said
+from storage import first_steps, saved_views, users, views, why_now
+from storage.together import Question, together
 from storage.views import MARKS, SORTS, VIEWS, Filter
 
 router = APIRouter(include_in_schema=False)
@@ -90,19 +93,26 @@ def show(request: Request, wanted: Filter, *, status: int = 200, error: str = ""
     """The list a filter holds, from one moment."""
     me = request.state.session.user
     with house(request).ledger.read() as connection:
-        found = views.tickets(connection, wanted, me.id)
-        people = users.everybody(connection)
-        fields = _fields(views.choices(connection), people)
+        got = together(connection, **_asked(wanted, me))
+        counts, people = got["counts"], got["people"]
+        total = counts[wanted.view] if views.plain(wanted) else got["total"]
+        found = views.as_page(connection, wanted, me.id, total, got["found"])
+        fields = _fields({**got["choices"], "team": got["teams"]}, people)
         context = {
-            "view_counts": views.view_counts(connection, me.id),
+            "view_counts": counts,
             "last_resolved": None if found.total else views.last_resolved(connection),
             "silent": 0 if found.total else views.silent_channels(connection),
             "steps": None if found.total else first_steps.steps(connection),
             "saved": [
                 {**view, "link": (to := link(filter_of(parse_qsl(view["query"])))), "here": to == link(wanted, page=1)}
-                for view in saved_views.everything(connection, me)
+                for view in got["saved"]
             ],
         }
+    why = request.query_params.get("why") == "1"
+    whys = {}
+    if why:
+        with house(request).ledger.read() as connection:
+            whys = why_now.lines(connection, [ticket.id for ticket in found.tickets])
     if act is not None:
         context["act"] = act
     return page(
@@ -116,11 +126,31 @@ def show(request: Request, wanted: Filter, *, status: int = 200, error: str = ""
         people=[user for user in people if user.role in ("agent", "lead", "admin")],
         views=VIEWS,
         sorts=SORTS,
-        link=lambda **changes: link(wanted, **changes),
+        link=lambda **changes: _kept(link(wanted, **changes), why),
+        whys=whys,
+        why_link=link(wanted, page=wanted.page) if why else _kept(link(wanted, page=wanted.page), True),
         address=link(wanted, page=wanted.page).partition("?")[2],
         filtered=bool(wanted.q or wanted.since or wanted.until or any(getattr(wanted, name) for name in MANY)),
         **context,
     )
+
+
+def _asked(wanted: Filter, me: users.User) -> dict[str, Question[Any]]:
+    """All on one way to the database; a view that is counted beside its name is not counted twice."""
+    asked: dict[str, Question[Any]] = {
+        "counts": views.counts(me.id),
+        "found": views.listed(wanted, me.id),
+        "people": users.EVERYBODY,
+        "choices": views.CHOICES,
+        "teams": views.TEAMS,
+        "saved": saved_views.everything(me),
+    }
+    return asked if views.plain(wanted) else {**asked, "total": views.total(wanted, me.id)}
+
+
+def _kept(address: str, why: bool) -> str:
+    """An address of the inbox that goes on showing why."""
+    return f"{address}{'&' if '?' in address else '?'}why=1" if why else address
 
 
 @router.get("/inbox/news")
@@ -128,7 +158,7 @@ def news(request: Request, wanted: Wanted) -> JSONResponse:
     """For an open page: which of the tickets it heard of (`new`) its filter holds, and every count it shows, all from one moment."""
     heard = [int(v) for v in request.query_params.getlist("new") if v.isdecimal() and len(v) < 19]
     if len(heard) > MOST_NEW:
-        raise HTTPException(422, f"At most {MOST_NEW} tickets at once; read the page anew.")
+        raise HTTPException(422, Said("At most %(most)s tickets at once; read the page anew.", most=MOST_NEW))
     me = request.state.session.user
     with house(request).ledger.read() as connection:
         return JSONResponse(
@@ -145,18 +175,18 @@ def _fields(
 ) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """(name, label, options) per filter."""
     owners = [
-        ("me", "Me"),
-        ("none", "Nobody"),
+        ("me", _("Me")),
+        ("none", _("Nobody")),
         *((str(user.id), user.name) for user in people if user.role != "viewer"),
     ]
     return [
-        ("status", "Status", [(s, s.capitalize()) for s in STATUSES]),
-        ("priority", "Priority", [(p, p.capitalize()) for p in ("urgent", "high", "normal", "low")]),
-        ("sentiment", "Sentiment", [(s, s.capitalize()) for s in ("negative", "neutral", "positive", "unscored")]),
-        ("platform", "Platform", [(name, platform(name)) for name, _ in choices["platform"]]),
-        ("topic", "Topic", choices["topic"]),
-        ("intent", "Intent", choices["intent"]),
-        ("team", "Team", choices["team"]),
-        ("assignee", "Owner", owners),
-        ("mark", "State", [(name, label) for name, (label, _) in MARKS.items()]),
+        ("status", _("Status"), [(s, _(s)) for s in STATUSES]),
+        ("priority", _("Priority"), [(p, _(p)) for p in ("urgent", "high", "normal", "low")]),
+        ("sentiment", _("Sentiment"), [(s, _(s)) for s in ("negative", "neutral", "positive", "unscored")]),
+        ("platform", _("Platform"), [(name, platform(name)) for name, _count in choices["platform"]]),
+        ("topic", _("Topic"), choices["topic"]),
+        ("intent", _("Intent"), [(name, _(label)) for name, label in choices["intent"]]),
+        ("team", _("Team"), choices["team"]),
+        ("assignee", _("Owner"), owners),
+        ("mark", _("State"), [(name, _(label)) for name, (label, _condition) in MARKS.items()]),
     ]

@@ -15,6 +15,7 @@ from console.web.house import House
 from domain import summary
 from domain.summary import Line
 from storage import configurations, lookup
+from storage.together import together
 
 log = structlog.get_logger()
 
@@ -36,17 +37,16 @@ def of_ticket(here: House, number: int) -> Summary | None:
             return None
         customer, name = found
         document = _document(connection)
-        glance = lookup.history(connection, customer) if customer else ([], [])
-    contacts = summary.of(*glance, but=number)
+        contacts = summary.of(**together(connection, **lookup.history(customer)), but=number)
     settings = _settings(document)
     if not settings.get("url") or not contacts:
         return Summary(lines=summary.extract(contacts), contacts=len(contacts), by="extractive")
     return _by_model(settings, document, contacts, name)
 
 
-def asks_a_model(connection: Connection) -> bool:
+def asks_a_model(document: dict[str, Any]) -> bool:
     """Whether a model is configured: a page then shows the extractive lines at once and asks for the model's."""
-    return bool(_settings(_document(connection)).get("url"))
+    return bool(_settings(document).get("url"))
 
 
 def _document(connection: Connection) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from console.web import thread
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
 from console.web.summary import asks_a_model
+from console.web.texts import _
 from console.web.words import typed
 from domain import summary
 from domain.lifecycle import DONE, STATUSES
@@ -23,7 +24,6 @@ from storage import (
     casework,
     configurations,
     copies,
-    custom_fields,
     drafts,
     lookup,
     macros,
@@ -39,6 +39,7 @@ from storage import (
     views_ticket,
 )
 from storage.casework import Change, Refused
+from storage.together import Question, ask, together
 
 router = APIRouter(include_in_schema=False)
 SIMILAR = 10  # tickets a page names
@@ -96,9 +97,9 @@ def change(request: Request, number: Id, form: Annotated[ChangeForm, Form()]) ->
     try:
         changed, act = house(request).ledger.run(work, patience=5)
     except seen.Missed as missed:
-        return show(request, number, status=409, error=str(missed), missed=missed.entries)
+        return show(request, number, status=409, error=_(missed), missed=missed.entries)
     except Refused as refused:
-        return show(request, number, status=409, error=str(refused))
+        return show(request, number, status=409, error=_(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     undo = f"act={act}&" if act else ""
@@ -119,7 +120,7 @@ def promise(request: Request, number: Id, form: Annotated[PromiseForm, Form()]) 
     try:
         house(request).ledger.run(work, patience=5)
     except Refused as refused:
-        return show(request, number, status=422, error=str(refused))
+        return show(request, number, status=422, error=_(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket or promise.") from None
     return RedirectResponse(f"/tickets/{number}?said=saved", 303)
@@ -139,46 +140,68 @@ def tags(request: Request, number: Id, form: Annotated[TagForm, Form()]) -> Resp
     try:
         act = house(request).ledger.run(work, patience=5)
     except Refused as refused:
-        return show(request, number, status=422, error=str(refused))
+        return show(request, number, status=422, error=_(refused))
     except LookupError:
         raise HTTPException(404, "There is no such ticket.") from None
     return RedirectResponse(f"/tickets/{number}?{f'act={act}&' if act else ''}said=saved", 303)
 
 
-def load(connection: Connection, number: int, part: int = 1) -> dict[str, Any]:
-    """Everything the page shows, in one snapshot. `part`: of the history, 1 the newest."""
+def load(connection: Connection, document: Mapping[str, Any], me: int, number: int, part: int = 1) -> dict[str, Any]:
+    """Everything the page shows, in one snapshot and three ways to the database: the ticket, what hangs on it, the posts in it.
+
+    `document`: the configuration in force; `part`: of the history, 1 the newest.
+    """
     found = views_ticket.ticket(connection, number)
     if found is None:
         raise HTTPException(404, "There is no such ticket.")
-    parts = views_ticket.history_pages(connection, found.id)
-    part = min(max(1, part), parts)
-    history = views_ticket.history(connection, found.id, part)
-    mentions = sorted({entry.post.id for entry in history if entry.post})
-    customer = views_people.customer(connection, found.customer_id) if found.customer_id else None
+    got = together(connection, **_hanging(found, document, me, part))
+    if part > got["parts"]:
+        part, got["lines"] = got["parts"], ask(connection, views_ticket.lines(found.id, got["parts"]))
+    ids = views_ticket.told(got["lines"])
+    posts = together(connection, reasons=views_ticket.reasons(ids), **views_ticket.about(ids))
+    reasons = posts.pop("reasons")
     return {
         "ticket": found,
-        "history": history,
-        "part": part,
-        "parts": parts,
-        "shown": seen.stamp(connection, found.id),
-        "sent": replies.sent(connection, found.id),
-        "reasons": [r for r in views_ticket.reasons(connection, mentions) if r.outcome == "ticket"],
-        "deliveries": views_ticket.deliveries(connection, found.id),
-        "customer": customer,
-        "promises": promises.of_customer(connection, customer.id)
-        if customer
-        else promises.of_ticket(connection, found.id),
-        "related": views_ticket.related(connection, found.id),
+        "history": views_ticket.entries(got["lines"], **posts),
+        "part": max(1, part),
+        "reasons": [reason for reason in reasons if reason.outcome == "ticket"],
+        "customer": views_people.profile(got["known"], got["identities"]),
+        "summary": summary.extract(summary.of(got["mentions"], got["interactions"], but=number)),
+        "others": [ticket for ticket in got["others"] if ticket.number != number],
         "similar": copies.similar_tickets(connection, found.id, SIMILAR),
-        "passed_on": reposts.passed_on(connection, found.id),
-        "macros": [(m["name"], m.get("label") or m["name"], macros.effects(m)) for m in macros.known(connection)],
-        "fields": list(custom_fields.known(connection).values()),
-        "summary": _summary(connection, found.customer_id, number),
-        "asks_a_model": asks_a_model(connection),
-        "timeline": views_people.timeline(connection, customer.id, 6) if customer else [],
-        "others": [t for t in views_people.tickets_of(connection, customer.id, 6) if t.number != number]
-        if customer
-        else [],
+        "macros": [(m["name"], m.get("label") or m["name"], macros.effects(m)) for m in document.get("macros", ())],
+        "fields": list(document.get("fields", ())),
+        "asks_a_model": asks_a_model(document),
+        **{name: got[name] for name in _AS_THEY_ARE},
+    }
+
+
+_AS_THEY_ARE = (
+    "parts", "shown", "sent", "deliveries", "promises", "related", "passed_on", "timeline", "ways", "drafts", "claim", "people", "teams",
+)  # fmt: skip
+
+
+def _hanging(found: views_ticket.Ticket, document: Mapping[str, Any], me: int, part: int) -> dict[str, Question[Any]]:
+    """What a page asks once it knows the ticket; a ticket without a customer asks for nobody's."""
+    whose = found.customer_id or 0
+    return {
+        "parts": views_ticket.history_pages(found.id),
+        "lines": views_ticket.lines(found.id, part),
+        "shown": seen.stamp(found.id),
+        "sent": replies.sent(found.id),
+        "deliveries": views_ticket.deliveries(found.id),
+        "promises": promises.of_customer(whose) if whose else promises.of_ticket(found.id),
+        "related": views_ticket.related(found.id),
+        "passed_on": reposts.passed_on(found.id),
+        **views_people.about(whose),
+        **lookup.history(whose),
+        "timeline": views_people.timeline(whose, 6),
+        "others": views_people.tickets_of(whose, 6),
+        "ways": _ways(document, found.number),
+        "drafts": drafts.of(found.id, me),
+        "claim": turns.claimed(me, found.id),
+        "people": users.WORKING,
+        "teams": views.TEAMS,
     }
 
 
@@ -195,13 +218,9 @@ def show(
     """The page. `missed`: entries a stopped send had not seen; `typed`: what was being sent, kind by kind."""
     me, here = request.state.session.user, house(request)
     with here.ledger.read() as connection:
-        values = load(connection, number, part)
+        values = load(connection, here.force.document(connection), me.id, number, part)
         values["why"] = here.why.sentences(connection, [r.mention_id for r in values["reasons"]])
-        values["ways"] = reply_ways(connection, number)
-        kept = drafts.of(connection, values["ticket"].id, me.id)
-        values["claim"] = turns.claimed(connection, me.id, values["ticket"].id)
-        people = [user for user in users.everybody(connection) if user.role in ("agent", "lead", "admin")]
-        teams = views.teams(connection)
+    kept = values["drafts"]
     return page(
         request,
         "ticket.html",
@@ -209,15 +228,13 @@ def show(
         error=error,
         present=request.app.state.live.seats.of([values["ticket"].id], me.id).get(values["ticket"].id, ""),
         lines=thread.lines(values["history"], missed),
+        held_back=thread.held_back(values["history"], me.id),
         note_before=thread.last_word(values["history"], me.id) if values["part"] == 1 else None,
         missed=frozenset(missed),
-        drafts=kept,
         texts={
             kind: (typed or {}).get(kind) or (kept[kind].body if kind in kept else "")
             for kind in (*drafts.KINDS, "handoff")
         },
-        people=people,
-        teams=teams,
         statuses=STATUSES,
         priorities=casework.PRIORITIES,
         most_similar=SIMILAR,
@@ -225,16 +242,14 @@ def show(
     )
 
 
-def _summary(connection: Connection, customer_id: int | None, number: int) -> list[summary.Line]:
-    """What was said before, each line with its source; a configured model's is asked for by the page (static/ticket.js)."""
-    return summary.extract(summary.of(*lookup.history(connection, customer_id), but=number)) if customer_id else []
-
-
 def reply_ways(connection: Connection, number: int) -> replies.Ways:
     """How an answer from this ticket can reach the customer, as the configuration in force and what is known of them have it."""
     current = configurations.in_force(connection)
-    by = ((current.document if current else {}).get("casework") or {}).get("reply_by") or ""
-    return replies.ways(connection, number, by, _takes)
+    return ask(connection, _ways(current.document if current else {}, number))
+
+
+def _ways(document: Mapping[str, Any], number: int) -> Question[replies.Ways]:
+    return replies.ways(number, (document.get("casework") or {}).get("reply_by") or "", _takes)
 
 
 def _takes(kind: str) -> str:

@@ -77,6 +77,16 @@ Index(
     postgresql_where=text("customer_id IS NOT NULL"),
 )
 
+customer_names = Table(  # what a customer is called, in small letters: for a search by a part of it
+    "customer_names",
+    metadata,
+    Column("source", Text, primary_key=True),  # customer, identity
+    Column("source_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("customer_id", BigInteger, nullable=False),
+    Column("said", Text, nullable=False),
+    Index("customer_names_said", text("search_pairs(said)"), postgresql_using="gin"),
+)
+
 asides = Table(  # rows an import or a webhook could not take, with the reason
     "asides",
     metadata,

@@ -151,6 +151,12 @@ mentions = Table(
     Column("deleted_at", TS),
     UniqueConstraint("native_id", "platform", "origin", name="mentions_key"),
 )
+Index(
+    "mentions_published",
+    mentions.c.published,
+    postgresql_using="brin",
+    postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+)  # windows of time: by pages of the table, since posts come about when they were published
 # Beside the unique key no index begins with the platform: the planner would read all of a platform to find a few ids.
 Index("mentions_author", mentions.c.author_id, mentions.c.platform)
 Index("mentions_reposts", mentions.c.repost_of, postgresql_where=text("repost_of IS NOT NULL"))

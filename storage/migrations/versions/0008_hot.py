@@ -17,6 +17,8 @@ ALTER TABLE digests SET (fillfactor = 50);
 ALTER TABLE mentions DROP CONSTRAINT mentions_platform_origin_native_id_key;
 ALTER TABLE mentions ADD CONSTRAINT mentions_key UNIQUE (native_id, platform, origin);
 
+CREATE INDEX mentions_published ON mentions USING brin (published) WITH (pages_per_range = 32, autosummarize = on);
+
 ALTER TABLE identities DROP CONSTRAINT identities_kind_platform_origin_native_id_key;
 ALTER TABLE identities ADD CONSTRAINT identities_key UNIQUE (native_id, kind, platform, origin);
 DROP INDEX identities_value;
