@@ -41,13 +41,14 @@ def mentions(
         if not ids:
             return
         last = ids[-1]
-        loaded, seen = digests.load(connection, ids), _channels(connection, ids)
+        loaded, seen = digests.load(connection, ids), channels(connection, ids)
         if standings:
             loaded = standing.known(connection, loaded)
         yield [(loaded[id_], seen.get(id_, ())) for id_ in ids if id_ in loaded]
 
 
-def _channels(connection: Connection, ids: list[int]) -> dict[int, tuple[str, ...]]:
+def channels(connection: Connection, ids: list[int]) -> dict[int, tuple[str, ...]]:
+    """Mention id → the channels that saw it."""
     found = bulk.raw(connection).execute(
         "SELECT s.mention_id, array_agg(c.name ORDER BY c.name) FROM sightings s JOIN channels c ON c.id = s.channel_id "
         "WHERE s.mention_id = ANY(%s) GROUP BY 1",

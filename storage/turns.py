@@ -109,19 +109,6 @@ def skip(connection: Connection, user: User, number: int, reason: str) -> None:
     audit.append(connection, user.actor, "ticket.skip", f"ticket:{number}", {})
 
 
-def skips(connection: Connection, days: int = 7, limit: int = 50) -> list[dict[str, Any]]:
-    """Why tickets were skipped, the commonest reasons first."""
-    found = rows(
-        connection,
-        "SELECT e.body AS reason, count(*) AS times, count(DISTINCT e.ticket_id) AS tickets, count(DISTINCT e.user_id) AS people "
-        "FROM entries e WHERE e.kind = 'skip' AND e.at > now() - make_interval(days => :days) "
-        "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :limit",
-        days=days,
-        limit=limit,
-    )
-    return [dict(row) for row in found]
-
-
 def snooze(connection: Connection, user: Person, number: int, until: datetime | None) -> None:
     """Take a ticket out of the lists until a moment, or until the customer writes. None wakes it. Its clocks run on."""
     ticket = locked(connection, number)
@@ -218,7 +205,6 @@ __all__ = [
     "claimed",
     "one_by_one",
     "skip",
-    "skips",
     "snooze",
     "take_next",
     "wake",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from storage import casework, gathering, turns, users
+from storage import casework, gathering, skips, turns, users
 from storage.casework import Change, Hand, Refused
 from storage.ledger import Ledger, rows
 from storage.reconcile import reconcile
@@ -127,7 +127,7 @@ def test_a_skip_needs_a_reason_and_is_not_offered_again(ledger: Ledger, agents: 
     ledger.run(lambda c: turns.skip(c, agents[0], first, "needs a lawyer"))
     assert ledger.run(lambda c: turns.take_next(c, agents[0])) == (set(numbers) - {first}).pop()
     assert ledger.run(lambda c: turns.take_next(c, agents[1])) == first, "somebody else gets it"
-    assert ledger.run(turns.skips)[0]["reason"] == "needs a lawyer"
+    assert ledger.run(skips.by_rule)[0]["reason"] == "needs a lawyer"
 
 
 def test_snooze_hides_until_its_time_and_clears(ledger: Ledger) -> None:

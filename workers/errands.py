@@ -10,7 +10,7 @@ from config.complaints import Complaints
 from storage import dead, errands, replay
 from storage.errands import Errand
 from storage.ledger import Ledger
-from workers import backtest
+from workers import backtest, skipped
 from workers.reread import reread
 
 log = structlog.get_logger()
@@ -59,4 +59,5 @@ def plan(ledger: Ledger, current: config.Config, text: str, days: float) -> Repo
         for example in change["examples"]:
             example.pop("text", None)
             example.pop("reasons", None)
-    return {**report, **found}
+    skips = skipped.trial(ledger, *sides, days)
+    return {**report, **found, **({"skips": skips} if skips["skipped"] else {})}

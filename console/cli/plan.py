@@ -80,6 +80,7 @@ def backtest(
             report = {
                 **_over(ledger, old, new, days, examples),
                 "days": days,
+                **_skips(ledger, old, new, days),
                 **_tried(ledger, old, new, days),
             }
     _show(report, as_json)
@@ -98,8 +99,16 @@ def _planned(ledger: Ledger, old: config.Config, new: config.Config, days: float
         lately = replay.seen_lately(connection, days)
     report: Report = {"days": days, "sections": history.sections(old, new, lately)}
     if not history.judges_alike(old, new):
-        report |= _over(ledger, old, new, days, examples)
+        report |= _over(ledger, old, new, days, examples) | _skips(ledger, old, new, days)
     return {**report, **_tried(ledger, old, new, days)}
+
+
+def _skips(ledger: Ledger, old: config.Config, new: config.Config, days: float) -> Report:
+    """What people skipped, judged anew: there only when they skipped something."""
+    from workers.skipped import trial
+
+    found = trial(ledger, _side(ledger, old), _side(ledger, new), days)
+    return {"skips": found} if found["skipped"] else {}
 
 
 def _tried(ledger: Ledger, old: config.Config, new: config.Config, days: float) -> Report:
@@ -166,5 +175,9 @@ def _show(report: Report, as_json: bool) -> None:
                 ("mention", "before", "after", "text"),
                 rows,
             )
+    if skips := report.get("skips"):
+        say(f"{skips['not_offered']} of {skips['judged']} skipped tickets would not have been offered.")
+        rows = [(one["rule"], one["skipped"], one["not_offered"]) for one in skips["rules"]]
+        show_table("Skipped tickets", ("opened by", "skipped", "not offered now"), rows)
     if not any(found["count"] for found in report["changes"].values()):
         say("No ticket would differ.")

@@ -29,6 +29,7 @@ from storage import (
     views_ticket,
 )
 from storage.casework import Change, Hand, Person, Refused
+from storage.skips import by_rule
 from storage.together import ask
 from storage.users import User
 from storage.views import SORTS, VIEWS, Filter
@@ -204,12 +205,12 @@ def skip(
 
 @app.command()
 def skips(days: Annotated[int, typer.Option(min=1, max=3650)] = 7, as_json: Json = False) -> None:
-    """Why tickets are skipped, the commonest reasons first (at most fifty)."""
-    found = run(lambda c: turns.skips(c, days))
+    """Why tickets are skipped, by the rule that opened them, the commonest first (at most fifty)."""
+    found = run(lambda c: by_rule(c, days))
     if as_json:
         show_json(found)
     else:
-        show_table("", ("reason", "times", "tickets", "people"), [list(row.values()) for row in found])
+        show_table("", ("opened by", "reason", "times", "tickets", "people"), [list(row.values()) for row in found])
 
 
 @app.command("set", cls=Changing)

@@ -29,15 +29,26 @@ class CorrectionForm(BaseModel):
 
 
 @router.get("/mentions/{mention_id}")
-def mention(request: Request, mention_id: Id) -> Response:
+def mention(request: Request, mention_id: Id, again: bool = False) -> Response:
+    """`again`: the rules it was judged by, in their version of then, are run on the same post once more, and nothing is stored."""
     with house(request).ledger.read() as connection:
         post = judged.post(connection, mention_id)
         found = judged.judged(connection, [mention_id]).get(mention_id)
         why = house(request).why.sentences(connection, [mention_id])
+        rerun = house(request).why.again(connection, mention_id) if again and found else None
         said = corrections.of(connection, [mention_id]).get(mention_id)
     if post is None:
         raise HTTPException(404)
-    return page(request, "mention.html", post=post, found=found, why=why.get(mention_id, ""), said=said)
+    return page(
+        request,
+        "mention.html",
+        post=post,
+        found=found,
+        why=why.get(mention_id, ""),
+        said=said,
+        again=again,
+        rerun=rerun,
+    )
 
 
 @router.post("/mentions/{mention_id}/correct")

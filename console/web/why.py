@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 import config
 from config.bench import Bench, bench
+from domain.nouns import Verdict
 from storage import judged
 
 MOST = 5  # mentions a page explains; each is judged many times
@@ -31,6 +32,12 @@ class Why:
                     del self._made[next(iter(self._made))]
                 self._made[key] = bench(config.load_document(document), judged.model(connection, found.learned))
             return self._made[key]
+
+    def again(self, connection: Connection, mention_id: int) -> Verdict | None:
+        """What the configuration and model of then say of the same mention now; None where a person decided, or they are gone."""
+        found = judged.judged(connection, [mention_id]).get(mention_id)
+        judge = self._bench(connection, found) if found and found.reason != "person" else None
+        return judge.judge(found.stored) if judge and found else None
 
     def sentences(self, connection: Connection, mention_ids: Iterable[int]) -> dict[int, str]:
         """Mention id → the smallest single change that would have led to another outcome, in words."""
