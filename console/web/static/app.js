@@ -169,7 +169,7 @@
     U: [_("mark unread, for yourself"), () => known("U")?.click()],
     h: [_("snooze …"), () => change("h")],
     z: [_("undo what the page offers to"), () => known("z")?.click()],
-    w: [_("why: rules and values"), () => { const why = document.querySelector(".why details"); if (why) { why.open = !why.open; why.querySelector("summary").focus(); } }],
+    w: [_("why: rules and values"), () => { const why = document.querySelector(".why details"); if (why) { why.open = !why.open; why.querySelector("summary").focus(); } else known("w")?.click(); }],
     ".": [_("copy the ticket's address"), copy],
     "?": [_("this list"), () => dialog.showModal()],
   };
