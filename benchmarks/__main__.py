@@ -92,8 +92,9 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
             place.end("reader")
             filed = journey.digest(place, ["judge"], rest)
             stock.measure()
-            judged = journey.judge(place)
-            _journey(place, stock, stored, filed, judged, "en")
+            after = journey.follow(place, filed.mentions)
+            stock.measure()
+            _journey(place, stock, stored, filed, journey.judge(place), "en", after)
             place.worker("reader", digest=0, deliver=0)
         if pairs:
             journey.store(place, spoken[rest : rest + pairs], clock.lot(pairs))
@@ -113,7 +114,9 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
             _journey(place, stock, stored, filed, journey.judge(place), "auto")
 
 
-def _journey(place: Site, stock: Stock, stored: Step, filed: Step, judged: float, language: str) -> None:
+def _journey(
+    place: Site, stock: Stock, stored: Step, filed: Step, judged: float, language: str, after: Step | None = None
+) -> None:
     outcomes = place.asking.execute("SELECT sum(ticketed), sum(in_review), sum(ignored) FROM runs").fetchone()
     each = stored.each + filed.each
     print(
@@ -134,6 +137,12 @@ def _journey(place: Site, stock: Stock, stored: Step, filed: Step, judged: float
         )
         print(f"   ({total / stock.each:.2f} of stock VADER's time)")
     print(f"  together             {each * 1e6:7.1f} µs a mention: {stock.each / each:.2f} of stock VADER's rate")
+    if after:
+        whole = each + after.each
+        print(
+            f"  what follows         {after.each * 1e6:7.1f} µs = client {after.client * 1e6:5.1f} + PostgreSQL "
+            f"{after.postgres * 1e6:5.1f}: events of the tickets worked off; with it {stock.each / whole:.2f} of the rate"
+        )
     wall = f"stored {stored.mentions / stored.wall:.0f}/s, filed {filed.mentions / filed.wall:.0f}/s by one worker"
     print(f"  wall clock: {wall}\n", flush=True)
 

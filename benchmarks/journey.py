@@ -19,6 +19,7 @@ from storage import digests
 
 WARM = 600
 STEP = 0.01  # seconds between two posts of a platform
+LOOK = 0.25  # seconds between two looks at how far the work is
 
 
 @dataclass(slots=True)
@@ -87,7 +88,8 @@ def store(site: Site, texts: Sequence[str], start: float) -> Step:
     site.post(split(texts), start, STEP)
     before, began = site.bill(), time.monotonic()
     site.read()
-    site.wait(lambda: site.stored() >= goal, 60 + len(texts) / 100, f"storing {len(texts)} mentions")
+    patience = 60 + len(texts) / 100
+    site.wait(lambda: site.stored() >= goal, patience, f"storing {len(texts)} mentions", LOOK)
     return Step(len(texts), site.bill().since(before), time.monotonic() - began)
 
 
@@ -97,24 +99,38 @@ def digest(
     """Digest the backlog with workers that do nothing else, until `goal` verdicts stand; the first `warm` do not count."""
     first = site.filed()
     for name in names:
-        site.worker(name, poll=0, deliver=0)
+        site.worker(name, poll=0, deliver=0, work=0)
     site.wait(lambda: site.filed() >= first + warm, 60, "the first verdicts")
     begun, before, began = site.filed(), site.bill(), time.monotonic()
-    site.wait(lambda: bool(look()) or site.filed() >= goal, 60 + (goal - begun) / 100, "verdicts")
+    site.wait(lambda: bool(look()) or site.filed() >= goal, 60 + (goal - begun) / 100, "verdicts", LOOK)
     done = Step(site.filed() - begun, site.bill().since(before), time.monotonic() - began)
     for name in names:
         site.end(name)
     return done
 
 
+def follow(site: Site, mentions: int) -> Step:
+    """Work off what the tickets of so many mentions set going (routing, clocks, automations), by a worker that does nothing else."""
+    waiting = "SELECT count(*) FROM events WHERE done_at IS NULL"
+    every = site.number(waiting)
+    site.worker("follow", poll=0, digest=0, deliver=0)
+    site.wait(lambda: site.number(waiting) < every, 60, "the first events")
+    left, before, began = site.number(waiting), site.bill(), time.monotonic()
+    site.wait(lambda: site.number(waiting) == 0, 60 + mentions / 100, "events", LOOK)
+    part = max(1, round(mentions * left / max(every, 1)))
+    done = Step(part, site.bill().since(before), time.monotonic() - began)
+    site.end("follow")
+    return done
+
+
 def judge(site: Site, count: int = 4000, turns: int = 3) -> float:
-    """CPU seconds that judging one stored mention takes, without the ledger."""
+    """CPU seconds that judging one stored mention takes, without the ledger; each is judged once, as it is at work."""
     decide = bench(config.load(site.files)).judge
     with site.ledger.begin() as connection:
-        ids = [row[0] for row in site.asking.execute("SELECT id FROM mentions ORDER BY id DESC LIMIT %s", (count,))]
-        many = list(digests.load(connection, ids).values())
-    seconds = [_run(decide, many) for _ in range(turns)]
-    return statistics.median(seconds) / len(many)
+        newest = site.asking.execute("SELECT id FROM mentions ORDER BY id DESC LIMIT %s", (count * turns,))
+        many = list(digests.load(connection, [row[0] for row in newest]).values())
+    size = max(1, len(many) // turns)
+    return statistics.median(_run(decide, part) / len(part) for part in (many[n * size :][:size] for n in range(turns)))
 
 
 def _run(decide: Callable[[object], object], many: Sequence[object]) -> float:

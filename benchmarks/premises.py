@@ -130,8 +130,8 @@ class Site:
         self.start("scheduler", "scheduler", "--config", str(self.files))
         self.wait(lambda: self.number("SELECT count(*) FROM channels") >= 3, 30, "the scheduler")
 
-    def worker(self, name: str, *, poll: int = 8, digest: int = 1, deliver: int = 4) -> None:
-        threads = {"poll": poll, "digest": digest, "deliver": deliver}
+    def worker(self, name: str, *, poll: int = 8, digest: int = 1, deliver: int = 4, work: int = 1) -> None:
+        threads = {"poll": poll, "digest": digest, "deliver": deliver, "work": work}
         self.start(name, "worker", *(part for kind, n in threads.items() for part in (f"--{kind}-threads", str(n))))
 
     def end(self, name: str) -> None:
@@ -176,13 +176,14 @@ class Site:
         scheduler = seconds_of(self.running["scheduler"].pid) if "scheduler" in self.running else 0.0
         return Bill(self.spent + client, seconds_of(int(str(postmaster))), scheduler)
 
-    def wait(self, condition: Callable[[], bool], patience: float, what: str) -> None:
+    def wait(self, condition: Callable[[], bool], patience: float, what: str, every: float = 0.05) -> None:
+        """`every`: seconds between two looks, which cost PostgreSQL something that is on the bill."""
         until = time.monotonic() + patience
         while not condition():
             if time.monotonic() > until:
                 log = (self.home / "processes.log").read_text(errors="replace")[-3000:]
                 raise SystemExit(f"{what}: not within {patience:.0f} s; the processes said last:\n{log}")
-            time.sleep(0.05)
+            time.sleep(every)
 
     # -- the town ---------------------------------------------------------------------------------------------------
 

@@ -72,8 +72,8 @@ def quoted(words: tuple[str, ...] | list[str]) -> str:
 
 def feels(sentiment: Sentiment) -> str:
     """A sentence's part on the sentiment, with what it rests on."""
-    heaviest = sorted(sentiment.words, key=lambda pair: -abs(pair[1]))[:3]
-    because = ", ".join(f"“{word}” {share:+.1f}" for word, share in heaviest)
+    heaviest = sorted(sentiment.words, key=lambda pair: -abs(pair[1]))[:3] if sentiment.words else ()
+    because = ", ".join([f"“{word}” {share:+.1f}" for word, share in heaviest])
     number = (
         "" if sentiment.compound is None else f" (compound {sentiment.compound:+.4f}{': ' if because else ''}{because})"
     )

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain import cues
-from domain.cues import CUES, Cue
+from domain.cues import CUES
 from domain.nouns import Mention, Sentiment
 from domain.words import Reading
 
 _DESK = re.compile(r"@\w*(?:help|support|care|serv|ask|assist|cust|contact)\w*", re.IGNORECASE)
 _SIZES = tuple(math.sqrt(hits) for hits in range(cues.MANY + 1))
-_NAMED = {cue.name: cue for cue in CUES}
+_WEIGHTS = {cue.name: tuple((cue.need * size, cue.urgency * size) for size in _SIZES) for cue in CUES}
 _DIRECT = frozenset(("email", "mail", "Email", "Review", "review"))
 
 
@@ -63,10 +63,9 @@ def weigh(
     shares: list[tuple[str, float]] = []
     urgency = cues.BASE_URGENCY
     for name, words in groups.items():
-        cue: Cue = _NAMED[name]
-        size = _SIZES[min(len(words), cues.MANY)]
-        shares.append((name, cue.need * size))
-        urgency += cue.urgency * size
+        need, soon = _WEIGHTS[name][min(len(words), cues.MANY)]
+        shares.append((name, need))
+        urgency += soon
     for intent in (spoken := tuple(intents)):
         shares.append((f"words of {intent}", cues.INTENT_NEED.get(intent, 0.0)))
         urgency += cues.INTENT_URGENCY.get(intent, 0.0)
@@ -76,13 +75,18 @@ def weigh(
     shares += built(mention, reading)
     if len(reading.words) <= cues.SHORT and not cues.PLAIN.isdisjoint(spoken):
         shares.append(("says it in few words", cues.TO_THE_POINT))
-    odds = base = cues.BASE_NEED + sum(share for _, share in shares)
+    odds = base = cues.BASE_NEED + sum([share for _, share in shares])
     if learn is not None:
         added = learn(base)
         shares += added
         odds += sum(share for _, share in added)
-    told = sorted(((name, round(share, 3)) for name, share in shares if share), key=lambda pair: -abs(pair[1]))
+    told = [(name, round(share, 3)) for name, share in shares if share]
+    told.sort(key=_size, reverse=True)
     return Need(round(logistic(odds), 4), round(logistic(urgency), 4), tuple(told), round(base, 4))
+
+
+def _size(pair: tuple[str, float]) -> float:
+    return abs(pair[1])
 
 
 def built(mention: Mention, reading: Reading) -> list[tuple[str, float]]:

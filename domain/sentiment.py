@@ -47,7 +47,7 @@ class VaderScorer:
         compound, words = self._lexicon.read(text, "en")
         if not words:
             return Sentiment("unscored", None, self.name, self.version, self.lexicon_hash, (), "no-scorable-words")
-        shares = tuple((word, round(share, 4)) for word, share in words)
+        shares = tuple([(word, round(share, 4)) for word, share in words])
         irony = ironic(text)
         reason = f"ironic: {irony}" if irony else ""
         return Sentiment(
@@ -87,7 +87,7 @@ def written(found: Sentiment) -> dict[str, Any]:
         "scorer": found.scorer,
         "version": found.version,
         "lexicon": found.lexicon,
-        "words": [list(pair) for pair in found.words],
+        "words": [[word, share] for word, share in found.words],
         "reason": found.reason,
     }
     if found.probabilities:

@@ -109,7 +109,7 @@ class Line:
 
     def reasons(self, facts: Facts) -> tuple[str, ...]:
         why = (self.rule.why,) if self.rule.why else ()
-        held = tuple(_sentence(condition.say(facts)) for condition in self.conditions)
+        held = [_sentence(condition.say(facts)) for condition in self.conditions]
         return (*why, *(held or (f"The rule “{self.rule.name}” has no conditions.",)))
 
 
@@ -291,17 +291,20 @@ def _verdict(
 ) -> Verdict:
     then, found, heard = rule.then if rule else None, facts.sentiment, facts.intent
     priority: Priority = then.priority if then else "low"
+    need, tokens = facts.need, list(heard.words)
+    if facts.words:
+        tokens += [word for word in sorted(facts.words) if word not in heard.words]
     receipt = {
         "rule": rule.name if rule else None,
-        "tokens": [*heard.words, *(word for word in sorted(facts.words) if word not in heard.words)],
+        "tokens": tokens,
         "topics": list(stored.topics),
         "language": facts.language,
         "sentiment": feelings.written(found),
         "intent": {"name": heard.name, "confidence": heard.confidence, "words": list(heard.words)},
         "need": {
-            "value": facts.need.value,
-            "urgency": facts.need.urgency,
-            "shares": [list(pair) for pair in facts.need.shares],
+            "value": need.value,
+            "urgency": need.urgency,
+            "shares": [[name, share] for name, share in need.shares],
         },
         "facts": _told(facts),
         "thresholds": THRESHOLDS,

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from psycopg import Connection as Raw
+from psycopg.errors import UniqueViolation
 from pydantic_core import to_json
 from sqlalchemy import Connection, Row, text
 
@@ -57,6 +58,16 @@ def execute(connection: Connection, sql: str, rows: Sequence[Mapping[str, Any]],
 def raw(connection: Connection) -> "Raw[tuple[Any, ...]]":
     """The driver's own connection, in the same transaction: for what SQLAlchemy has no words for."""
     return cast("Raw[tuple[Any, ...]]", connection.connection.driver_connection)
+
+
+def copied(connection: Connection, into: str, rows: Sequence[Sequence[Any]]) -> bool:
+    """As `copy`, for rows of which one may be there already: then nothing is written, and the answer is False."""
+    try:
+        with raw(connection).transaction():  # a savepoint
+            copy(connection, into, rows)
+    except UniqueViolation:
+        return False
+    return True
 
 
 # Characters no cleaned text holds: they part fields and rows, and stand for NULL, so that a whole block is escaped at once.

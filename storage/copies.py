@@ -33,6 +33,8 @@ class Cluster:
 def add(connection: Connection, sketches: Mapping[int, Sketch]) -> None:
     """Keep the bands of mentions by id; those of an earlier version stay, since that was said too."""
     rows = sorted({(band, id_) for id_, made in sketches.items() for band in made.bands})
+    if bulk.copied(connection, "copy_bands (band, mention_id)", rows):
+        return
     bulk.raw(connection).execute(
         "INSERT INTO copy_bands (band, mention_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[]) ON CONFLICT DO NOTHING",
         ([band for band, _ in rows], [id_ for _, id_ in rows]),

@@ -4,11 +4,10 @@ Locks are taken in the same order by every worker: digests, identities, customer
 workers want at once is settled by a unique index: the loser of an insert waits, then reads what the winner wrote.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
@@ -63,13 +62,10 @@ def _make_identities(connection: Connection, missing: Mapping[Key, Author]) -> d
         return {}
     drawn = ids(connection, "identities", len(missing))
     rows_ = [(id_, "account", *_author(author), "author") for id_, author in zip(drawn, missing.values(), strict=True)]
-    try:
-        with bulk.raw(connection).transaction():  # a savepoint
-            bulk.copy(connection, f"identities (id, kind, {_AUTHOR}, source)", rows_)
+    if bulk.copied(connection, f"identities (id, kind, {_AUTHOR}, source)", rows_):
         return dict(zip(missing, drawn, strict=True))
-    except UniqueViolation:
-        made = bulk.execute(connection, _SOME_IDENTITIES, list(missing.values()))
-        return {(r.platform, r.origin, r.native_id): r.id for r in made}
+    made = bulk.execute(connection, _SOME_IDENTITIES, list(missing.values()))
+    return {(r.platform, r.origin, r.native_id): r.id for r in made}
 
 
 _SOME_IDENTITIES = f"""
@@ -106,32 +102,35 @@ def customers_of(connection: Connection, identity_ids: Sequence[int], *, hold: b
 
 
 def make_customers(
-    connection: Connection, named: Mapping[int, str], matched: Mapping[int, tuple[int, str]]
+    connection: Connection,
+    named: Mapping[int, str],
+    matched: Mapping[int, tuple[int, str]],
+    strangers: Set[int] = frozenset(),
 ) -> dict[int, int]:
     """Give each identity its customer: the matched one with its evidence, or a new one named as given.
 
-    `named`: identity id → display name of those without a customer. `matched`: identity id → (customer id, evidence).
+    `named`: identity id → display name of those without a customer. `matched`: identity id → (customer id, evidence). `strangers`:
+    identities this transaction made, which nobody else can link.
     """
     fresh = [identity for identity in sorted(named) if identity not in matched]
     drawn = dict(zip(fresh, ids(connection, "customers", len(fresh)), strict=True))
     links = [
-        {
-            "identity_id": identity,
-            "customer_id": matched[identity][0] if identity in matched else drawn[identity],
-            "evidence": matched[identity][1] if identity in matched else "wrote from this account",
-            "source": "import" if identity in matched else "author",
-        }
+        (identity, *matched[identity], "import")
+        if identity in matched
+        else (identity, drawn[identity], "wrote from this account", "author")
         for identity in sorted(named)
     ]
+    sure = [(*link, 1.0) for link in links if link[0] in strangers]
+    bulk.copy(connection, f"customer_identities ({_LINK}, confidence)", sure)
     won = bulk.execute(
         connection,
-        """INSERT INTO customer_identities (identity_id, customer_id, evidence, confidence, source)
-        SELECT identity_id, customer_id, evidence, 1.0, source FROM json_to_recordset(CAST(:rows AS json))
+        f"""INSERT INTO customer_identities ({_LINK}, confidence)
+        SELECT {_LINK}, 1.0 FROM json_to_recordset(CAST(:rows AS json))
             AS r(identity_id bigint, customer_id bigint, evidence text, source text)
-        ORDER BY identity_id ON CONFLICT DO NOTHING RETURNING identity_id, customer_id""",
-        links,
+        ORDER BY identity_id ON CONFLICT DO NOTHING RETURNING identity_id, customer_id""",  # noqa: S608 our own column names
+        [dict(zip(_LINK.split(", "), link, strict=True)) for link in links if link[0] not in strangers],
     )
-    result = {r.identity_id: r.customer_id for r in won}
+    result = {link[0]: link[1] for link in sure} | {r.identity_id: r.customer_id for r in won}
     lost = [identity for identity in named if identity not in result]
     made = [
         (drawn[identity], named[identity], "author") for identity in fresh if result.get(identity) == drawn[identity]
@@ -142,6 +141,7 @@ def make_customers(
     return result
 
 
+_LINK = "identity_id, customer_id, evidence, source"
 Conversation = tuple[str, int | None]  # conversation key, customer id
 
 
@@ -151,16 +151,19 @@ def open_tickets(
     cases: Mapping[Conversation, str] | None = None,
     window: float = 0,
     reopen: float = 0,
+    newcomers: Set[int] = frozenset(),
 ) -> tuple[dict[Conversation, int], set[int], set[int]]:
     """(conversation, customer) → ticket id, the ids drawn for tickets that are to be made now, and those that are to be reopened.
 
     The unique index on open links decides who makes the ticket; a link that is there is locked against closing. A conversation without
     an open ticket goes on in one that was resolved less than `reopen` seconds ago, or joins the customer's open ticket about the same
-    thing (`cases`: conversation → key) that was active within `window` seconds; that key is an open link like any other.
+    thing (`cases`: conversation → key) that was active within `window` seconds; that key is an open link like any other. `newcomers`:
+    customers this transaction made, who have no ticket yet.
     """
     keys = sorted(set(wanted), key=lambda key: (key[0], key[1] or 0))
-    result = _find_open(connection, keys)
-    missing = [key for key in keys if key not in result]
+    asked = [key for key in keys if key[1] not in newcomers]
+    result = _find_open(connection, asked) if asked else {}
+    missing = [key for key in asked if key not in result]
     reopened: set[int] = set()
     if missing and reopen:
         back = _reopen(connection, missing, reopen)
@@ -169,7 +172,8 @@ def open_tickets(
         missing = [key for key in missing if key not in result]
     known = _find_cases(connection, missing, cases, window) if missing and cases and window else {}
     joins = {key: known[cases[key], key[1]] for key in missing if cases and (cases.get(key, ""), key[1]) in known}
-    result, new = _make_links(connection, result, missing, cases if window else None, joins)
+    missing = [key for key in keys if key not in result]
+    result, new = _make_links(connection, result, missing, cases if window else None, joins, newcomers)
     return result, new, reopened
 
 
@@ -179,6 +183,7 @@ def _make_links(
     missing: Sequence[Conversation],
     cases: Mapping[Conversation, str] | None,
     joins: Mapping[Conversation, int],
+    newcomers: Set[int],
 ) -> tuple[dict[Conversation, int], set[int]]:
     """Links for conversations nobody holds: to the ticket they join, or to one to be made per case or conversation."""
     fresh = [key for key in missing if key not in joins]
@@ -188,6 +193,10 @@ def _make_links(
     owner = {key: joins.get(key) or drawn[(shared[key], key[1]) if shared[key] else key] for key in missing}
     links = {**owner, **{(case, key[1]): owner[key] for key, case in shared.items() if case}}
     order = sorted(links, key=lambda key: (key[0], key[1] or 0))
+    sure = [key for key in order if key[1] in newcomers]
+    bulk.copy(connection, "ticket_conversations (ticket_id, customer_id, conversation)", [
+        (links[key], key[1], key[0]) for key in sure
+    ])  # fmt: skip
     made = bulk.execute(
         connection,
         """INSERT INTO ticket_conversations (ticket_id, customer_id, conversation)
@@ -197,9 +206,10 @@ def _make_links(
         [
             {"ticket_id": links[key], "customer_id": key[1], "conversation": key[0], "n": n}
             for n, key in enumerate(order)
+            if key[1] not in newcomers
         ],
     )
-    won = {(r.conversation, r.customer_id): r.ticket_id for r in made}
+    won = {key: links[key] for key in sure} | {(r.conversation, r.customer_id): r.ticket_id for r in made}
     lost = [key for key in order if key not in won]
     if lost and (joins or any(shared.values())):
         raise Moved  # somebody was first with the case or one of its conversations: read again, then it is theirs
@@ -356,19 +366,30 @@ def enter(connection: Connection, run: Run, wanted: Sequence[Mapping[str, Any]])
     return drawn
 
 
-_VERDICT = "mention_id, version, outcome, reason, intent, priority, team, topic, language, label, compound, scorer, identity_id"
-_verdict = itemgetter(*_VERDICT.split(", "))
-_receipt = itemgetter("mention_id", "version", "body", "counted")
+class Decision(NamedTuple):
+    """A verdict as its tables hold it: `verdict` in the order of VERDICT, `receipt` and `counted` as JSON."""
+
+    mention_id: int
+    version: int
+    outcome: str
+    identity_id: int | None
+    verdict: tuple[Any, ...]
+    receipt: str
+    counted: str | None
 
 
-def decide(connection: Connection, run: Run, verdicts: Sequence[Mapping[str, Any]]) -> None:
+VERDICT = "reason, intent, priority, team, topic, language, label, compound, scorer"
+_VERDICTS = f"verdicts (mention_id, version, outcome, identity_id, run_id, {VERDICT})"
+
+
+def decide(connection: Connection, run: Run, made: Sequence[Decision]) -> None:
     """Verdicts and their receipts."""
-    if not verdicts:
-        return
-    bulk.copy(connection, f"verdicts ({_VERDICT}, run_id)", [(*_verdict(row), run.id) for row in verdicts])
-    bulk.copy(connection, "receipts (mention_id, version, body, counted)", [_receipt(row) for row in verdicts])
-    for row in verdicts:
-        run.wrote_verdict(row["mention_id"], row["version"], row["outcome"], row["identity_id"])
+    verdicts = [(one.mention_id, one.version, one.outcome, one.identity_id, run.id, *one.verdict) for one in made]
+    bulk.copy(connection, _VERDICTS, verdicts)
+    receipts = [(one.mention_id, one.version, one.receipt, one.counted) for one in made]
+    bulk.copy(connection, "receipts (mention_id, version, body, counted)", receipts)
+    for one in made:
+        run.wrote_verdict(one.mention_id, one.version, one.outcome, one.identity_id)
 
 
 def counted_before(connection: Connection, mention_ids: Sequence[int]) -> dict[int, str]:

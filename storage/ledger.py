@@ -59,6 +59,7 @@ class Ledger:
             poolclass=QueuePool,
             pool_size=pool,
             max_overflow=pool,
+            pool_use_lifo=True,  # the one that was at work knows its statements and tables; others rest
             hide_parameters=True,  # an error must not carry the texts of a statement into a log
             connect_args={
                 "application_name": name,

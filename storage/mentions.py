@@ -12,7 +12,6 @@ from hashlib import blake2b, sha256
 from operator import attrgetter, itemgetter
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, text
 
 from domain.nouns import Mention
@@ -290,12 +289,9 @@ def _insert(connection: Connection, fresh: Mapping[Key, _Arrival]) -> dict[Key, 
         return {}
     ids = runs.ids(connection, "mentions", len(fresh))
     rows = [_row(id_, key, arrival) for id_, (key, arrival) in zip(ids, fresh.items(), strict=True)]
-    try:
-        with bulk.raw(connection).transaction():  # a savepoint
-            bulk.copy(connection, f"mentions ({_COLUMNS})", rows)
+    if bulk.copied(connection, f"mentions ({_COLUMNS})", rows):
         return dict(zip(fresh, ids, strict=True))
-    except psycopg.errors.UniqueViolation:
-        return _insert_rest(connection, rows)
+    return _insert_rest(connection, rows)
 
 
 def _insert_rest(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[Key, int]:

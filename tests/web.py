@@ -106,23 +106,8 @@ def mention(ledger: Ledger, native_id: str, content: str, outcome: str = "ticket
             "sentiment": {"words": [["declined", -1.8]]},
             "versions": {"rules": "abc"},
         }
-        verdict = {
-            "mention_id": id_,
-            "version": 1,
-            "outcome": outcome,
-            "reason": "rule:angry",
-            "intent": "complaint",
-            "priority": "normal",
-            "team": "cards",
-            "topic": "northbank",
-            "language": "en",
-            "label": values["label"],
-            "compound": -0.5,
-            "scorer": "vader",
-            "identity_id": None,
-            "body": json.dumps(receipt),
-            "counted": None,
-        }
+        felt = ("rule:angry", "complaint", "normal", "cards", "northbank", "en", values["label"], -0.5, "vader")
+        verdict = filing.Decision(id_, 1, outcome, None, felt, json.dumps(receipt), None)
         filing.decide(connection, run, [verdict])
         runs.finish(connection, run)
     return int(id_)

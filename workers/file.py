@@ -74,7 +74,7 @@ def file(connection: Connection, run: runs.Run, desktop: Desktop, lease: str, de
     _join_reposts(connection, run, ours)
     before = filing.counted_before(connection, [item.stored.id for item in later]) if later else {}
     deltas: Counter[tuple[str, str, str, str]] = Counter()
-    filing.decide(connection, run, [_verdict_row(item, people, before, deltas) for item in ours])
+    filing.decide(connection, run, [_decision(item, people, before, deltas) for item in ours])
     outbox.owe_many(connection, run, effects, fresh=True)
     filing.count(connection, deltas)
     return {effect.target for effect in effects}
@@ -107,11 +107,12 @@ def _authors(connection: Connection, ours: Sequence[Decided], strangers: set[int
 
 
 def _customers(
-    connection: Connection, desktop: Desktop, items: Sequence[Decided], people: dict[int, int]
-) -> dict[int, int]:
-    """identity id → customer id for the authors of tickets: known, matched by an exact attested identifier, or new."""
+    connection: Connection, desktop: Desktop, items: Sequence[Decided], people: dict[int, int], strangers: set[int]
+) -> tuple[dict[int, int], set[int]]:
+    """identity id → customer id for the authors of tickets: known, matched by an exact attested identifier, or new; and those that are
+    new to everybody."""
     wanted = {people[item.stored.id]: item.stored.mention for item in items if item.stored.id in people}
-    owned = filing.customers_of(connection, list(wanted), hold=True)
+    owned = filing.customers_of(connection, [one for one in wanted if one not in strangers], hold=True)
     named = {}
     who = {}
     for identity, mention in wanted.items():
@@ -120,6 +121,7 @@ def _customers(
             named[identity] = author.name or author.handle or author.native_id
             link = mention.platform in desktop.linkable
             who[identity] = customers.Who(mention.platform, mention.origin, author.native_id, author.handle, link)
+    newcomers: set[int] = set()
     if named:
         known = customers.match(connection, who.values())
         matched = {
@@ -127,8 +129,10 @@ def _customers(
             for identity, one in who.items()
             if one.key in known
         }
-        owned |= filing.make_customers(connection, named, matched)
-    return owned
+        made = filing.make_customers(connection, named, matched, strangers)
+        newcomers = {made[one] for one in named if one in strangers and one not in matched}
+        owned |= made
+    return owned, newcomers
 
 
 def _file_tickets(
@@ -145,7 +149,7 @@ def _file_tickets(
     items = [item for item in ours if item.verdict.outcome == "ticket" and item.stored.id not in linked]
     if not items and not again_:
         return []
-    owners = _customers(connection, desktop, items, people)
+    owners, newcomers = _customers(connection, desktop, items, people, strangers)
     keys = {
         item.stored.id: (item.stored.mention.conversation, owners.get(people.get(item.stored.id, -1))) for item in items
     }
@@ -157,7 +161,7 @@ def _file_tickets(
     told = copies.again(connection, _told(items, keys, people, strangers))
     cases = {keys[id_]: one.key for id_, one in told.items()} | cases
     where, made, reopened = filing.open_tickets(
-        connection, list(keys.values()), cases, desktop.same_case or COPIES_SECONDS, desktop.reopen
+        connection, list(keys.values()), cases, desktop.same_case or COPIES_SECONDS, desktop.reopen, newcomers
     )
     first: dict[int, Decided] = {}
     for item in items:
@@ -342,32 +346,33 @@ def counted(stored: Stored, verdict: Verdict) -> list[list[str]]:
     return [[topic, measure + before, minute] for topic in stored.topics for measure in measures]
 
 
-def _verdict_row(
+def _decision(
     item: Decided, people: dict[int, int], before: dict[int, str], deltas: Counter[tuple[str, str, str, str]]
-) -> dict[str, Any]:
+) -> filing.Decision:
     stored, verdict = item.stored, item.verdict
-    adds = counted(stored, verdict)
-    if stored.mention.deleted and stored.id in before:  # what was counted stays counted: it was said
-        adds = bulk.loads(before[stored.id])
+    adds, platform = counted(stored, verdict), stored.mention.platform
+    was = before.get(stored.id)
+    if stored.mention.deleted and was is not None:  # what was counted stays counted: it was said
+        adds = bulk.loads(was)
     else:
         for topic, measure, minute in adds:
-            deltas[topic, stored.mention.platform, measure, minute] += 1
-        for topic, measure, minute in bulk.loads(before[stored.id]) if stored.id in before else ():
-            deltas[topic, stored.mention.platform, measure, minute] -= 1
-    return {
-        "mention_id": stored.id,
-        "version": stored.version,
-        "outcome": verdict.outcome,
-        "reason": verdict.reason,
-        "intent": verdict.intent,
-        "priority": verdict.priority,
-        "team": verdict.team,
-        "topic": stored.topics[0] if stored.topics else "",
-        "language": verdict.language,
-        "label": verdict.sentiment.label,
-        "compound": verdict.sentiment.compound,
-        "scorer": verdict.sentiment.scorer,
-        "identity_id": people.get(stored.id),
-        "body": bulk.dumps({**verdict.receipt, "reasons": list(verdict.reasons)}),
-        "counted": bulk.dumps(adds),
-    }
+            deltas[topic, platform, measure, minute] += 1
+        for topic, measure, minute in bulk.loads(was) if was is not None else ():
+            deltas[topic, platform, measure, minute] -= 1
+    felt = verdict.sentiment
+    row = (
+        verdict.reason,
+        verdict.intent,
+        verdict.priority,
+        verdict.team,
+        stored.topics[0] if stored.topics else "",
+        verdict.language,
+        felt.label,
+        felt.compound,
+        felt.scorer,
+    )
+    receipt = bulk.dumps({**verdict.receipt, "reasons": verdict.reasons})
+    id_ = stored.id
+    return filing.Decision(
+        id_, stored.version, verdict.outcome, people.get(id_), row, receipt, bulk.dumps(adds) if adds else "[]"
+    )

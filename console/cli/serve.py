@@ -50,6 +50,9 @@ def worker(
     ] = 1,
     poll_threads: Annotated[int, typer.Option(help="Channels polled at the same time.", min=0)] = 8,
     deliver_threads: Annotated[int, typer.Option(help="Deliveries under way at the same time.", min=0)] = 4,
+    work_threads: Annotated[
+        int, typer.Option(help="Threads that route and run automations: 0 or 1.", min=0, max=1)
+    ] = 1,
     as_json: Ready = False,
 ) -> None:
     """Poll, digest, watch and deliver as the bell rings. Start as many as there are processors.
@@ -68,9 +71,8 @@ def worker(
     bell = Bell(broker(place.redis_url))
     with process.Presence(house, "worker", digest_threads=digest_threads) as presence:
         answering = actors.Answering(House(house, place.secret, stop.is_set), bell, presence.id, stop)
-        groups = actors.start(
-            place.redis_url, answering, {"poll": poll_threads, "digest": digest_threads, "deliver": deliver_threads}
-        )
+        wanted = {"poll": poll_threads, "digest": digest_threads, "deliver": deliver_threads, "work": work_threads}
+        groups = actors.start(place.redis_url, answering, wanted)
         bell.ring_all("digest", range(digest_threads))
         actors.settle()
         log.info("worker ready", worker=presence.id)
