@@ -30,8 +30,11 @@ def crowd(world: World, n: int, rng: random.Random) -> None:
         world.town.post("x", said, author=f"a{rng.randrange(AUTHORS)}", parent=parent, created=now)
 
 
+LONG = (pytest.mark.soak, pytest.mark.timeout(1200))  # some thousand tickets, sent to the desk two at a time
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("n", "restarts"), [(1200, 2), pytest.param(6000, 6, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("n", "restarts"), [(1200, 2), pytest.param(6000, 6, marks=LONG)])
 def test_restarted_under_load_with_four_workers(service_folder: Path, rng: random.Random, n: int, restarts: int):
     own = supervisor.start(service_folder)
     upgrade(own.database_url)
@@ -54,7 +57,7 @@ def test_restarted_under_load_with_four_workers(service_folder: Path, rng: rando
             world.poll(*names)
             print(f"restart {nth + 1}: torn with {torn[-1]} to do")
         assert all("digests" in pending or "polls" in pending for pending in torn), torn
-        took = world.settle(100)
+        took = world.settle(max(100, n / 10))
         deadlocks = world.ask("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         logs = "".join(log.read_text(errors="replace") for log in (service_folder / "postgres" / "log").glob("*.log"))
         logged = logs.count("deadlock detected")
