@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from domain.said import Said
+
 RECENT, BEFORE = timedelta(days=30), timedelta(days=120)
 HOT_CONTACTS, HOT_WITHIN = 3, timedelta(days=7)
 SILENT = timedelta(days=60)
@@ -55,18 +57,18 @@ def judge(
     week = sum(c.at > now - HOT_WITHIN for c in known)
     reasons = []
     if week >= HOT_CONTACTS:
-        reasons.append(f"{week} contacts in {HOT_WITHIN.days} days")
+        reasons.append(Said("%(n)s contacts in %(days)s days", n=week, days=HOT_WITHIN.days))
     if urgent:
-        reasons.append("an urgent ticket is open")
+        reasons.append(Said("an urgent ticket is open"))
     state = "hot" if reasons else "calm"
     if state == "calm" and last is not None and now - last > SILENT:
         state = "silent"
-        reasons.append(f"no word for {(now - last).days} days")
+        reasons.append(Said("no word for %(days)s days", days=(now - last).days))
     if complaints >= COMPLAINTS:
-        reasons.append(f"{complaints} complaints in {COMPLAINING.days} days")
+        reasons.append(Said("%(n)s complaints in %(days)s days", n=complaints, days=COMPLAINING.days))
     trend = _trend(recent, earlier)
     if trend == "worse":
-        reasons.append("mood is getting worse")
+        reasons.append(Said("mood is getting worse"))
     return Health(
         mood=None if recent is None else round(recent, 3),
         trend=trend,

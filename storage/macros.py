@@ -38,16 +38,22 @@ def named(connection: Connection, name: str) -> dict[str, Any]:
     )
 
 
-def effects(macro: Mapping[str, Any]) -> list[str]:
+def effects(macro: Mapping[str, Any]) -> list[Said]:
     """What it would do, in words: shown before it is applied."""
-    said = [f"{name} → {macro[name]}" for name in ("status", "priority", "team") if macro.get(name)]
+    said = [
+        Said("%(field)s → %(value)s", field=Said(name), value=macro[name] if name == "team" else Said(macro[name]))
+        for name in ("status", "priority", "team")
+        if macro.get(name)
+    ]
     if macro.get("assign"):
-        said.append("owner → " + {"me": "you", "nobody": "nobody"}[macro["assign"]])
-    said += [f"tag {name}" for name in macro.get("tags", ())] + [f"no tag {name}" for name in macro.get("untag", ())]
+        owner = Said("you") if macro["assign"] == "me" else Said("nobody")
+        said.append(Said("owner → %(who)s", who=owner))
+    said += [Said("tag %(name)s", name=name) for name in macro.get("tags", ())]
+    said += [Said("no tag %(name)s", name=name) for name in macro.get("untag", ())]
     if macro.get("note"):
-        said.append(f"note: {macro['note']}")
+        said.append(Said("note: %(text)s", text=macro["note"]))
     if macro.get("snooze"):
-        said.append(f"snooze for {macro['snooze']}")
+        said.append(Said("snooze for %(length)s", length=macro["snooze"]))
     return said
 
 

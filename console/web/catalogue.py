@@ -46,8 +46,9 @@ def sources() -> Iterator[tuple[pathlib.Path, str]]:
         yield path, "javascript"
     for path in sorted((here / "templates").glob("*.html")):
         yield path, "jinja2.ext:babel_extract"
-    for path in (ROOT / "domain" / "lifecycle.py", *sorted((ROOT / "storage").glob("*.py"))):
-        yield path, "python"
+    for room in ("domain", "storage"):
+        for path in sorted((ROOT / room).glob("*.py")):
+            yield path, "python"
 
 
 def gather() -> Catalog:

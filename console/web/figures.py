@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cached_property
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -12,11 +13,12 @@ from sqlalchemy import Connection
 from console.web import formats, heard, plots, words
 from console.web.formats import number, percent
 from console.web.inbox import MOMENT
-from console.web.texts import N_, _, plural
+from console.web.texts import N_, _, pgettext, plural
 from domain.growth import growth
-from storage import boards, talk
-from storage.boards import Hole, Mood
-from storage.talk import Cell, Range, Step, Work
+from storage import boards, talk, worked
+from storage.boards import Hole
+from storage.talk import Cell, Range, Step
+from storage.worked import Work
 
 HOUR = timedelta(hours=1)
 Datum = str | int | float | datetime  # a cell: a page shows it as its reader writes it, a file plain
@@ -62,9 +64,9 @@ class Figure:
     cards: Sequence[Card] = field(default_factory=tuple)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Drawing:
-    """What every figure is drawn from. `zone`: whose clock it shows; its steps go by the range's own."""
+    """What every figure is drawn from, read when the first of them asks. `zone`: whose clock it shows; its steps go by the range's own."""
 
     connection: Connection
     wanted: Range
@@ -74,6 +76,26 @@ class Drawing:
     @classmethod
     def of(cls, connection: Connection, wanted: Range, zone: tzinfo) -> "Drawing":
         return cls(connection, wanted, zone, talk.moments(connection, wanted))
+
+    @cached_property
+    def told(self) -> talk.Told:
+        return talk.read(self.connection, self.wanted)
+
+    @cached_property
+    def worked(self) -> tuple[worked.Worked, worked.Worked]:
+        """(the range, the period before it)."""
+        return worked.read(self.connection, self.wanted)
+
+    @cached_property
+    def twice(self) -> "Drawing":
+        """The same in steps twice as long."""
+        return Drawing.of(self.connection, replace(self.wanted, hours=self.wanted.hours * 2), self.zone)
+
+    @cached_property
+    def gaps(self) -> dict[int, str]:
+        """Step → why it could not be counted whole."""
+        found = boards.holes(self.connection, self.wanted)
+        return {n: why for n, at in enumerate(self.steps) if (why := _why(found, at, self.end(at)))}
 
     def end(self, at: datetime) -> datetime:
         """Of the step that begins `at`: where the next one does."""
@@ -116,11 +138,6 @@ class Drawing:
             return ""
         return formats.clock(at, self.zone) if self.wanted.hours < 6 else formats.day(at, self.zone, year=False)
 
-    def gaps(self) -> dict[int, str]:
-        """Step → why it could not be counted whole."""
-        found = boards.holes(self.connection, self.wanted)
-        return {n: why for n, at in enumerate(self.steps) if (why := _why(found, at, self.end(at)))}
-
 
 def _why(holes: Sequence[Hole], since: datetime, until: datetime) -> str:
     """The channels that could not be read in a step, at most three by name."""
@@ -146,7 +163,7 @@ def _nameless(by: str) -> str:
 
 
 def volume(d: Drawing) -> Figure:
-    steps, gaps = talk.steps(d.connection, d.wanted), d.gaps()
+    steps, gaps = d.told.steps(d.steps), d.gaps
     last = len(steps) - 1
     data = [
         plots.Column(
@@ -175,7 +192,7 @@ def volume(d: Drawing) -> Figure:
 
 def _groups(d: Drawing, id: str, title: str, by: str) -> Figure:
     parts: dict[str, dict[str, int]] = {}
-    for cell in talk.groups(d.connection, d.wanted, by):
+    for cell in d.told.groups(by):
         if cell.label != "repost":
             parts.setdefault(cell.key, {})[cell.label] = cell.n
     names, rest = list(parts), ""
@@ -230,10 +247,10 @@ def _from(d: Drawing) -> str:
 
 def _over_time(d: Drawing, id: str, title: str, by: str) -> Figure:
     """The negative share of each, step by step (twice as long as elsewhere): rows that can be read side by side."""
-    d = Drawing.of(d.connection, replace(d.wanted, hours=d.wanted.hours * 2), d.zone)
-    steps, gaps = d.steps, d.gaps()
+    told, d = d.told, d.twice
+    steps, gaps = d.steps, d.gaps
     place = {at: n for n, at in enumerate(steps)}
-    found: list[Mood] = boards.moods(d.connection, d.wanted, by)
+    found = told.moods(by, steps)
     names = {m.key: _shown(m.key, by) for m in found}
     cells: dict[str, dict[int, plots.Cell]] = {name: {} for name in names.values()}
     table: dict[str, list[str]] = {name: [""] * len(steps) for name in names.values()}
@@ -277,7 +294,7 @@ def _strength(share: float) -> int:
 
 
 def hours(d: Drawing) -> Figure:
-    data = talk.hours_of_week(d.connection, d.wanted, d.wanted.zone)
+    data = d.told.hours
     busiest = max(data, key=lambda key: data[key], default=None)
     days = formats.weekdays()
     about = _("Heat map of mentions by hour and weekday, by the clock of %(zone)s.", zone=d.wanted.zone)
@@ -323,7 +340,7 @@ def grown(d: Drawing) -> Figure:
 
 
 def tickets(d: Drawing) -> Figure:
-    data = talk.opened(d.connection, d.wanted)
+    data = worked.opened(d.connection, d.wanted)
     made = [
         plots.Column(
             d.name(at),
@@ -344,11 +361,10 @@ def tickets(d: Drawing) -> Figure:
 
 
 def _cards(d: Drawing, id: str, title: str, by: str) -> Figure:
-    now, then = talk.work_by(d.connection, d.wanted, by), talk.work_by(d.connection, d.wanted.before, by)
-    none = Work(0, 0, None, None, None, None, None, None)
+    now, then = (part.by[by] for part in d.worked)
     cards, rows = [], []
     for name, done in now.items():
-        did = then.get(name, none)
+        did = then.get(name, worked.NONE)
         href = d.inbox(**d.whole, **{by: name}) if name else ""
         cards.append(Card(name or _nameless(by), href, work_tiles(done, did)))
         rows.append((name, *_row(done), *_row(did)))
@@ -398,7 +414,12 @@ def switches(d: Drawing) -> Figure:
     about = _("Bars of how often a customer went from one channel to another within a journey.") + f" {most}"
     title = _("Switches between channels")
     return Figure(
-        "switches", title, about, plots.bars("switches", title, about, data), (_("from"), _("to"), _("switches")), found
+        "switches",
+        title,
+        about,
+        plots.bars("switches", title, about, data),
+        (pgettext("channel", "from"), pgettext("channel", "to"), _("switches")),
+        [(words.Code(a), words.Code(b), n) for a, b, n in found],
     )
 
 
@@ -436,8 +457,9 @@ def _sum(steps: Iterable[Step], labels: Sequence[str]) -> int:
     return sum(step.n.get(label, 0) for step in steps for label in labels)
 
 
-def talk_tiles(connection: Connection, wanted: Range) -> list[Tile]:
-    now, then = talk.steps(connection, wanted), talk.steps(connection, wanted.before)
+def talk_tiles(d: Drawing) -> list[Tile]:
+    now = d.told.steps(d.steps)
+    then = [Step(d.wanted.since, talk.sums(d.connection, d.wanted.before))]
     scored, scored_before = _sum(now, SCORED), _sum(then, SCORED)
     share = _sum(now, ("negative",)) / scored if scored else None
     share_before = _sum(then, ("negative",)) / scored_before if scored_before else None

@@ -99,6 +99,7 @@ def environment() -> Environment:
         amount=words.amount,
         word=words.word,
         refusal=words.sentence,
+        subject=words.subject,
         cell=_cell,
         evidence=_evidence,
         span=words.span,
@@ -138,7 +139,7 @@ def _cell(context: Context, value: Any) -> str:
         return formats.minute(value, context["zone"])
     if isinstance(value, int | float):
         return formats.number(value)
-    return str(value)
+    return words.platform(value) if isinstance(value, words.Code) else str(value)
 
 
 @pass_context

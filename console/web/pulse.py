@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy import Connection
 
+from console.web.texts import N_
 from storage import views_health
 from storage.posting import Stop
 
 log = structlog.get_logger()
 FRESH = 5.0  # seconds an answer of the broker is believed: a page does not wait for a broker that hangs each time
 
-BROKER = "The message broker does not answer: what is due waits, and what you do here is kept."
-LEADER = "No scheduler leads: nothing new becomes due."
-WORKERS = "No worker works: nothing is read, judged or sent."
+BROKER = N_("The message broker does not answer: what is due waits, and what you do here is kept.")
+LEADER = N_("No scheduler leads: nothing new becomes due.")
+WORKERS = N_("No worker works: nothing is read, judged or sent.")
 
 
 @dataclass(slots=True)

@@ -153,7 +153,12 @@ def iso(moment: datetime) -> str:
 
 
 def platform(name: str) -> str:
-    return PLATFORMS.get(name, name.replace("_", " ").capitalize())
+    """Brands as they write themselves; a kind of contact (`call`) in the reader's language."""
+    return PLATFORMS.get(name) or _(name.replace("_", " ").capitalize())
+
+
+class Code(str):
+    """A platform or a kind of contact by its code, as files have it; a page says its name."""
 
 
 def web_link(url: str | None) -> str:
@@ -175,6 +180,12 @@ def amount(n: int, noun: str) -> str:
 def word(name: str) -> str:
     """A state, a priority, an intent as a page says it. What the configuration or a person named stays as it is."""
     return _(name)
+
+
+def subject(said: str) -> str:
+    """What stopped for good, as storage/dead.py names it: `mention 12`, `event 3`, or a target and its key."""
+    kind, space, rest = said.partition(" ")
+    return f"{_(kind) if rest.isdecimal() else kind}{space}{rest}"
 
 
 def sentence(said: str | Exception) -> str:

@@ -1,0 +1,244 @@
+"""Every text a page shows is in the catalogue, the catalogue is what the sources say, and another language is whole and in use."""
+
+import ast
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po, write_po
+from sqlalchemy import text
+
+from console.web import catalogue, formats, texts, vocabulary, words
+from domain import lifecycle, nouns, surveys
+from domain.said import Said
+from storage import casework, metrics, owed, tokens, users, views
+from storage.ledger import Ledger
+from tests import pseudo, web, web_places
+
+GERMAN = texts.FOLDER / "de.po"
+
+
+def held(catalog: Catalog) -> bytes:
+    out = io.BytesIO()
+    write_po(out, catalog, width=catalogue.WIDTH, omit_header=True, sort_output=True)
+    return out.getvalue()
+
+
+def test_the_catalogue_is_what_the_sources_say() -> None:
+    assert catalogue.TEMPLATE.read_bytes() == held(catalogue.gather()), "run: python -m console.web.catalogue"
+
+
+def marks(said: str) -> list[str]:
+    return sorted(re.findall(r"%\(\w+\)s|%%|</?\w+[^>]*>", said))
+
+
+@pytest.mark.parametrize("path", sorted(texts.FOLDER.glob("*.po")), ids=lambda path: path.stem)
+def test_a_language_is_whole_and_keeps_what_is_filled_in(path: "texts.pathlib.Path") -> None:
+    with path.open("rb") as file:
+        found = read_po(file, locale=path.stem)
+    with catalogue.TEMPLATE.open("rb") as file:
+        wanted = read_po(file)
+    assert {(m.context, str(m.id)) for m in found if m.id} == {(m.context, str(m.id)) for m in wanted if m.id}
+    for message in found:
+        if not message.id:
+            continue
+        assert not message.fuzzy, message.id
+        sources = message.id if message.pluralizable else (message.id,)
+        said = message.string if message.pluralizable else (message.string,)
+        assert all(said), message.id
+        assert len(said) == (found.num_plurals if message.pluralizable else 1), message.id
+        assert {tuple(marks(one)) for one in said} <= {tuple(marks(one)) for one in sources}, message.id
+
+
+def test_the_words_of_states_are_those_there_are() -> None:
+    assert set(vocabulary.STATUSES) == set(lifecycle.STATUSES)
+    assert set(vocabulary.PRIORITIES) == set(casework.PRIORITIES)
+    assert set(vocabulary.INTENTS) == set(nouns.INTENTS)
+    assert set(vocabulary.ROLES) == set(users.ROLES)
+    assert vocabulary.VIEWS == tuple(label for label, _ in views.VIEWS.values())
+    assert vocabulary.SORTS == tuple(label for label, _ in views.SORTS.values())
+    assert vocabulary.MARKS == tuple(label for label, _ in views.MARKS.values())
+    said = {word for label, _, meaning in owed.WORDS.values() for word in (label, meaning)}
+    assert said <= set(vocabulary.OWED)
+    assert {*surveys.QUESTIONS.values(), *(end for ends in surveys.ENDS.values() for end in ends)} == set(vocabulary.SURVEYS)
+    assert set(vocabulary.METRICS) <= {said for metric in metrics.METRICS for said in (metric.label, metric.formula)}
+
+
+def test_no_function_gives_the_translator_away() -> None:
+    """`_` is a function here; who assigns it in passing has none to call."""
+    for path in sorted((catalogue.ROOT / "console" / "web").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        for function in ast.walk(tree):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.ListComp | ast.DictComp):
+                continue
+            named = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == "_"]
+            assigned = any(isinstance(node.ctx, ast.Store) for node in named)
+            called = any(isinstance(node.ctx, ast.Load) for node in named)
+            assert not (assigned and called), f"{path.name}:{function.lineno}"
+
+
+@pytest.fixture(scope="module")
+def world(database_url: str) -> Iterator[web_places.World]:
+    found = web_places.make(database_url)
+    yield found
+    found.ledger.close()
+
+
+@pytest.fixture(scope="module")
+def address(world: web_places.World, database_url: str) -> Iterator[str]:
+    known = {**texts.languages(), "xx": pseudo.language()}
+    with web.serve(web.make_app(database_url, languages=known)) as found:
+        yield found
+
+
+def reader(address: str, world: web_places.World, language: str = "", zone: str = "", accept: str = "") -> httpx2.Client:
+    cookies = {"earmark": world.session, "earmark-language": language, "earmark-zone": zone}
+    headers = {"accept-language": accept} if accept else {}
+    return httpx2.Client(
+        base_url=address, cookies={k: v for k, v in cookies.items() if v}, headers=headers, timeout=60
+    )
+
+
+def stored(ledger: Ledger) -> set[str]:
+    """Every string the database holds: what of a page is data."""
+    found: set[str] = set()
+    with ledger.begin() as connection:
+        tables = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars()
+        for table in tables.all():
+            for row in connection.execute(text(f'SELECT to_jsonb(t) FROM "{table}" t LIMIT 3000')).scalars():  # noqa: S608
+                found.update(pseudo.leaves(row))
+    return found
+
+
+def is_data(said: str, known: str, names: set[str]) -> bool:
+    """Stored somewhere, a name of a platform, an address or an identifier. A word of the vocabulary is none of these: it is translated."""
+    if said in OURS:
+        return False
+    said = re.sub(r"^\d+ ", "", said)  # a ticket's number before its subject
+    return said in known or said in names or re.fullmatch(r"[a-z]+[.:][\w.:]+|https?://\S+|\{.*\}", said) is not None
+
+
+OURS = {
+    word for words_ in vars(vocabulary).values() if isinstance(words_, tuple) for word in words_
+} - {"spike"}  # the world's rule is called so
+
+
+@pytest.mark.timeout(180)
+def test_no_page_shows_a_text_that_is_in_no_catalogue(world: web_places.World, address: str) -> None:
+    data = stored(world.ledger)
+    known = "\0".join(map(pseudo.tidy, data))
+    names = {"Earmark", "OpenID", *words.PLATFORMS.values(), *(words.platform(one) for one in data if len(one) < 40)}
+    asked = {"nothing-of-that-name", "nobody of that name", "nothing of that kind"}
+    naked: list[str] = []
+    with reader(address, world, "xx") as client:
+        for place in web_places.addresses(world):
+            page = client.get(place)
+            assert page.status_code == web_places.STATUS.get(place, 200)
+            for said in pseudo.Naked(page.text).found:
+                parts = [pseudo.tidy(part) for part in re.split(r" · |: |, | → |; |\s·\s", said)]
+                bad = [part for part in parts if pseudo.worded(part) and not is_data(part, known, names | asked)]
+                if bad and not (said not in OURS and said in known):
+                    naked.append(f"{place}: {said!r}")
+    assert naked == [], "\n".join(naked)
+
+
+def test_the_pseudo_language_would_find_one() -> None:
+    naked = pseudo.Naked('<p>⟦Save⟧ Discard</p><a title="Go ⟦x⟧">⟦Write <b>this</b>⟧ 12</a><code>earmark up</code><p lang="en">Said.</p>')
+    assert naked.found == ["Discard", "Go"]
+
+
+def test_what_somebody_chose_comes_before_what_the_browser_asks_for(world: web_places.World, address: str) -> None:
+    for language, accept, lang in (
+        ("", "", "en"), ("", "de-CH,de;q=0.9,en;q=0.8", "de"), ("", "fr, de;q=0.3, en;q=0.5", "en"), ("de", "en", "de"),
+        ("en", "de", "en"), ("", "de;q=0", "en"), ("", ";;q=,de;q=x", "en"), ("tlh", "de", "en"),
+    ):  # fmt: skip
+        with reader(address, world, language, accept=accept) as client:
+            page = client.get("/inbox?view=all")
+        assert f'<html lang="{lang}">' in page.text, (language, accept)
+        assert page.headers["content-language"] == lang
+        assert page.headers["vary"] == "cookie, accept-language"
+
+
+def test_a_choice_is_a_cookie_and_leads_back(world: web_places.World, address: str) -> None:
+    with reader(address, world) as client:
+        assert re.search(r'<form class="languages".*?<button[^>]*value="de" lang="de">Deutsch</button>', client.get("/flags").text)
+        first = client.get("/flags").headers["etag"]
+        chosen = client.post("/language", data={"language": "de", "back": "/flags?state=open"})
+        assert (chosen.status_code, chosen.headers["location"]) == (303, "/flags?state=open")
+        assert "earmark-language=de" in chosen.headers["set-cookie"]
+        assert "httponly" in chosen.headers["set-cookie"].lower()
+        page = client.get("/flags", headers={"if-none-match": first})
+        assert page.status_code == 200, "the page in another language is another page"
+        assert "Eskalationen" in page.text
+        assert client.post("/language", data={"language": "de", "back": "//elsewhere.example"}).headers["location"] == "/inbox"
+        assert client.post("/language", data={"language": "tlh"}).status_code == 422
+    with httpx2.Client(base_url=address, headers={"accept-language": "de"}) as stranger:
+        assert "Anmelden" in stranger.get("/login").text
+        script = re.search(r'src="(/static/texts-de\.\w+\.js)"', stranger.get("/login").text)
+        assert script
+        answer = stranger.get(script[1])
+        assert "immutable" in answer.headers["cache-control"]
+        assert '"next row":"nächste Zeile"' in answer.text
+        assert '"%(n)s new ticket":{' in answer.text
+    with httpx2.Client(base_url=address) as stranger:
+        assert "/static/texts-" not in stranger.get("/login").text  # English is in the scripts themselves
+
+
+def test_what_programs_read_stays_english(world: web_places.World, address: str) -> None:
+    with reader(address, world, "de") as client:
+        assert client.get("/api/v1/tickets/987654").json()["detail"] == "There is no such ticket."
+        rows = client.get("/dashboards/tickets.csv").text.splitlines()
+        assert rows[0] == "from (UTC),opened,too late"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d,\d+,\d+", rows[1])
+        assert "Es gibt" not in client.get("/metrics").text
+
+
+def test_refusals_and_pages_speak_german(world: web_places.World, address: str) -> None:
+    with reader(address, world, "de") as client:
+        assert "Dieses Ticket gibt es nicht." in client.get("/tickets/987654").text
+        csrf = re.search(r'name="csrf" value="([\w-]+)"', client.get("/inbox").text)
+        assert csrf
+        done = client.post(f"/tickets/{world.number}/tags", data={"csrf": csrf[1], "tags": "x" * 300})
+        assert "Ein Schlagwort hat 1 bis 60 Zeichen." in done.text
+        assert client.post("/inbox/bulk", data={"csrf": csrf[1]}).text.count("Kein Ticket ist markiert.") == 1
+        page = client.get(f"/tickets/{world.number}").text
+    assert '<option value="urgent" selected>dringend</option>' in page  # what is sent stays English
+    assert 'lang="en">Somebody waits' in re.sub(r"<li>", "", page)  # a receipt is as it was stored, and says so
+
+
+def test_a_sentence_remembers_what_it_was_made_of() -> None:
+    said = Said("At most %(most)s tags on #%(number)s.", most=12345, number=str(67890))
+    assert said == "At most 12,345 tags on #67890."
+    assert texts._(Said("A draft has at most %(most)s characters; this one has %(n)s.", most=20000, n=20001)).startswith("A draft")
+    token = texts._current.set(texts.languages()["de"])
+    try:
+        refused = casework.Refused(Said("A draft has at most %(most)s characters; this one has %(n)s.", most=20000, n=20001))
+        assert texts._(refused) == "Ein Entwurf hat höchstens 20.000 Zeichen; dieser hat 20.001."
+        assert texts._("50% of nobody's business") == "50% of nobody's business"
+        nested = Said("#%(number)s is %(status)s: reopen it first.", number="7", status=Said("closed"))
+        assert texts._(nested) == "Nr. 7 ist geschlossen: Öffnen Sie das Ticket zuerst wieder."
+    finally:
+        texts._current.reset(token)
+
+
+def test_numbers_and_dates_are_written_as_the_language_does() -> None:
+    at = datetime(2026, 11, 22, 13, 5, 9, tzinfo=UTC)
+    german, english = texts.languages()["de"], texts.languages()["en"]
+    for language, wanted in (
+        (english, ("1,234,567", "-0.5", "+12%", "12.3%", "38k", "1.2M", "Sun, 22 Nov 2026, 13:05:09 UTC", "22 Nov, 13:05 UTC", "Mon")),
+        (german, ("1.234.567", "-0,5", "+12\xa0%", "12,3\xa0%", "38k", "1,2M", "So., 22. Nov. 2026, 13:05:09 UTC", "22. Nov., 13:05 UTC", "Mo")),
+    ):  # fmt: skip
+        token = texts._current.set(language)
+        try:
+            said = (
+                formats.number(1234567), formats.decimal(-0.5), formats.percent(0.12, sign=True), formats.percent(0.123, 1),
+                formats.short(38123), formats.short(1_240_000), formats.exact(at), formats.at(at), formats.weekdays()[0],
+            )  # fmt: skip
+        finally:
+            texts._current.reset(token)
+        assert said == wanted
+    assert tokens.SCOPES  # named as they are: programs read them
