@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from config.base import Model, Names, seconds
+from config.base import Length, Model, Names, seconds
 from config.contacts import ContactSource, Summary
 from config.hooks import EventHook
 from config.work import Automation, BusinessHours, Casework, Macro, Route, Survey, TicketField
@@ -58,6 +58,10 @@ class Channel(Model):
     timezone: str = Field(default="UTC", description="The zone cron is read in, such as Europe/Berlin.")
     max_pages: int = Field(
         default=10, ge=1, le=1000, description="Pages per run; the rest of a long walk goes on at the next run."
+    )
+    hold: Length | None = Field(
+        default=None,
+        description="How long a public reply to what this channel found waits, such as 5m; left out: casework's hold.",
     )
     settings: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"inline": True})
 

@@ -170,6 +170,17 @@ def send(
     return entry, leaves
 
 
+def channels(connection: Connection, number: int) -> list[str]:
+    """The names of the channels that found the ticket's posts."""
+    found = rows(
+        connection,
+        "SELECT DISTINCT c.name FROM tickets t JOIN ticket_mentions l ON l.ticket_id = t.id JOIN sightings s ON s.mention_id = l.mention_id "
+        "JOIN channels c ON c.id = s.channel_id WHERE t.number = :n ORDER BY 1",
+        n=number,
+    )
+    return [row["name"] for row in found]
+
+
 def _above(connection: Connection, ticket_id: int) -> str:
     """The Message-ID of the customer's last mail on the ticket, in its brackets; empty where there is none."""
     found = one(

@@ -266,3 +266,19 @@ def _sums(ledger: Ledger) -> list[str]:
     with ledger.read() as connection:
         found = reconcile.reconcile(connection).findings
     return [str(one_) for one_ in found if one_.table in ("entries", "outbox") and "creation" not in one_.problem]
+
+
+def test_a_channel_may_hold_its_answers_longer(client: httpx2.Client, ledger: Ledger, town: Town) -> None:
+    with ledger.begin() as connection:
+        current = configurations.in_force(connection)
+        assert current
+        document = {**current.document, "channels": [{"name": "mastodon", "kind": "mastodon", "hold": "1h"}]}
+        configurations.accept(connection, "held", document)
+    number, _ = said(ledger, town, "mastodon", "slowly, please #northbank")
+    assert "said=leaves" in answer(client, number, "We take our time.").headers["location"]
+    waits = web.value(
+        ledger, "SELECT min(o.due) > now() + interval '55 minutes' FROM outbox o JOIN tickets t ON t.id = o.ticket_id WHERE t.number = :n", n=number
+    )  # fmt: skip
+    assert waits
+    number, _ = said(ledger, town, "x", "quickly, please northbank")
+    assert "said=sent" in answer(client, number, "At once.").headers["location"]

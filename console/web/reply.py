@@ -77,7 +77,7 @@ def reply(request: Request, number: Id, form: Annotated[ReplyForm, Form()], anyw
         way = next((way for way in found.ways if way.name == form.way), None)
         if way is None:
             raise Refused(found.why or "Choose a way the reply is to take; the one chosen is there no longer.")
-        hold = _hold(connection)
+        hold = _hold(connection, number)
         entry, _ = replies.send(connection, user, number, body, way, hold, form.shown, look=not anyway)
         return entry, bool(hold)
 
@@ -134,7 +134,11 @@ def _sent(
     return RedirectResponse(f"/tickets/{number}?{then(done)}", 303)
 
 
-def _hold(connection: Connection) -> timedelta:
+def _hold(connection: Connection, number: int) -> timedelta:
+    """The longest of the channels that found the ticket's posts; where none has its own, the house's."""
     current = configurations.in_force(connection)
-    length = ((current.document if current else {}).get("casework") or {}).get("hold", HOLD)
-    return timedelta(seconds=seconds(length) if length else 0)
+    document = current.document if current else {}
+    own = {channel["name"]: channel["hold"] for channel in document.get("channels") or () if channel.get("hold")}
+    there = replies.channels(connection, number) if own else ()
+    lengths = [own[name] for name in there if name in own] or [(document.get("casework") or {}).get("hold", HOLD)]
+    return timedelta(seconds=max(seconds(length) if length else 0 for length in lengths))
