@@ -25,8 +25,9 @@ def sights(texts: list[str], scorer: EarmarkScorer, language: str) -> np.ndarray
     out = np.zeros((len(texts), COLUMNS - 2))
     for row, text in zip(out, texts, strict=True):
         hint = scorer.hint(text, language)
-        compound, manners = hint.compound or 0.0, manner(text, scorer.pieces(text))
-        read = reading(compound, hint.words)
+        found = scorer.pieces(text)
+        compound, manners = hint.compound or 0.0, manner(text, found)
+        read = reading(compound, hint.words, len(found))
         row[: len(HINTS)] = [read.get(name, 0.0) for name in HINTS]
         own = np.array([manners.get(name, 0.0) for name in MANNERS])
         row[len(HINTS) : -1] = [*own, *(own * compound), *(own * read.get("sign", 0.0))]
@@ -85,8 +86,16 @@ def answers(z: np.ndarray, sign: np.ndarray) -> np.ndarray:
     return np.stack([opinion - np.logaddexp(0, sign), z[:, 1], opinion - np.logaddexp(0, -sign)], axis=1)
 
 
-def header(w: np.ndarray, which: np.ndarray) -> dict[str, Any]:
+def leant(z: np.ndarray, sign: np.ndarray, leaning: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """`z` with so much added to neutral, `sign` with so much towards positive."""
+    return z + np.array([0.0, leaning[0], 0.0]), sign + leaning[1]
+
+
+def header(w: np.ndarray, which: np.ndarray, leaning: tuple[float, float]) -> dict[str, Any]:
     """The weights, negative and positive against neutral and positive against negative, as domain/second.py reads them."""
+    w, which = w.copy(), which.copy()
+    w[-1, NEUTRAL] += leaning[0]
+    which[-1] += leaning[1]
     three = np.round(np.stack([w[:, 0] - w[:, 1], w[:, 2] - w[:, 1], which], axis=1), 6)
     hints = three[2 : 2 + len(HINTS)]
     manners = np.split(three[2 + len(HINTS) : -1], 3)

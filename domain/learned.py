@@ -101,7 +101,7 @@ class EarmarkScorer:
         positive = self.model.bias[1] + said.positive + sum(part[2] for part in dense)
         told, manners, turn = _told(dense), NO_MANNERS, EVEN
         if (again := self.model.second.get(language)) is not None:
-            read = reading(hint.compound or 0.0, hint.words)
+            read = reading(hint.compound or 0.0, hint.words, len(found))
             look = again.look(negative, positive, hint.compound or 0.0, read, manner(text, found))
             negative, positive, turn = look.negative, look.positive, again.turn
             told, manners = (*_told(dense, turn), *look.hints), look.manners
@@ -188,7 +188,7 @@ def shares(
         found[name] = found.get(name, 0.0) + value
     nobody = 0.0  # what is said by words that cancel out to nothing
     for side, share in told:
-        words = [(word, abs(value)) for word, value in hint.words if value and (value > 0, side) not in _NOT_OF]
+        words = behind(side, hint.words)
         whole = sum(value for _, value in words)
         if not whole:
             nobody += share
@@ -200,7 +200,19 @@ def shares(
     return (*shown, (OTHERS, rest)) if rest else tuple(shown)
 
 
-_NOT_OF = {(False, "up"), (True, "down")}
+def behind(side: str, words: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The words a feature of VADER's reading is about, each with its weight in it."""
+    if side in ("up", "ups"):
+        return [(word, value) for word, value in words if value > 0]
+    if side in ("down", "downs"):
+        return [(word, -value) for word, value in words if value < 0]
+    if side[:4] == "last":
+        words = words[-1:]
+    elif side == "first":
+        words = words[:1]
+    elif side[:9] == "strongest":
+        words = (max(words, key=lambda pair: abs(pair[1])),) if words else ()
+    return [(word, abs(value)) for word, value in words if value]
 
 
 def _shown(name: str) -> str:

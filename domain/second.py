@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 from domain.pieces import HANDLE, LINK, NUMBER, TAG
 
-HINTS = ("compound", "up", "down", "any", "strength", "sign", "hits")
+HINTS = (
+    *("compound", "up", "down", "any", "strength", "sign", "hits"),
+    *("first", "last", "last says", "strongest", "strongest says", "ups", "downs", "dense"),
+)
 MANNERS = (
     *("(length)", LINK, TAG, HANDLE, "!", "?", NUMBER, "i", "you"),
-    *("(names)", "(a name)", "(dates)", "(no capitals)", "(short)"),
+    *("(names)", "(a name)", "(dates)", "(no capitals)", "(short)", "but"),
 )
 BORDER = 0.05  # of VADER's labels
 _I = frozenset(("i", "i'm", "im", "my", "me", "we", "our", "i've", "i'll", "i'd"))
@@ -98,7 +101,9 @@ def _either(one: float, other: float) -> float:
 
 
 def second(given: Mapping[str, Any]) -> Second:
-    """From a model file's header."""
+    """From a model file's header. Raises ValueError where it weighs other features than we see."""
+    if {*given["hints"]} != {*HINTS} or {*given["manners"]} != {*MANNERS}:
+        raise ValueError("other features")
     hints = {name: _three(weights) for name, weights in given["hints"].items()}
     manners = {name: (_three(w[:3]), _three(w[3:6]), _three(w[6:])) for name, w in given["manners"].items()}
     (nn, np), (pn, pp), (wn, wp) = given["mix"]
@@ -110,15 +115,36 @@ def _three(given: Sequence[float]) -> Weights:
     return float(negative), float(positive), float(which)
 
 
-def reading(compound: float, words: Sequence[tuple[str, float]]) -> dict[str, float]:
-    """VADER's answer as features; none where it knew no word."""
+def reading(compound: float, words: Sequence[tuple[str, float]], size: int) -> dict[str, float]:
+    """VADER's answer as features; none where it knew no word. `words` in the order of the text, which has `size` pieces.
+
+    The last word often is what a text comes to, and one that is stronger than the others together says more than their sum.
+    """
     if not words:
         return {}
-    up = sum(value for _, value in words if value > 0)
-    down = -sum(value for _, value in words if value < 0)
+    values = [value for _, value in words]
+    up, down, ups, downs = 0.0, 0.0, 0, 0
+    for value in values:
+        if value > 0:
+            up += value
+            ups += 1
+        elif value < 0:
+            down -= value
+            downs += 1
     sign = max(-BORDER, min(BORDER, compound)) / BORDER
-    values = (compound, up / (up + 3), down / (down + 3), 1.0, abs(compound), sign, min(len(words), 5) / 5)
-    return dict(zip(HINTS, values, strict=True))
+    last, high, low = values[-1], max(values), min(values)
+    strongest = high if high >= -low else low
+    hits = min(len(values), 5) / 5
+    found = (
+        *(compound, up / (up + 3), down / (down + 3), 1.0, abs(compound), sign, hits),
+        *(_sign(values[0]), _sign(last), last / 4, strongest / 4, _sign(strongest), min(ups, 4) / 4, min(downs, 4) / 4),
+        10 * hits / max(size, 1),
+    )
+    return dict(zip(HINTS, found, strict=True))
+
+
+def _sign(value: float) -> float:
+    return 1.0 if value > 0 else -1.0 if value < 0 else 0.0
 
 
 def manner(text: str, found: list[str]) -> dict[str, float]:
@@ -148,6 +174,8 @@ def manner(text: str, found: list[str]) -> dict[str, float]:
         out["(a name)"] = 1.0
     elif text.islower():
         out["(no capitals)"] = 1.0
+    if "but" in found:
+        out["but"] = 1.0
     for name, count in (("!", loud), ("i", i), ("you", you), ("(dates)", dates)):
         if count:
             out[name] = min(count, 2) / 2

@@ -3,17 +3,19 @@
 import json
 import random
 from functools import cache
+from typing import Any
 
 import pytest
 
 from config.bench import Bench, bench, model, scorer_names
 from config.complaints import Complaints
 from config.load import load, load_document
+from domain.learned import behind
 from domain.model import BrokenModelError, Model, packed
 from domain.nouns import Rating, Sentiment
 from domain.pieces import pieces
 from domain.prose import Splitter, ironic, own_words, spelled
-from domain.second import manner
+from domain.second import HINTS, MANNERS, manner, reading
 from domain.sentiment import written
 
 
@@ -269,9 +271,45 @@ def test_a_damaged_model_is_refused() -> None:
 
 def test_a_second_look_of_another_release_is_refused() -> None:
     header = {"version": "1", "languages": [], "scale": 1.0, "rarest": 1.0, "bias": [0, 0], "dense": {}, "about": {}}
-    older = {"mix": [[1, 0], [0, 1]], "bias": [0, 0], "hints": {}, "manners": {}}
-    with pytest.raises(BrokenModelError, match="another release"):
-        Model(packed({**header, "second": {"en": older}}, bytes(4), bytes(4), bytes(4), ["a"]))
+    whole: dict[str, Any] = {
+        "mix": [[1, 0], [0, 1], [-1, 1]],
+        "bias": [0, 0, 0],
+        "hints": {name: [0] * 3 for name in HINTS},
+        "manners": {name: [0] * 9 for name in MANNERS},
+    }
+
+    def opened(again: dict[str, Any]) -> Model:
+        return Model(packed({**header, "second": {"en": again}}, bytes(4), bytes(4), bytes(4), ["a"]))
+
+    assert opened(whole).second["en"].turn == (-1, 1)
+    fewer = {name: weights for name, weights in whole["hints"].items() if name != "last"}
+    for other in ({"mix": [[1, 0], [0, 1]]}, {"bias": [0, 0]}, {"hints": fewer}, {"manners": {}}):
+        with pytest.raises(BrokenModelError, match="another release"):
+            opened({**whole, **other})
+
+
+def test_what_vader_makes_of_a_text_is_read_in_its_order() -> None:
+    found = reading(-0.4, [("good", 2.0), ("awful", -3.0), ("ok", 1.0)], 12)
+    assert (found["first"], found["last"], found["last says"]) == (1.0, 1.0, 0.25)
+    assert (found["strongest"], found["strongest says"]) == (-0.75, -1.0)
+    assert (found["ups"], found["downs"], found["hits"], found["sign"]) == (0.5, 0.25, 0.6, -1.0)
+    assert (found["up"], found["down"], found["dense"]) == (0.5, 0.5, 0.5)
+    assert reading(0.0, [], 12) == {}
+
+
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        ("ups", {"good": 2.0, "ok": 1.0}),
+        ("down", {"awful": 3.0}),
+        ("first", {"good": 2.0}),
+        ("last says", {"ok": 1.0}),
+        ("strongest", {"awful": 3.0}),
+        ("compound", {"good": 2.0, "awful": 3.0, "ok": 1.0}),
+    ],
+)
+def test_a_share_goes_to_the_words_it_is_about(side: str, words: dict[str, float]) -> None:
+    assert dict(behind(side, [("good", 2.0), ("awful", -3.0), ("nothing", 0.0), ("ok", 1.0)])) == words
 
 
 @pytest.mark.parametrize(
