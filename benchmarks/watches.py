@@ -52,6 +52,7 @@ class Clock:
 
 def history(connection: Connection, topics: int) -> int:
     """Fourteen days of counts."""
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(
         text("""INSERT INTO counts (topic, platform, measure, minute, n)
         SELECT 'topic' || lpad(t::text, 4, '0'), p, m, CAST(:now AS timestamptz) - b * interval '5 minutes', 1 + (t + b) % 4
@@ -86,6 +87,7 @@ def minute(connection: Connection, now: datetime, topics: int) -> None:
 
 def filed(connection: Connection, first: int, n: int, run: int, each: int = 200) -> list[int]:
     """Mentions with verdicts of runs of `each`, all negative, by twenty thousand people; returns the runs."""
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
     about = {"first": first, "last": first + n - 1, "now": NOW, "run": run, "each": each}
     for statement in (
         """INSERT INTO mentions (id, platform, native_id, kind, content, published, author_id, content_hash, page_id) OVERRIDING SYSTEM VALUE

@@ -88,7 +88,9 @@ def _of(sums: Floats) -> Usual:
     border = ranked(sums, at)
     beyond = len(sums) - 1 - at
     excess = float(np.maximum(sums - border, 0.0).sum()) / beyond if beyond else 0.0
-    return Usual(border, excess, float(sums.mean()), float(sums.std()))
+    mean = float(sums.sum()) / len(sums)
+    off = sums - mean
+    return Usual(border, excess, mean, math.sqrt(float(off @ off) / len(sums)))
 
 
 def ranked(sums: Floats, at: int) -> float:

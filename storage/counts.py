@@ -1,11 +1,11 @@
 """Series: what was said per five minutes of publication, and when a channel could not hear it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from domain.amplified import Said
 from domain.urgency import TROUBLE
@@ -13,8 +13,7 @@ from storage import suppress
 from storage.ledger import rows
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """A row of five minutes: the bin's number, what was heard live, and what had been published before we listened."""
 
     topic: str
@@ -26,25 +25,31 @@ class Counted:
 
 
 def bins(
-    connection: Connection, since: datetime, until: datetime, armed: datetime, topics: Sequence[str] | None = None
-) -> list[Counted]:
-    """The bins of every series (of these topics) in a time. What was published before `armed` is backfill: it tells what is usual and is
-    not heard."""
-    found = rows(
-        connection,
-        """SELECT topic, platform, split_part(measure, chr(58), 1) AS measure,
+    connection: Connection, since: datetime, until: datetime, armed: datetime, topics: Sequence[str] | None = None,
+    measures: Collection[str] | None = None,
+) -> list[Counted]:  # fmt: skip
+    """The bins of every series (of these topics, of these measures; `negative+*`: of every intent) in a time. What was published before
+    `armed` is backfill: it tells what is usual and is not heard."""
+    found = connection.execute(
+        text("""SELECT topic, platform, split_part(measure, chr(58), 1) AS measure,
             floor(extract(epoch FROM minute) / 300)::bigint AS bin,
             coalesce(sum(n) FILTER (WHERE strpos(measure, chr(58)) = 0), 0)::int AS live,
             coalesce(sum(n) FILTER (WHERE strpos(measure, chr(58)) > 0 AND minute < :armed), 0)::int AS before
         FROM counts WHERE minute >= :since AND minute < :until AND split_part(measure, chr(58), 1) <> 'reposts'
             AND (CAST(:topics AS text[]) IS NULL OR topic = ANY(CAST(:topics AS text[])))
-        GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0""",
-        since=since,
-        until=until,
-        armed=armed,
-        topics=None if topics is None else list(topics),
-    )
-    return [Counted(**row) for row in found]
+            AND (CAST(:measures AS text[]) IS NULL OR split_part(measure, chr(58), 1) LIKE ANY(CAST(:measures AS text[])))
+        GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0"""),
+        {
+            "since": since, "until": until, "armed": armed, "topics": None if topics is None else list(topics),
+            "measures": None if measures is None else [one.replace("*", "%") for one in sorted(measures)],
+        },
+    )  # fmt: skip
+    return [Counted(*row) for row in found]
+
+
+def unhurried(connection: Connection) -> None:
+    """What follows in this transaction works things out for minutes between two statements: a first look at ten thousand series."""
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '15min'"))
 
 
 def mood(connection: Connection, topic: str, since: datetime, until: datetime) -> tuple[int, int]:

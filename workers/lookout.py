@@ -7,6 +7,7 @@ one sixtieth of the fourteen days before it, so that late news is known within t
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,7 @@ class Lookout:
         self.rows: list[Row] = []
         self.known: dict[Key, Heard] = {}  # the last hour; fourteen days of what share and silence look at
         self.kept: set[str] = set()  # topics of those
+        self.measures: set[str] = set()  # that any rule looks at
         self.saved = self.ticked = datetime(1, 1, 1, tzinfo=UTC)
         self.mark = ""
         self.dark: dict[Gap, datetime | None] = {}
@@ -56,7 +58,7 @@ class Lookout:
         gaps = counts.gaps(connection, now - timedelta(days=KEEP))
         watching = VERSION, current.escalations, current.topics, armed.astimezone(UTC).isoformat()
         mark = hashlib.sha256(repr(watching).encode()).hexdigest()
-        self.kept = _kept(current)
+        self.kept, self.measures = _kept(current), _asked_for(current)
         if self.live is None or mark != self.mark:
             changed = configurations.topics_changed(connection, now - timedelta(days=KEEP))
             self.begun = {topic: bin_of(at) for topic, at in changed.items()}
@@ -107,7 +109,8 @@ class Lookout:
         gaps: Sequence[Any],
         filled: Sequence[tuple[datetime | None, datetime | None]],
     ) -> None:
-        found = counts.bins(connection, now - timedelta(days=KEEP + 1), now + MINUTE, armed)
+        counts.unhurried(connection)
+        found = counts.bins(connection, now - timedelta(days=KEEP + 1), now + MINUTE, armed, None, self.measures)
         known = self._heard(found, armed, gaps, now)
         self.rows = watched(current, set(known))
         self.known = known
@@ -129,43 +132,55 @@ class Lookout:
     ) -> list[Row]:
         """What was counted since the last tick and in the hour before it, and a slice of the past; returns the series that are new."""
         assert self.live is not None
+        dark = _dark(gaps, now)
         first = min(bin_of(now), self.live.board.now if self.rows else bin_of(now)) - AGAIN
-        window = self._heard(counts.bins(connection, begins(first), now + MINUTE, armed), armed, gaps, now)
+        hour = counts.bins(connection, begins(first), now + MINUTE, armed, None, self.measures)
+        window = self._heard(hour, armed, gaps, now)
         have = {(rule.name, key) for rule, key in self.rows}
         new = [row for row in watched(current, {*self.known, *window}) if (row[0].name, row[1]) not in have]
-        self._take(window, first, bin_of(now) + 1, _dark(gaps, now))
+        self._hear(window, first, now, dark)
+        if now.hour != self.ticked.hour:
+            self._forget(now)
         start = bin_of(now) - PAST + int(now.timestamp() // 60) % 60 * SLICE
         end = min(start + SLICE, first)
         if start < end and self.rows:
-            late = self._heard(counts.bins(connection, begins(start), begins(end), armed), armed, gaps, now)
+            past = counts.bins(connection, begins(start), begins(end), armed, None, self.measures)
+            late = self._heard(past, armed, gaps, now)
             self.live.late({i: late[key] for i, (_, key) in enumerate(self.rows) if key in late}, start, end)
-            self._take({k: h for k, h in late.items() if self._long(k)}, start, end, _dark(gaps, now))
-        self._forget(now, first)
+            self._take({*filter(self._long, {*self.known, *late})}, late, start, end, dark)
         return new
 
-    def _take(self, found: Mapping[Key, Heard], start: int, end: int, dark: frozenset[int]) -> None:
-        """These bins as they are by now."""
+    def _hear(self, window: Mapping[Key, Heard], first: int, now: datetime, dark: frozenset[int]) -> None:
+        """The bins from `first` on as they are by now. Of what nobody looks at over days they are all that is kept."""
+        nothing, everything = Heard({}, {}, dark), {*self.known, *window}
+        long = {key for key in everything if self._long(key)}
+        self._take(long, window, first, bin_of(now) + 1, dark)
+        for key in everything - long:
+            self.known[key] = window.get(key, nothing)
+
+    def _take(
+        self, keys: Collection[Key], found: Mapping[Key, Heard], start: int, end: int, dark: frozenset[int]
+    ) -> None:
+        """These bins of these series as they are by now."""
         nothing = Heard({}, {})
-        for key in {*self.known, *found}:
-            old, new = self.known.get(key, nothing), found.get(key, nothing)
-            for bin_ in range(start, end):
-                old.live.pop(bin_, None)  # type: ignore[attr-defined]
-                old.usual.pop(bin_, None)  # type: ignore[attr-defined]
-            self.known[key] = Heard({**old.live, **new.live}, {**old.usual, **new.usual}, dark)
+        for key in keys:
+            old, new = self.known.get(key) or Heard({}, {}), found.get(key, nothing)
+            for bins, more in ((old.live, new.live), (old.usual, new.usual)):
+                for bin_ in range(start, end):
+                    bins.pop(bin_, None)  # type: ignore[attr-defined]
+                bins.update(more)  # type: ignore[attr-defined]
+            self.known[key] = replace(old, dark=dark)
 
     def _long(self, key: Key) -> bool:
         return not key[1] and key[0] in self.kept
 
-    def _forget(self, now: datetime, first: int | None = None) -> None:
+    def _forget(self, now: datetime) -> None:
         """Keep the last hour of each series; the board knows the rest. Share and silence look at fourteen days of theirs."""
-        recent = bin_of(now) - AGAIN if first is None else first
+        recent, old = bin_of(now) - AGAIN, bin_of(now) - PAST - DAY // BIN
         for key, one in self.known.items():
-            least = bin_of(now) - PAST - DAY // BIN if self._long(key) else recent
-            self.known[key] = Heard(
-                {b: n for b, n in one.live.items() if b >= least},
-                {b: n for b, n in one.usual.items() if b >= least},
-                one.dark,
-            )
+            least = old if self._long(key) else recent
+            live, usual = ({b: n for b, n in bins.items() if b >= least} for bins in (one.live, one.usual))
+            self.known[key] = Heard(live, usual, one.dark)
 
     def _join(
         self, connection: Connection, new: Sequence[Row], now: datetime, armed: datetime, gaps: Sequence[Any],
@@ -173,7 +188,7 @@ class Lookout:
     ) -> list[tuple[SpikeRule, Key, Standing]]:  # fmt: skip
         """Series that were never heard before begin with what is stored of them; the others go on."""
         topics = sorted({key[0] for _, key in new})
-        found = counts.bins(connection, now - timedelta(days=KEEP + 1), now + MINUTE, armed, topics)
+        found = counts.bins(connection, now - timedelta(days=KEEP + 1), now + MINUTE, armed, topics, self.measures)
         self.known.update(self._heard(found, armed, gaps, now))
         more = self._made(new)
         more.begin([self.known[key] for _, key in new], now)
@@ -220,7 +235,7 @@ class Lookout:
         self.known = {}
         if self.kept:
             since = now - timedelta(days=KEEP + 1)
-            found = counts.bins(connection, since, now + MINUTE, armed, sorted(self.kept))
+            found = counts.bins(connection, since, now + MINUTE, armed, sorted(self.kept), self.measures)
             self.known = self._heard(found, armed, gaps, now)
         live = self._made(rows)
         if thaw(live, int(kept.about["bin"]), [row[4] for row in kept.rows]):
@@ -256,8 +271,11 @@ def _dark(gaps: Sequence[Any], now: datetime) -> frozenset[int]:
     return frozenset(found)
 
 
-def watched(current: config.Config, known: set[Key]) -> list[tuple[SpikeRule, Key]]:
+def watched(current: config.Config, known: Collection[Key]) -> list[tuple[SpikeRule, Key]]:
     """Each spike rule with each of its series."""
+    of: Mapping[str, set[Key]] = defaultdict(set)
+    for key in known:
+        of[key[0]].add(key)
     found = []
     for rule in current.escalations:
         if rule.kind != "spike":
@@ -265,21 +283,30 @@ def watched(current: config.Config, known: set[Key]) -> list[tuple[SpikeRule, Ke
         for topic in current.topics:
             if rule.topics and topic.name not in rule.topics:
                 continue
-            for measure in _measures(rule, topic.name, known):
+            ours = of.get(topic.name, set())
+            for measure in _measures(rule, ours):
                 found.append((rule, (topic.name, "", measure)))
                 if rule.platforms:
-                    ours = sorted(k for k in known if k[0] == topic.name and k[1] and k[2] == measure)
-                    found += [(rule, key) for key in ours]
+                    found += [(rule, key) for key in sorted(ours) if key[1] and key[2] == measure]
     return found
 
 
-def _measures(rule: SpikeRule, topic: str, known: set[Key]) -> list[str]:
+def _measures(rule: SpikeRule, known: Collection[Key]) -> list[str]:
     """What a rule looks at: its measure, or negative mentions of each intent it asks for."""
     if not rule.intents:
         return [rule.measure]
     if "*" in rule.intents:
-        return sorted({k[2] for k in known if k[0] == topic and not k[1] and k[2].startswith("negative+")})
+        return sorted({k[2] for k in known if not k[1] and k[2].startswith("negative+")})
     return [f"negative+{intent}" for intent in rule.intents]
+
+
+def _asked_for(current: config.Config) -> set[str]:
+    """What any rule looks at: the measures that are read."""
+    found = {"all", "negative"} if _kept(current) else set()
+    for rule in current.escalations:
+        if rule.kind == "spike":
+            found |= {f"negative+{intent}" for intent in rule.intents} or {rule.measure}
+    return found
 
 
 def name(key: Key) -> str:
