@@ -1,4 +1,4 @@
-"""What dashboards show beside the talk itself: moods side by side, holes in what was read, words of tickets, switches between channels."""
+"""What dashboards show beside the talk itself: holes in what was read, words of tickets, switches between channels."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,38 +6,12 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from storage.ledger import one, rows
-from storage.talk import HELD, OPENED, Range, step_of, stepping, values
+from storage.talk import Range, values
+from storage.worked import OPENED
 
 MOST_WORDS_OF = 2000  # tickets whose words are counted in each period, the newest
 MOST_HOLES = 200
 MOST_SWITCHES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Mood:
-    """How much could be scored of what one said in one step, and how much of it was negative."""
-
-    key: str
-    at: datetime
-    scored: int
-    negative: int
-
-
-def moods(connection: Connection, wanted: Range, by: str, most: int = 8) -> list[Mood]:
-    """Per `topic` or `platform` and step, of those most was said about."""
-    if by not in ("topic", "platform"):
-        raise ValueError(by)
-    found = rows(
-        connection,
-        f"""WITH said AS (SELECT {by} AS key, {step_of("t.hour")} AS at, CAST(sum(n) AS int) AS scored,
-                CAST(coalesce(sum(n) FILTER (WHERE label = 'negative'), 0) AS int) AS negative FROM talk t
-                WHERE {HELD} AND label IN ('negative', 'neutral', 'positive') GROUP BY 1, 2),
-            loud AS (SELECT key, sum(scored) AS n FROM said GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :most)
-        SELECT key, at, scored, negative FROM said JOIN loud l USING (key) ORDER BY l.n DESC, key, at""",  # noqa: S608 from the list above
-        **stepping(wanted),
-        most=most,
-    )
-    return [Mood(**row) for row in found]
 
 
 @dataclass(frozen=True, slots=True)

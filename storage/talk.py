@@ -4,10 +4,11 @@ A run is counted once, by the transaction that marks it; an edit counts the diff
 are counted apart. What an erasure takes away stays counted: a figure names nobody.
 """
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -78,7 +79,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How much was said in one step, or in one group."""
+    """How much was said in one group."""
 
     key: str
     label: str
@@ -89,6 +90,60 @@ class Cell:
 class Step:
     at: datetime
     n: dict[str, int]  # by label
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How much could be scored of what one said in one step, and how much of it was negative."""
+
+    key: str
+    at: datetime
+    scored: int
+    negative: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was said in a range, summed in every way a dashboard shows it. Keys of `sums`: (field, its value, step, label), None where
+    summed over; a field is `topic`, `platform`, `intent` or empty."""
+
+    sums: Mapping[tuple[str, str | None, datetime | None, str], int]
+    hours: Mapping[
+        tuple[int, int], int
+    ]  # (weekday 1..7 from Monday, hour) → mentions, on the clock of the range's zone
+
+    def steps(self, moments: Sequence[datetime]) -> list[Step]:
+        """Every step of the range, those without talk too."""
+        made: dict[datetime, dict[str, int]] = {at: {} for at in moments}
+        for (field, _, at, label), n in self.sums.items():
+            if not field and at is not None:
+                made[at][label] = n
+        return [Step(at, n) for at, n in made.items()]
+
+    def groups(self, by: str) -> list[Cell]:
+        """By `topic`, `platform` or `intent`, and label; the most talked of first."""
+        found = [
+            Cell(key or "", label, n) for (field, key, at, label), n in self.sums.items() if field == by and at is None
+        ]
+        whole: Counter[str] = Counter()
+        for cell in found:
+            whole[cell.key] += cell.n
+        return sorted(found, key=lambda cell: (-whole[cell.key], cell.key, cell.label))
+
+    def moods(self, by: str, moments: Sequence[datetime], most: int = 8) -> list[Mood]:
+        """Per `topic` or `platform` and step of those that begin at `moments` (each one or several of the range's), of those most was said about."""
+        scored: Counter[tuple[str, datetime]] = Counter()
+        negative: Counter[tuple[str, datetime]] = Counter()
+        loud: Counter[str] = Counter()
+        for (field, key, at, label), n in self.sums.items():
+            if field == by and at is not None and label in ("negative", "neutral", "positive"):
+                place = (key or "", moments[bisect_right(moments, at) - 1])
+                scored[place] += n
+                loud[place[0]] += n
+                negative[place] += n if label == "negative" else 0
+        order = {key: n for n, key in enumerate(sorted(loud, key=lambda key: (-loud[key], key))[:most])}
+        found = [Mood(key, at, n, negative[key, at]) for (key, at), n in scored.items() if key in order and n]
+        return sorted(found, key=lambda mood: (order[mood.key], mood.at))
 
 
 HELD = """t.hour >= :since AND t.hour < :until AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
@@ -129,117 +184,41 @@ def moments(connection: Connection, wanted: Range) -> tuple[datetime, ...]:
     return tuple(row["at"] for row in found)
 
 
-def steps(connection: Connection, wanted: Range) -> list[Step]:
-    """Every step of the range, those without talk too."""
-    found = rows(
-        connection,
-        f"""SELECT b.at, coalesce(c.labels, '{{}}'::jsonb) AS n FROM {STEPS} b
-            LEFT JOIN (SELECT at, jsonb_object_agg(label, n) AS labels FROM (
-                SELECT {step_of("t.hour")} AS at, t.label, sum(t.n) AS n
-                FROM talk t WHERE {HELD} GROUP BY 1, 2) x GROUP BY at) c ON c.at = b.at ORDER BY b.at""",  # noqa: S608 our own text
-        **stepping(wanted),
-    )
-    return [Step(row["at"], {name: int(n) for name, n in row["n"].items()}) for row in found]
+def read(connection: Connection, wanted: Range) -> Told:
+    """All of a range by one look at each hour's rows: they are many, and their sums are few."""
+    sums, hours = {}, {}
+    for row in rows(connection, _READ, **stepping(wanted), zone=wanted.zone):
+        if row["day"] is not None:
+            hours[row["day"], row["hour"]] = int(row["n"])
+            continue
+        field, key = next(
+            ((name, row[name]) for name in ("topic", "platform", "intent") if row[name] is not None), ("", None)
+        )
+        sums[field, key, row["at"], row["label"]] = int(row["n"])
+    return Told(sums, hours)
 
 
-def groups(connection: Connection, wanted: Range, by: str) -> list[Cell]:
-    """By `topic`, `platform` or `intent`, and label; the most talked of first."""
-    if by not in ("topic", "platform", "intent"):
-        raise ValueError(by)
-    found = rows(
-        connection,
-        f"""SELECT {by} AS key, label, CAST(sum(n) AS int) AS n, sum(sum(n)) OVER (PARTITION BY {by}) AS whole
-        FROM talk t WHERE {HELD} GROUP BY 1, 2 ORDER BY whole DESC, key, label""",  # noqa: S608 from the list above
-        **values(wanted),
-    )
-    return [Cell(row["key"], row["label"], row["n"]) for row in found]
+_READ = f"""WITH clock AS MATERIALIZED (
+    SELECT h, {step_of("h")} AS at, CAST(extract(isodow FROM h AT TIME ZONE :zone) AS int) AS day, CAST(extract(hour FROM h AT TIME ZONE :zone) AS int) AS hour
+    FROM generate_series(date_trunc('hour', CAST(:since AS timestamptz)), CAST(:until AS timestamptz), interval '1 hour') h
+), said AS MATERIALIZED (
+    SELECT c.at, c.day, c.hour, t.topic, t.platform, t.intent, t.label, sum(t.n) AS n FROM talk t JOIN clock c ON c.h = t.hour
+    WHERE {HELD} GROUP BY GROUPING SETS ((c.at, t.topic, t.platform, t.label), (c.day, c.hour), (t.intent, t.label))
+)
+SELECT at, topic, platform, NULL AS intent, NULL AS day, NULL AS hour, label, sum(n) AS n FROM said WHERE at IS NOT NULL
+    GROUP BY GROUPING SETS ((at, label), (topic, label), (platform, label), (at, topic, label), (at, platform, label))
+UNION ALL SELECT NULL, NULL, NULL, intent, day, hour, label, n FROM said WHERE at IS NULL"""  # noqa: S608 our own text
 
 
-def hours_of_week(connection: Connection, wanted: Range, zone: str = "UTC") -> dict[tuple[int, int], int]:
-    """(weekday 1..7 from Monday, hour) → mentions, on the clocks of a zone."""
-    found = rows(
-        connection,
-        f"""SELECT CAST(extract(isodow FROM t.hour AT TIME ZONE :zone) AS int) AS day,
-            CAST(extract(hour FROM t.hour AT TIME ZONE :zone) AS int) AS hour, CAST(sum(n) AS int) AS n
-        FROM talk t WHERE {HELD} GROUP BY 1, 2""",  # noqa: S608 our own text
-        **values(wanted),
-        zone=zone,
-    )
-    return {(row["day"], row["hour"]): row["n"] for row in found}
+def sums(connection: Connection, wanted: Range) -> dict[str, int]:
+    """label → mentions of the whole range."""
+    found = rows(connection, f"SELECT label, sum(n) AS n FROM talk t WHERE {HELD} GROUP BY 1", **values(wanted))  # noqa: S608 our own text
+    return {row["label"]: int(row["n"]) for row in found}
 
 
 def behind(connection: Connection) -> int:
     """Runs that are not counted yet: how far a dashboard is behind."""
     return int(one(connection, "SELECT count(*) FROM runs WHERE NOT tallied AND verdicts > 0"))
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Tickets opened in the range. Seconds are of those that came so far; shares are None without any."""
-
-    opened: int
-    resolved: int
-    first_median: float | None
-    first_p90: float | None
-    resolve_median: float | None
-    resolve_p90: float | None
-    in_time: float | None
-    reopened: float | None
-
-
-OPENED = """t.merged_into IS NULL AND t.opened_at >= :since AND t.opened_at < :until
-    AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
-    AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms))"""
-# As metric_first_response, metric_resolution and metric_reopened define them (docs/metrics.md), from what a ticket itself remembers: those
-# views look into the entries of each ticket. tests/test_web_dashboards.py holds both against each other.
-_TIMED = f"""SELECT t.topic, t.team, t.status, extract(epoch FROM t.first_at - t.opened_at) AS first,
-    CASE WHEN t.status IN ('resolved', 'closed') THEN extract(epoch FROM t.resolved_at - t.opened_at) END AS whole,
-    t.breached_first IS NULL AND t.breached_next IS NULL AND t.breached_resolve IS NULL AS in_time, r.ticket_id IS NOT NULL AS reopened
-    FROM tickets t LEFT JOIN (SELECT DISTINCT ticket_id FROM entries WHERE detail #>> '{{status,0}}' IN ('resolved', 'closed')
-        AND detail #>> '{{status,1}}' NOT IN ('resolved', 'closed')) r ON r.ticket_id = t.id WHERE {OPENED}"""  # noqa: S608 our own text
-_SUMS = """count(*) AS opened, count(whole) AS resolved,
-    percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY first) AS firsts, percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY whole) AS wholes,
-    avg(CASE WHEN in_time THEN 1.0 ELSE 0.0 END) AS in_time,
-    avg(CASE WHEN reopened THEN 1.0 ELSE 0.0 END) FILTER (WHERE whole IS NOT NULL OR reopened) AS reopened"""
-
-
-def work(connection: Connection, wanted: Range) -> Work:
-    """Median and 90th percentile, no means."""
-    return _worked(rows(connection, f"SELECT {_SUMS} FROM ({_TIMED}) timed", **values(wanted))[0])  # noqa: S608 our own text
-
-
-def work_by(connection: Connection, wanted: Range, by: str) -> dict[str, Work]:
-    """The same per `topic` or `team`, the busiest first."""
-    if by not in ("topic", "team"):
-        raise ValueError(by)
-    found = rows(
-        connection,
-        f"SELECT {by} AS key, {_SUMS} FROM ({_TIMED}) timed GROUP BY 1 ORDER BY 2 DESC, 1",  # noqa: S608 from the list above
-        **values(wanted),
-    )
-    return {row["key"]: _worked(row) for row in found}
-
-
-def _worked(row: Mapping[str, Any]) -> Work:
-    first, whole = row["firsts"] or (None, None), row["wholes"] or (None, None)
-    shares = {name: None if row[name] is None else float(row[name]) for name in ("in_time", "reopened")}
-    return Work(row["opened"], row["resolved"], *first, *whole, **shares)
-
-
-def opened(connection: Connection, wanted: Range) -> list[tuple[datetime, int, int]]:
-    """(step, tickets opened, of them breached)."""
-    found = rows(
-        connection,
-        f"""SELECT b.at, coalesce(c.n, 0) AS n, coalesce(c.breached, 0) AS breached FROM {STEPS} b
-            LEFT JOIN (SELECT {step_of("opened_at")} AS at, count(*) AS n,
-                count(*) FILTER (WHERE breached_first IS NOT NULL OR breached_next IS NOT NULL OR breached_resolve IS NOT NULL) AS breached
-                FROM tickets t WHERE merged_into IS NULL AND opened_at >= :since AND opened_at < :until
-                AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
-                AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms)) GROUP BY 1) c ON c.at = b.at
-            ORDER BY b.at""",  # noqa: S608 our own text
-        **stepping(wanted),
-    )
-    return [(row["at"], row["n"], row["breached"]) for row in found]
 
 
 def choices(connection: Connection) -> tuple[Sequence[str], Sequence[str]]:

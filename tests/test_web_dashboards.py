@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from console.web.figures import BOARDS
-from storage import casework, talk, users
+from storage import casework, talk, users, worked
 from storage.ledger import Ledger
 from tests import web
 
@@ -186,8 +186,7 @@ def test_figures_of_work_are_those_of_the_metrics(client: httpx2.Client, ledger:
     until = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     wanted = talk.Range(until - timedelta(hours=24), until, 1, ("worktopic",))
     with ledger.read() as connection:
-        done = talk.work(connection, wanted)
-        by = talk.work_by(connection, wanted, "topic")
+        found, before = worked.read(connection, wanted)
         views = dict(
             connection.execute(
                 text(
@@ -201,7 +200,9 @@ def test_figures_of_work_are_those_of_the_metrics(client: httpx2.Client, ledger:
             .mappings()
             .one()
         )
-    assert by == {"worktopic": done}
+    done = found.whole
+    assert found.by["topic"] == {"worktopic": done}
+    assert before == worked.Worked(worked.NONE, {"topic": {}, "team": {}})
     assert (done.opened, done.reopened) == (views["opened"], float(views["reopened"])) == (5, 0.5)
     assert done.first_median == pytest.approx(float(views["first"]), abs=0.01)
     assert done.resolve_p90 == pytest.approx(float(views["whole"]), abs=0.01)
@@ -270,7 +271,7 @@ def test_switches_are_counted_between_channels(client: httpx2.Client, ledger: Le
 
 
 def test_a_cell_is_no_formula(ledger: Ledger, client: httpx2.Client) -> None:
-    web.value(ledger, "INSERT INTO talk VALUES (now(), '=cmd()', 'x', 'negative', 'risk', 3) RETURNING 1")
+    web.value(ledger, "INSERT INTO talk VALUES (date_trunc('hour', now()), '=cmd()', 'x', 'negative', 'risk', 3) RETURNING 1")
     assert any(row["topic"] == "'=cmd()" for row in read(client, "voice"))
     web.value(ledger, "DELETE FROM talk WHERE topic = '=cmd()' RETURNING 1")
 

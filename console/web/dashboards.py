@@ -66,7 +66,7 @@ def dashboards(request: Request, wanted: Wanted) -> Response:
         if board != "journeys":
             drawing = Drawing.of(connection, range_, zone(request))
             figures = [draw(drawing) for draw in BOARDS[board].values()]
-            tiles = _tiles(connection, range_, board)
+            tiles = talk_tiles(drawing) if board == "talk" else work_tiles(*(part.whole for part in drawing.worked))
         topics, platforms = talk.choices(connection)
         behind = talk.behind(connection)
     return page(
@@ -84,12 +84,6 @@ def dashboards(request: Request, wanted: Wanted) -> Response:
         behind=behind,
         query=request.url.query,
     )
-
-
-def _tiles(connection: Connection, wanted: Range, board: str) -> list[Tile]:
-    if board == "talk":
-        return talk_tiles(connection, wanted)
-    return work_tiles(talk.work(connection, wanted), talk.work(connection, wanted.before))
 
 
 def _journeys(request: Request, connection: Connection, wanted: Range) -> tuple[list[Figure], list[Tile]]:

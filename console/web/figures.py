@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 
 from console.web import formats, heard, plots, words
 from console.web.formats import number, percent
-from console.web.inbox import MOMENT
 from console.web.texts import N_, _, pgettext, plural
 from domain.growth import growth
 from storage import boards, talk, worked
 from storage.boards import Hole
+from storage.inbox_address import MOMENT
 from storage.talk import Cell, Range, Step
 from storage.worked import Work
 
