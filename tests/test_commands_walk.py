@@ -266,6 +266,8 @@ WALK: dict[str, Walk] = {
         lambda s: [*a_ticket(s), "--why", "no time", "--as", *a_user(s)], lambda s: ["1"],
         lambda s: [*NO_TICKET(s), "--why", "no time", "--as", *a_user(s)], away=False,
     ),
+    "tickets review": Walk(wrong=lambda s: ["--page", "0"]),
+    "audit list": Walk(wrong=lambda s: ["--before", "x"]),
     "tickets skips": Walk(wrong=lambda s: ["--days", "0"]),
     "tickets set": Walk(
         lambda s: [*a_ticket(s), "--priority", "high"], lambda s: [*a_ticket(s), "--field", "x"],
@@ -421,7 +423,7 @@ CHANGING = sorted(path for path in FOUND if any("--dry-run" in p.opts for p in F
 LOOKING = {  # what changes nothing that is stored; a new command is in neither and fails below
     *(path for path in FOUND if path.split()[-1] in ("list", "show", "report", "runs", "would", "verify", "head")),
     "backtest", "channels", "channels new", "check", "customers export", "customers proposals", "detect", "doctor", "explain",
-    "export mentions", "flags held", "match", "plan", "reconcile", "schema", "score", "status", "tickets promises", "tickets skips",
+    "export mentions", "flags held", "tickets review", "match", "plan", "reconcile", "schema", "score", "status", "tickets promises", "tickets skips",
     "triage", "try",
 }  # fmt: skip
 RUNNING = {  # processes, and what speaks to others in many transactions: there is nothing to take back

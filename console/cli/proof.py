@@ -1,6 +1,7 @@
 """`earmark reconcile`, `export`, `audit …`, `dead …`: what can be proved, taken away and looked into."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -12,6 +13,7 @@ from console.cli.shape import Changing
 from storage import audit as chain
 from storage import dead as letters
 from storage import export as out
+from storage import views_audit
 from storage.ledger import Ledger
 from storage.proofs import PROOFS
 from storage.reconcile import reconcile as prove
@@ -106,6 +108,26 @@ def verify(
         for finding in checked.findings:
             say(f"finding: {finding}")
     raise typer.Exit(1 if checked.findings else 0)
+
+
+@audit.command("list")
+def audited(
+    actor: Annotated[str, typer.Option(help="Such as user:3 or command.")] = "",
+    action: Annotated[str, typer.Option(help="Its beginning: user finds user.role.")] = "",
+    object: Annotated[str, typer.Option(help="Such as ticket:7.")] = "",
+    before: Annotated[int | None, typer.Option(help="Go on under this number.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Who did what, newest first, fifty to a page."""
+    with opened() as ledger, ledger.read() as connection:
+        found = views_audit.read(connection, actor, action, object, before)
+    if as_json:
+        show_json({"rows": [asdict(row) for row in found.links], "before": found.before})
+        return
+    rows = [(row.id, f"{row.at:%Y-%m-%d %H:%M}", row.who, row.action, row.object, row.detail) for row in found.links]
+    show_table("", ("no.", "at (UTC)", "who", "did", "to", "detail"), rows)
+    if found.before:
+        print(f"older ones: --before {found.before}")
 
 
 @audit.command("head")

@@ -5,6 +5,7 @@ A dry run does the same work in the same transactions and takes each back (`Rehe
 same shape and what would be refused is refused.
 """
 
+import os
 import sys
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from console.equal import page
 
 
 @dataclass(slots=True)
@@ -73,7 +76,13 @@ class _Alike:
 
 
 class Command(_Alike, TyperCommand):
-    pass
+    def invoke(self, ctx: Any) -> Any:
+        """And where a page of the console shows the same, its address, on standard error."""
+        done = super().invoke(ctx)
+        path = ctx.command_path.partition(" ")[2]
+        if where := page(path, ctx.params):
+            typer.echo(f"page: {os.environ.get('EARMARK_CONSOLE_URL', '').rstrip('/')}{where}", err=True)
+        return done
 
 
 class Group(_Alike, TyperGroup):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NoReturn, TypeVar
-from urllib.parse import parse_qsl
 
 import typer
 from sqlalchemy import Connection
@@ -19,8 +18,10 @@ from storage import (
     casework,
     configurations,
     gathering,
+    inbox_address,
     macros,
     promises,
+    review,
     saved_views,
     sla,
     turns,
@@ -39,7 +40,6 @@ app = typer.Typer(no_args_is_help=True, help="Work on tickets.")
 As = Annotated[str, typer.Option("--as", metavar="EMAIL", help="Who acts; left out: the command line.")]
 Number = Annotated[int, typer.Argument(help="The ticket's number.")]
 COMMAND = Hand("Command line", "command")
-MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee", "mark")
 
 
 def run(work: Callable[[Connection], T]) -> T:
@@ -75,20 +75,11 @@ def agent(connection: Connection, email: str) -> User:
 
 
 def read_filter(query: str, **more: Any) -> Filter:
-    """The inbox's address after the question mark as a filter: the same words, so that page and command list the same."""
-    values: dict[str, Any] = {}
-    for name, value in parse_qsl(query.removeprefix("/inbox").removeprefix("?")):
-        if name in MANY:
-            values[name] = (*values.get(name, ()), value)
-        elif name in ("view", "q", "sort"):
-            values[name] = value
-        else:
-            fail(f"{name}: no such filter", f"there is view, q, sort, {', '.join(MANY)}", code=2)
-    values |= {name: value for name, value in more.items() if value}
-    for name, known in (("view", VIEWS), ("sort", SORTS)):
-        if values.get(name, next(iter(known))) not in known:
-            fail(f"{values[name]}: no such {name}", f"there is {', '.join(known)}", code=2)
-    return Filter(**values)
+    """The inbox's address after the question mark as a filter, by the inbox's own parser: page and command list the same."""
+    wanted, complaints = inbox_address.read([*inbox_address.pairs(query), *((n, str(v)) for n, v in more.items() if v)])
+    if complaints:
+        fail(complaints[0], code=2)
+    return wanted
 
 
 def moment(text: str) -> datetime:
@@ -115,7 +106,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Tickets by the inbox's filters, thirty to a page."""
-    wanted = read_filter(query, view=view, q=q, sort=sort, page=page)
+    wanted = read_filter(query, view=view, q=q, sort=sort, page=page if page > 1 else 0)
     found = run(lambda c: views.tickets(c, wanted, who(c, as_).id))
     if as_json:
         show_json(
@@ -173,6 +164,18 @@ def show(number: Number, as_json: Json = False) -> None:
 def levels(found: Any) -> Any:
     """Service levels of the configuration in force; the usual ones before there is one."""
     return configured_levels(config.load_document(found.document if found else {}))
+
+
+@app.command("review")
+def review_(page: Annotated[int, typer.Option(min=1)] = 1, as_json: Json = False) -> None:
+    """What waits for a person to say whether it is a ticket, a page at a time."""
+    found = run(lambda c: review.waiting(c, page))
+    if as_json:
+        show_json(asdict(found))
+        return
+    shown = [(w.post.id, w.post.platform, w.post.author, w.post.content[:100]) for w in found.items]
+    show_table("", ("mention", "platform", "author", "said"), shown)
+    print(f"{found.total} wait; page {found.page} of {found.pages}")
 
 
 @app.command("next", cls=Changing)

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.web.house import house
-from console.web.inbox import MOMENT, moment
 from console.web.pages import PageNumber, page
 from console.web.words import typed
 from storage import heard
 from storage.heard import MOODS, Asked
+from storage.inbox_address import MOMENT, moment
 
 router = APIRouter(include_in_schema=False)
 MANY = ("topic", "platform", "intent", "mood")

@@ -1,9 +1,8 @@
 """The inbox: everything it shows is in its address, so a copied address shows another person the same list."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, HTTPException
 from starlette.requests import Request
@@ -12,17 +11,16 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from console.web.house import house
 from console.web.pages import page
 from console.web.texts import _
-from console.web.words import platform, typed
+from console.web.words import platform
 from domain.lifecycle import STATUSES
 from domain.said import Said
-from storage import first_steps, saved_views, users, views, why_now
+from storage import first_steps, inbox_address, saved_views, users, views, why_now
+from storage.inbox_address import MANY
 from storage.together import Question, together
 from storage.views import MARKS, SORTS, VIEWS, Filter
 
 router = APIRouter(include_in_schema=False)
-MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent", "assignee", "mark")
 MOST_NEW = 500
-MOST = 20  # values of one field; more is no filter a person made
 
 
 def read_filter(request: Request) -> Filter:
@@ -30,53 +28,17 @@ def read_filter(request: Request) -> Filter:
 
 
 def filter_of(pairs: Iterable[tuple[str, str]]) -> Filter:
-    """An address as a filter. Unknown views, sorts and broken numbers fall back to the default instead of failing."""
-    given: dict[str, list[str]] = {}
-    for name, value in pairs:
-        given.setdefault(name, []).append(value)
-    many = {name: tuple(typed(v)[:200] for v in given.get(name, []) if v)[:MOST] for name in MANY}
-    view, sort, page = (given.get(name, [""])[-1] for name in ("view", "sort", "page"))
-    return Filter(
-        view=view if view in VIEWS else "open",
-        q=typed(given.get("q", [""])[-1]).strip()[:200],
-        sort=sort if sort in SORTS else "due",
-        page=int(page) if page.isdecimal() and len(page) < 8 else 1,
-        since=moment(given.get("since", [""])[-1]),
-        until=moment(given.get("until", [""])[-1]),
-        **many,
-    )
-
-
-MOMENT = "%Y-%m-%dT%H:%MZ"
-
-
-def moment(value: str) -> datetime | None:
-    """A time in an address, such as 2026-11-22T08:00Z; anything else is no condition."""
-    try:
-        return datetime.strptime(value, MOMENT).replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    """An address as a filter. What is not understood falls back to the default instead of failing."""
+    return inbox_address.read(pairs)[0]
 
 
 Wanted = Annotated[Filter, Depends(read_filter)]
 
 
 def link(filter: Filter, **changes: object) -> str:
-    """The inbox's address with some fields changed; defaults are left out. A change of filter goes back to page 1."""
-    values: dict[str, object] = (
-        {name: getattr(filter, name) for name in ("view", "q", *MANY, "sort")} | {"page": 1} | changes
-    )
-    pairs: list[tuple[str, str]] = []
-    for name in ("since", "until"):
-        if (at := getattr(filter, name)) is not None:
-            values.setdefault(name, at.strftime(MOMENT))
-    for name, value in values.items():
-        items = value if isinstance(value, tuple | list) else (value,)
-        pairs += [(name, str(v)) for v in items if str(v) and (name, str(v)) not in DEFAULTS]
-    return "/inbox" + (f"?{urlencode(pairs)}" if pairs else "")
-
-
-DEFAULTS = {("view", "open"), ("sort", "due"), ("page", "1")}
+    """The inbox's address with some fields changed."""
+    query = inbox_address.write(filter, **changes)
+    return "/inbox" + (f"?{query}" if query else "")
 
 
 @router.get("/")

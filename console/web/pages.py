@@ -15,6 +15,7 @@ from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from console import equal
 from console.web import formats, texts, words
 from console.web.house import house
 from console.web.roles import may
@@ -203,6 +204,7 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
         "counts": counts,
         "degraded": degraded,
         "stopped": stopped,
+        "equal": equal.command(request.url.path, request.query_params.multi_items(), now) if session else "",
         "path": request.url.path,
         "place": getattr(request.state, "place", 0),
         "now": now,
