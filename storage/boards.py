@@ -12,6 +12,7 @@ from storage.worked import OPENED
 MOST_WORDS_OF = 2000  # tickets whose words are counted in each period, the newest
 MOST_HOLES = 200
 MOST_SWITCHES = 20
+MOST_NOTES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,37 @@ def holes(connection: Connection, wanted: Range) -> list[Hole]:
         most=MOST_HOLES,
     )
     return [Hole(**row) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something in Earmark itself that a figure must be read with. `n`: how many, `ref`: the edit's id."""
+
+    at: datetime
+    kind: str  # configuration, dead, rejected
+    n: int
+    ref: int | None
+
+
+def notes(connection: Connection, wanted: Range) -> list[Note]:
+    """Edits that came into force, and per hour what could not be judged or read and still is not; the newest MOST_NOTES, oldest first."""
+    found = rows(
+        connection,
+        """SELECT * FROM (
+            SELECT c.at, 'configuration' AS kind, 1 AS n, c.id AS ref FROM configurations c WHERE c.complaints IS NULL AND c.at >= :since AND c.at < :until
+                AND EXISTS (SELECT 1 FROM configurations b WHERE b.id < c.id AND b.complaints IS NULL)
+            UNION ALL SELECT date_trunc('hour', at), 'dead', CAST(count(*) AS int), NULL FROM dead_letters
+                WHERE kind = 'digest' AND state = 'open' AND at >= :since AND at < :until GROUP BY 1
+            UNION ALL SELECT date_trunc('hour', r.at), 'rejected', CAST(count(*) AS int), NULL FROM rejects r JOIN channels c ON c.id = r.channel_id
+                WHERE r.state = 'open' AND r.at >= :since AND r.at < :until
+                AND (cardinality(CAST(:platforms AS text[])) = 0 OR c.platform = ANY(:platforms)) GROUP BY 1
+        ) x ORDER BY at DESC, kind LIMIT :most""",
+        since=wanted.since,
+        until=wanted.until,
+        platforms=list(wanted.platforms),
+        most=MOST_NOTES,
+    )
+    return [Note(**row) for row in reversed(found)]
 
 
 def words(connection: Connection, wanted: Range) -> tuple[dict[str, int], int, bool]:

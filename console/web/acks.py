@@ -15,14 +15,14 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from config.secrets import SecretError, secret
 from console.web import bearer
 from console.web.api_shape import do, problems
 from console.web.house import House, house
-from console.web.pages import Id
-from console.web.texts import N_, _, current
+from console.web.pages import Id, page
+from console.web.texts import N_
 from domain import act_links, signatures
 from domain.act_links import Act
 from storage import configurations, pages
@@ -75,21 +75,14 @@ async def act_api(request: Request, flag_id: Id, act: Act) -> JSONResponse:
 def ask(request: Request, token: str) -> Response:
     """The page behind a signed link: one button, which does it."""
     flag_id, what = _read(house(request), token)
-    said = _("%(act)s: flag %(id)s", act=_(WORDS[what]), id=str(flag_id))
-    return HTMLResponse(
-        f'<!doctype html><html lang="{current().code}"><meta charset="utf-8"><title>{said}</title><main><h1>{said}</h1>'
-        f'<form method="post" action="/flags/act/{token}"><button>{_(WORDS[what])}</button></form></main></html>'
-    )
+    return page(request, "flag_act.html", flag=flag_id, act=WORDS[what], token=token, done=False)
 
 
 @router.post("/flags/act/{token}", include_in_schema=False)
 def by_link(request: Request, token: str) -> Response:
     flag_id, what = _read(house(request), token)
     _do(house(request), flag_id, what, "link")
-    title, said = _("Done"), _("Done: %(act)s, flag %(id)s.", act=_(WORDS[what]), id=str(flag_id))
-    return HTMLResponse(
-        f'<!doctype html><html lang="{current().code}"><meta charset="utf-8"><title>{title}</title><p>{said}</p></html>'
-    )
+    return page(request, "flag_act.html", flag=flag_id, act=WORDS[what], token=token, done=True)
 
 
 def _read(here: House, token: str) -> tuple[int, Act]:

@@ -15,7 +15,7 @@ from console.web.formats import number, percent
 from console.web.texts import N_, _, pgettext, plural
 from domain.growth import growth
 from storage import boards, talk, worked
-from storage.boards import Hole
+from storage.boards import Hole, Note
 from storage.inbox_address import MOMENT
 from storage.talk import Cell, Range, Step
 from storage.worked import Work
@@ -26,6 +26,7 @@ MOODS = ("negative", "neutral", "unscored", "positive")
 SCORED = ("negative", "neutral", "positive")
 MOST_BARS = 12  # the rest is one bar, counted
 MOST_CARDS = 8
+FEW = 10  # scored mentions, below which a share says little
 FIGURES = (N_("opened"), N_("first response (s)"), N_("resolution (s)"), N_("in time (%)"), N_("reopened (%)"))
 
 
@@ -62,6 +63,7 @@ class Figure:
     rows: Sequence[tuple[Datum, ...]]
     wide: bool = False
     cards: Sequence[Card] = field(default_factory=tuple)
+    notes: Sequence[str] = field(default_factory=tuple)  # numbered in the picture, in words below it
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _nameless(by: str) -> str:
 
 
 def volume(d: Drawing) -> Figure:
-    steps, gaps = d.told.steps(d.steps), d.gaps
+    steps, gaps, notes = d.told.steps(d.steps), d.gaps, boards.notes(d.connection, d.wanted)
     last = len(steps) - 1
     data = [
         plots.Column(
@@ -172,6 +174,7 @@ def volume(d: Drawing) -> Figure:
             d.mentions(step.at, d.end(step.at)),
             gap=gaps.get(n, ""),
             tick=d.tick(n, step.at, len(steps)),
+            notes=tuple(number for number, note in enumerate(notes, 1) if step.at <= note.at < d.end(step.at)),
         )
         for n, step in enumerate(steps)
     ]
@@ -187,7 +190,30 @@ def volume(d: Drawing) -> Figure:
     rows = [(s.at, *(s.n.get(mood, 0) for mood in (*MOODS, "repost")), gaps.get(n, "")) for n, s in enumerate(steps)]
     title = _("Mentions by sentiment")
     picture = plots.columns("volume", title, about, data)
-    return Figure("volume", title, about, picture, (_from(d), *map(_, (*MOODS, "repost", N_("gap")))), rows, True)
+    return Figure(
+        "volume",
+        title,
+        about,
+        picture,
+        (_from(d), *map(_, (*MOODS, "repost", N_("gap")))),
+        rows,
+        True,
+        notes=[_noted(note, d) for note in notes],
+    )
+
+
+def _noted(note: Note, d: Drawing) -> str:
+    """A remark in words: what happened in Earmark itself, so that a drop it caused does not read as good news."""
+    at = d.name(note.at)
+    if note.kind == "configuration":
+        return _("%(at)s: the configuration was edited (%(id)s)", at=at, id=str(note.ref))
+    if note.kind == "dead":
+        return _(
+            "%(at)s: %(mentions)s could not be judged and are not counted",
+            at=at,
+            mentions=words.amount(note.n, "mention"),
+        )
+    return _("%(at)s: %(items)s could not be read and are not counted", at=at, items=words.amount(note.n, "item"))
 
 
 def _groups(d: Drawing, id: str, title: str, by: str) -> Figure:
@@ -261,7 +287,10 @@ def _over_time(d: Drawing, id: str, title: str, by: str) -> Figure:
         href = (
             d.mentions(mood.at, d.end(mood.at), **{by: mood.key}, mood="negative") if mood.key and mood.negative else ""
         )
-        cells[name][n] = plots.Cell(_strength(share), said, href)
+        thin = mood.scored < FEW
+        if thin:
+            said += " " + _("(few)")
+        cells[name][n] = plots.Cell(_strength(share), said, href, thin)
         table[name][n] = _("%(negative)s of %(scored)s", **of)
     about = (
         _(
@@ -274,7 +303,7 @@ def _over_time(d: Drawing, id: str, title: str, by: str) -> Figure:
             step=_step(d.wanted),
         )
     )
-    worst = max((m for m in found if m.scored >= 10), key=lambda m: m.negative / m.scored, default=None)
+    worst = max((m for m in found if m.scored >= FEW), key=lambda m: m.negative / m.scored, default=None)
     if worst:
         about += " " + _(
             "Worst: %(name)s at %(step)s, %(share)s of %(n)s.",

@@ -28,6 +28,7 @@ class Column:
     href: str = ""
     gap: str = ""
     tick: str = ""  # what stands under it, where a label belongs
+    notes: Sequence[int] = ()  # numbers of the remarks below the picture that belong here
 
     @property
     def whole(self) -> int:
@@ -47,9 +48,18 @@ def columns(id: str, title: str, about: str, data: Sequence[Column]) -> Markup:
         if column.gap:
             body.append(_rect("chart-gap", x, TOP, wide, HEIGHT - BOTTOM - TOP, column.gap))
         body.append(_linked(column.href, _stack(column, x, wide, y)))
+        if column.notes:
+            body.append(_numbers(column.notes, x + wide / 2))
         if column.tick:
             body.append(f'<text class="chart-x" x="{x + wide / 2:.1f}" y="{HEIGHT - 8}">{escape(column.tick)}</text>')
     return svg(id, title, about, "".join(body), WIDTH, HEIGHT)
+
+
+def _numbers(notes: Sequence[int], x: float) -> str:
+    """A line through the step, and the numbers of its remarks above it."""
+    said = ",".join(map(str, notes[:3])) + ("…" if len(notes) > 3 else "")
+    line = f'<line class="chart-note" x1="{_short(x)}" x2="{_short(x)}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+    return f'{line}<text class="chart-number" x="{_short(x)}" y="{TOP - 2}">{escape(said)}</text>'
 
 
 def _stack(column: Column, x: float, wide: float, y: Scale) -> str:
@@ -112,6 +122,7 @@ class Cell:
     strength: int
     said: str
     href: str = ""
+    thin: bool = False  # of so few that it says little
 
 
 def strip(
@@ -138,7 +149,8 @@ def strip(
         for at in range(len(ticks)):
             x, cell = left + at * wide, cells.get(at)
             if cell is not None:
-                mark = _rect(f"neg-{cell.strength}", x, y, max(wide - 1, 1), high - 3, cell.said)
+                kind = f"neg-{cell.strength} thin" if cell.thin else f"neg-{cell.strength}"
+                mark = _rect(kind, x, y, max(wide - 1, 1), high - 3, cell.said)
                 body.append(_linked(cell.href, mark))
     bottom = high * len(rows) - 3
     body += [_rect("chart-gap", left + at * wide, top, wide, bottom, why) for at, why in gaps.items()]
