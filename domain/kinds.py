@@ -8,6 +8,7 @@ from itertools import pairwise
 DAY = 288  # bins
 TWO_HOURS = 24
 WEEK = 7 * DAY
+LEAST = 72  # bins of silence: six hours
 Bins = Mapping[int, float]
 
 
@@ -23,6 +24,8 @@ class Sign:
 
 
 def total(bins: Bins, since: int, until: int) -> float:
+    if until - since < len(bins):
+        return sum(bins.get(b, 0.0) for b in range(since, until))
     return sum(n for b, n in bins.items() if since <= b < until)
 
 
@@ -54,13 +57,15 @@ def wilson(hits: float, n: float, z: float = 1.96) -> float:
 
 def silence(everything: Bins, dark: frozenset[int], now: int, times: float) -> Sign | None:
     """Nothing for `times` its longest usual pause (the 99th percentile of two weeks), six hours at least. Gaps are not silence."""
+    if any(everything.get(b, 0) > 0 for b in range(now - LEAST, now + 1)):
+        return None
     said = sorted(b for b, n in everything.items() if n > 0 and b <= now)
     if len(said) < 100 or now - said[0] < WEEK:
         return None
     pauses = sorted(b - a - sum(1 for d in range(a + 1, b) if d in dark) for a, b in pairwise(said))
     usual = pauses[int(0.99 * (len(pauses) - 1))]
     since = sum(1 for b in range(said[-1] + 1, now) if b not in dark)
-    least = max(times * usual, 72)
+    least = max(times * usual, LEAST)
     if since < least:
         return None
     text = f"Nothing for {since * 5 / 60:.1f} hours; the longest usual pause is {usual * 5 / 60:.1f}. Check the channels that feed it."
