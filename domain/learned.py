@@ -60,8 +60,11 @@ class Lexicon:
     def read(self, text: str, language: str) -> tuple[float, list[tuple[str, float]]]:
         """(compound, scored words with their valences in this text)."""
         vader, phrases = self._of("en" if language in ENGLISH else language, language)
-        compound, words = vader.compound(phrases.glue(text))
-        return compound, [(word.replace(GLUE, " "), valence) for word, valence in words]
+        text = phrases.glue(text)
+        compound, words = vader.compound(text)
+        if GLUE in text:
+            words = [(word.replace(GLUE, " "), valence) for word, valence in words]
+        return compound, words
 
     def _made(self, base: str, language: str) -> tuple[Vader, Phrases]:
         own = {**self._own[ANY], **self._own.get(base, {}), **self._own.get(language, {})}

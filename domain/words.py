@@ -27,8 +27,8 @@ class Reading:
     def __init__(self, text: str) -> None:
         self.text = text
         self.folded = fold(text)
-        # For plain ASCII the same words at half the cost of the pattern.
-        self.words: list[str] = text.translate(_ASCII).split() if text.isascii() else _WORD.findall(self.folded)
+        plain = self.folded.isascii()  # the same words at half the cost of the pattern
+        self.words: list[str] = self.folded.translate(_ASCII).split() if plain else _WORD.findall(self.folded)
 
 
 @lru_cache(maxsize=16)
@@ -103,6 +103,8 @@ class Finder:
         """The terms found, each once."""
         found: dict[str, None] = {}
         words = reading.words
+        if self._index.keys().isdisjoint(words):  # half of all texts, for the phrases of a lexicon
+            words = []
         for at, known in enumerate(map(self._index.get, words)):
             if known is None:
                 continue
