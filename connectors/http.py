@@ -9,12 +9,12 @@ import ssl
 import time
 import weakref
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
@@ -24,9 +24,6 @@ from pydantic_core import from_json
 from connectors import guard, resets
 from connectors.contract import Context
 from connectors.errors import AuthError, ConfigError, Permanent, RateLimited, Transient
-
-if TYPE_CHECKING:
-    import requests
 
 CONNECT, READ = 5.0, 20.0
 HOPS = 5
@@ -286,23 +283,6 @@ def check(answer: Answer, now: datetime, reset: resets.Style = "delta", *, write
     if status in MOVED:
         raise ConfigError(f"{place} has moved", advice="Ask at the new address", status=status)
     raise ConfigError(f"{place} refuses the request ({status}){_reason(answer)}", status=status)
-
-
-def guarded_session(
-    session: "requests.Session",
-    context: Context,
-    rewrite: Mapping[str, str] | None = None,
-    base_urls: Iterable[str] = (),
-    check: Callable[[Answer], None] | None = None,
-) -> "requests.Session":
-    """Put our client under a vendor library's session. `check` sees each answer first; what it raises passes through."""
-    from connectors.sessions import Adapter
-
-    adapter = Adapter(Client(context, [*(rewrite or {}).values(), *base_urls]), rewrite or {}, check)
-    session.trust_env = False
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, adapter)
-    return session
 
 
 def loads(body: bytes | str) -> Any:

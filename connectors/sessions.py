@@ -4,16 +4,32 @@ The libraries keep what they are good at (tokens, parameters, headers); the byte
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
+from connectors.contract import Context
 from connectors.http import Answer, Client, loads
 
 UNSENT = {"accept-encoding", "connection", "content-length", "host"}  # ours to say
+
+
+def guarded_session(
+    session: requests.Session,
+    context: Context,
+    rewrite: Mapping[str, str] | None = None,
+    base_urls: Iterable[str] = (),
+    check: Callable[[Answer], None] | None = None,
+) -> requests.Session:
+    """Put our client under a vendor library's session. `check` sees each answer first; what it raises passes through."""
+    adapter = Adapter(Client(context, [*(rewrite or {}).values(), *base_urls]), rewrite or {}, check)
+    session.trust_env = False
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+    return session
 
 
 class Adapter(BaseAdapter):

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from storage import views_health
+from storage import views_channels, views_health
 from storage.ledger import one, rows
 
 revision = views_health.revision
@@ -33,7 +33,7 @@ def channels(connection: Connection) -> list[Any]:
     """Every channel that is on: name, state, error, advice, lag, schedule."""
     return rows(
         connection,
-        f"""SELECT c.name, {views_health.STATE} AS state, coalesce(c.error, '') AS error, coalesce(c.advice, '') AS advice,
+        f"""SELECT c.name, {views_channels.STATE} AS state, coalesce(c.error, '') AS error, coalesce(c.advice, '') AS advice,
             CAST(extract(epoch FROM now() - coalesce(c.last_success_at, c.since)) AS float) AS lag, c.schedule
         FROM channels c WHERE c.enabled ORDER BY c.name""",  # noqa: S608 our own text
     )

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.said import Said
-from storage import audit, events, outbox
+from storage import audit, dead_effects, events
 from storage.ledger import one, rows
 
 Name = tuple[str, int]  # "letter" or "reject", and its id
@@ -98,7 +98,7 @@ def retry(connection: Connection, wanted: Name, actor: str) -> None:
     else:
         if one(connection, "SELECT error = 'erased' FROM outbox WHERE id = :id", id=letter["ref_id"]):
             raise CannotRetry("the person it was about has been erased")
-        if not outbox.retry_dead(connection, letter["ref_id"], actor):
+        if not dead_effects.retry(connection, letter["ref_id"], actor):
             raise CannotRetry("the effect behind it is not dead any more")
     audit.append(connection, actor, "dead.retry", f"{kind}:{id_}", {"kind": letter["kind"], "ref": letter["ref_id"]})
 
@@ -124,7 +124,7 @@ def drop(connection: Connection, wanted: Name, actor: str) -> None:
     if kind == "reject":
         connection.execute(text("UPDATE rejects SET state = 'dropped' WHERE id = :id"), {"id": id_})
     elif letter["kind"] == "outbox":
-        outbox.drop_dead(connection, letter["ref_id"], actor)
+        dead_effects.drop(connection, letter["ref_id"], actor)
         _close(connection, id_, "dropped", actor)
     else:
         _close(connection, id_, "dropped", actor)
@@ -152,7 +152,7 @@ def reopen(connection: Connection, wanted: Name, actor: str) -> None:
             {"id": id_},
         )
         if letter["kind"] == "outbox":
-            outbox.owe_again(connection, letter["ref_id"], letter["closed_at"], actor)
+            dead_effects.owe_again(connection, letter["ref_id"], letter["closed_at"], actor)
     audit.append(connection, actor, "dead.reopen", f"{kind}:{id_}", {})
 
 

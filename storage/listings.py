@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from storage.customer_names import CALLED
 from storage.ledger import rows
 from storage.views import DUE, OPEN
-from storage.views_health import STATE
+from storage.views_channels import STATE
 
 LARGEST = 200
 PAGE = 50

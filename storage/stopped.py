@@ -5,8 +5,9 @@ from sqlalchemy import Connection, text
 from domain.looks import Objection
 from storage import audit, outbox, runs
 from storage.casework import Hand, Held, Person, locked, started, touch
+from storage.deliveries import Owed
 from storage.ledger import rows
-from storage.outbox import Effect, Owed
+from storage.outbox import Effect
 from storage.replies import withdraw
 from storage.sums import take_away
 

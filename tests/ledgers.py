@@ -8,9 +8,9 @@ from sqlalchemy import Connection, text
 
 from domain.nouns import Author, Mention, Sentiment, Stored, Verdict
 from domain.rules import ServiceLevel
-from storage import channels, escalations, mentions, outbox, runs
+from storage import channels, deliveries, escalations, mentions, outbox, runs
 from storage.ledger import Ledger
-from storage.mentions import Found, PageCounts, PageIn, Rejected
+from storage.page_in import Found, PageCounts, PageIn, Rejected
 from workers import digest, file
 
 SECRET = b"a test's secret"
@@ -88,7 +88,7 @@ def deliver(ledger: Ledger, target: str, limit: int | None = None) -> int:
     """Settle what is owed to a target, as its desk had answered 201."""
     settled = 0
     while limit is None or settled < limit:
-        claimed = ledger.run(lambda c: outbox.claim(c, target, "tester", 60))
+        claimed = ledger.run(lambda c: deliveries.claim(c, target, "tester", 60))
         if not claimed:
             break
         for owed in claimed:
@@ -97,12 +97,12 @@ def deliver(ledger: Ledger, target: str, limit: int | None = None) -> int:
     return settled
 
 
-def _settle(connection: Connection, owed: outbox.Owed) -> None:
-    outbox.rendered(connection, owed, owed.notice, 60)
+def _settle(connection: Connection, owed: deliveries.Owed) -> None:
+    deliveries.rendered(connection, owed, owed.notice, 60)
     done = {"state": "done", "outcome": "done", "delay": timedelta(), "reason": "", "error": None, "status": 201}
-    outbox.finish(connection, owed, **done, remote_id=f"r{owed.id}")
+    deliveries.finish(connection, owed, **done, remote_id=f"r{owed.id}")
     if owed.kind == "ticket.create" and owed.ticket_id:
-        outbox.link(connection, owed.ticket_id, owed.target, f"r{owed.id}", None)
+        deliveries.link(connection, owed.ticket_id, owed.target, f"r{owed.id}", None)
 
 
 def bury_one(ledger: Ledger) -> int:

@@ -15,7 +15,7 @@ from connectors.contract import Context
 from connectors.errors import ConnectorError
 from connectors.outbound import webhook
 from domain.nouns import Notice
-from storage import casework, outbox, targets
+from storage import casework, dead_effects, targets
 from storage.casework import Change, Hand
 from storage.ledger import Ledger, rows
 from storage.reconcile import reconcile
@@ -166,8 +166,8 @@ def test_a_replay_is_the_same_event_under_the_same_id(ledger: Ledger, town: Town
     assert len(listener.seen[row["key"]]) == 2
     assert len([event for event in listener.taken if event["id"] == row["key"]]) == 1
     assert listener.refused == []
-    with pytest.raises(outbox.CannotReplay):
-        ledger.run(lambda c: outbox.replay(c, other["id"], "command"))
+    with pytest.raises(dead_effects.CannotReplay):
+        ledger.run(lambda c: dead_effects.replay(c, other["id"], "command"))
 
 
 def test_the_receiver_refuses_forgeries_and_replays(town: Town) -> None:

@@ -19,7 +19,8 @@ import requests
 from connectors import guard, resets
 from connectors.contract import Context
 from connectors.errors import AuthError, ConfigError, Permanent, RateLimited, Transient
-from connectors.http import Answer, Client, check, guarded_session, loads
+from connectors.http import Answer, Client, check, loads
+from connectors.sessions import guarded_session
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

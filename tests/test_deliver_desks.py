@@ -15,7 +15,7 @@ from connectors.errors import Refused
 from connectors.outbound.webhook import sign
 from connectors.outbound.zendesk import BODY_LIMIT, reference
 from domain.nouns import Notice
-from storage import outbox, targets
+from storage import dead_effects, targets
 from storage.ledger import Ledger, rows
 from tests.delivering import (
     attempts,
@@ -294,7 +294,7 @@ def test_one_refused_item_is_dead_with_its_reason_and_the_queue_moves_on(ledger,
         dead = rows(c, "SELECT d.* FROM dead_letters d JOIN outbox o ON o.id = d.ref_id WHERE o.target = :t", t=target)
         assert [(d["kind"], d["reason"]) for d in dead] == [("outbox", "refused")]
         assert "is required when solving a ticket" in dead[0]["error"]
-        assert outbox.retry_dead(c, dead[0]["ref_id"])
+        assert dead_effects.retry(c, dead[0]["ref_id"])
     assert go(ledger, target, zendesk).outcomes == {"done": 1}
     assert len(tickets(town, target)) == 3
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from connectors.outbound import kinds, load
-from storage import outbox, runs, targets
+from storage import dead_effects, deliveries, outbox, runs, targets
 from storage.ledger import Ledger, one, rows
 from storage.outbox import Effect
 from tests import delivering
@@ -88,7 +88,7 @@ def test_a_comment_waits_for_its_ticket_and_a_dead_ticket_holds_it(ledger, path)
         assert target not in outbox.due_targets(c)
         assert [r["state"] for r in outbox.backlog(c) if r["target"] == target] == ["held"]
         dead = one(c, "SELECT id FROM outbox WHERE state = 'dead' AND target = :t", t=target)
-        assert outbox.retry_dead(c, dead)
+        assert dead_effects.retry(c, dead)
     assert go(ledger, target, desk("stdout", {"path": str(path)})).settled == 2
     assert [line["kind"] for line in sent(path)] == ["ticket.create", "ticket.comment"]
 
@@ -101,7 +101,7 @@ def test_dropping_a_dead_ticket_drops_what_it_held(ledger):
             c, "UPDATE outbox SET state = 'dead' WHERE kind = 'ticket.create' AND target = :t RETURNING id", t=target
         )
         c.execute(text("INSERT INTO dead_letters (kind, ref_id, reason) VALUES ('outbox', :i, 'refused')"), {"i": id_})
-        assert outbox.drop_dead(c, id_) == 3
+        assert dead_effects.drop(c, id_) == 3
     assert states(ledger, target) == {"dead": 3}
 
 
@@ -109,13 +109,13 @@ def test_an_attempt_is_noted_before_the_call_and_the_request_kept(ledger, path):
     target = name(ledger, "stdout")
     owe_tickets(ledger, target, 1)
     with ledger.begin() as c:
-        (owed,) = outbox.claim(c, target, "w", 60)
+        (owed,) = deliveries.claim(c, target, "w", 60)
     assert owed.request is None
     assert not owed.doubt
     assert [a["outcome"] for a in attempts(ledger, target)] == ["started"]
     with ledger.begin() as c:
-        assert outbox.rendered(c, owed, "one", 60)
-        assert outbox.rendered(c, owed, "two", 60)
+        assert deliveries.rendered(c, owed, "one", 60)
+        assert deliveries.rendered(c, owed, "two", 60)
     assert row(ledger, target)["request"] == "one"
 
 
@@ -123,24 +123,24 @@ def test_a_call_left_behind_is_unknown_and_its_late_answer_changes_nothing(ledge
     target = name(ledger, "stdout")
     owe_tickets(ledger, target, 1)
     with ledger.begin() as c:
-        (owed,) = outbox.claim(c, target, "w", 0.05)
-        outbox.rendered(c, owed, "{}", 0.05)
+        (owed,) = deliveries.claim(c, target, "w", 0.05)
+        deliveries.rendered(c, owed, "{}", 0.05)
     with ledger.begin() as c:
-        assert outbox.claim(c, target, "v", 60) == []  # leased, or unknown and within its quiet delay
+        assert deliveries.claim(c, target, "v", 60) == []  # leased, or unknown and within its quiet delay
     wait_until(lambda: target in ledger.run(outbox.due_targets), 2)
     quiet = timedelta(seconds=0.2)
     with ledger.begin() as c:
-        assert outbox.claim(c, target, "v", 60, 1, quiet) == []
+        assert deliveries.claim(c, target, "v", 60, 1, quiet) == []
     assert states(ledger, target) == {"unknown": 1}
-    (again,) = wait_until(lambda: ledger.run(lambda c: outbox.claim(c, target, "v", 60, 1, quiet)), 2)
+    (again,) = wait_until(lambda: ledger.run(lambda c: deliveries.claim(c, target, "v", 60, 1, quiet)), 2)
     assert again.doubt
     assert again.request == "{}"
     with ledger.begin() as c:
-        assert not outbox.renew(c, owed, 60)
-        assert not outbox.finish(c, owed, state="done", outcome="done")
+        assert not deliveries.renew(c, owed, 60)
+        assert not deliveries.finish(c, owed, state="done", outcome="done")
     assert states(ledger, target) == {"sending": 1}
     with ledger.begin() as c:
-        assert outbox.finish(c, again, state="done", outcome="found")
+        assert deliveries.finish(c, again, state="done", outcome="found")
     assert [a["outcome"] for a in attempts(ledger, target)] == ["unknown", "found"]
 
 
@@ -148,9 +148,9 @@ def test_left_behind_before_a_request_was_kept_means_no_call_was_made(ledger):
     target = name(ledger, "stdout")
     owe_tickets(ledger, target, 1)
     with ledger.begin() as c:
-        outbox.claim(c, target, "w", -1)
+        deliveries.claim(c, target, "w", -1)
     with ledger.begin() as c:
-        (again,) = outbox.claim(c, target, "w", 60, 1, timedelta(hours=1))
+        (again,) = deliveries.claim(c, target, "w", 60, 1, timedelta(hours=1))
     assert not again.doubt
     assert again.crashes == 1
 
@@ -159,14 +159,14 @@ def test_doubt_outlives_an_erased_request_and_a_crash(ledger):
     target = name(ledger, "stdout")
     owe_tickets(ledger, target, 1)
     with ledger.begin() as c:
-        (owed,) = outbox.claim(c, target, "w", 60)
-        outbox.rendered(c, owed, "{}", 60)
-        outbox.finish(c, owed, state="unknown", outcome="unknown")
+        (owed,) = deliveries.claim(c, target, "w", 60)
+        deliveries.rendered(c, owed, "{}", 60)
+        deliveries.finish(c, owed, state="unknown", outcome="unknown")
         c.execute(text("UPDATE outbox SET request = NULL WHERE target = :t"), {"t": target})  # as an erasure does
     with ledger.begin() as c:
-        assert outbox.claim(c, target, "w", -1)[0].doubt
+        assert deliveries.claim(c, target, "w", -1)[0].doubt
     with ledger.begin() as c:
-        (again,) = outbox.claim(c, target, "w", 60)
+        (again,) = deliveries.claim(c, target, "w", 60)
     assert again.doubt
 
 
@@ -177,7 +177,7 @@ def test_what_was_erased_cannot_be_revived(ledger):
         id_ = one(c, "UPDATE outbox SET state = 'dead', notice = '{}' WHERE target = :t RETURNING id", t=target)
         letter = "INSERT INTO dead_letters (kind, ref_id, reason, state) VALUES ('outbox', :i, 'erased', 'dropped')"
         c.execute(text(letter), {"i": id_})
-        assert not outbox.retry_dead(c, id_)
+        assert not dead_effects.retry(c, id_)
     assert states(ledger, target) == {"dead": 1}
 
 
@@ -185,11 +185,11 @@ def test_not_more_calls_at_once_than_allowed_and_one_while_half_open(ledger):
     target = name(ledger, "stdout")
     owe_tickets(ledger, target, 5)
     with ledger.begin() as c:
-        assert len(outbox.claim(c, target, "a", 60, 10)) == outbox.CONCURRENCY
-        assert outbox.claim(c, target, "b", 60, 10) == []
+        assert len(deliveries.claim(c, target, "a", 60, 10)) == deliveries.CONCURRENCY
+        assert deliveries.claim(c, target, "b", 60, 10) == []
         c.execute(text("UPDATE outbox SET state = 'new', lease = NULL WHERE target = :t"), {"t": target})
         c.execute(text("UPDATE targets SET failures = 7 WHERE name = :t"), {"t": target})
-        assert len(outbox.claim(c, target, "a", 60, 10)) == 1
+        assert len(deliveries.claim(c, target, "a", 60, 10)) == 1
 
 
 def test_a_blocked_target_keeps_its_rows_until_it_is_resumed(ledger, path, tmp_path):
@@ -243,7 +243,7 @@ def test_an_effect_that_keeps_killing_its_process_is_a_dead_letter(ledger, path)
         c.execute(later, {"t": target, "i": victim})
     for _ in range(3):  # claimed, and the process was gone before a request was kept
         with ledger.begin() as c:
-            assert [o.id for o in outbox.claim(c, target, "w", -1)] == [victim]
+            assert [o.id for o in deliveries.claim(c, target, "w", -1)] == [victim]
     with ledger.begin() as c:
         assert outbox.next_due(c) < delivering.now()
         c.execute(text("UPDATE outbox SET due = now() WHERE target = :t AND id <> :i"), {"t": target, "i": victim})
@@ -251,5 +251,5 @@ def test_an_effect_that_keeps_killing_its_process_is_a_dead_letter(ledger, path)
     assert states(ledger, target) == {"dead": 1, "done": 1}
     with ledger.begin() as c:
         assert one(c, "SELECT reason FROM dead_letters WHERE ref_id = :i", i=victim) == "crashed"
-        assert outbox.retry_dead(c, victim)
+        assert dead_effects.retry(c, victim)
     assert go(ledger, target, desk("stdout", {"path": str(path)})).settled == 1  # its past is forgiven

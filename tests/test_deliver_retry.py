@@ -166,7 +166,7 @@ class Delivery(RuleBasedStateMachine):
     @precondition(lambda self: self.state == "dead")
     @rule()
     def person_retries(self):
-        """As storage.outbox.retry_dead does: the last attempt's outcome tells whether to look first."""
+        """As storage.dead_effects.retry does: the last attempt's outcome tells whether to look first."""
         self.state = "unknown" if self.last == "unknown" else "retry"
 
     @precondition(lambda self: self.state == "done")

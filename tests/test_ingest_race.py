@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.nouns import Author, Mention
-from storage import channels, mentions, reconcile
+from storage import channels, mentions, page_in, reconcile
 from storage.ledger import Ledger, one
 from tests.support import wait_until
 
@@ -35,9 +35,9 @@ def _channel(ledger: Ledger, names: list[str]) -> dict[str, channels.Leased]:
     return leased
 
 
-def _page(leased: channels.Leased, numbers: range) -> mentions.PageIn:
+def _page(leased: channels.Leased, numbers: range) -> page_in.PageIn:
     found = [
-        mentions.Found(
+        page_in.Found(
             Mention(
                 "x", str(n), datetime(2026, 1, 1, tzinfo=UTC), content=f'No. {n}\t\\N "quoted"\n',
                 attributed_to=Author(f"a{n}"), flags=("truncated", 'odd,"flag"\\'),
@@ -47,12 +47,12 @@ def _page(leased: channels.Leased, numbers: range) -> mentions.PageIn:
         )
         for n in numbers
     ]  # fmt: skip
-    return mentions.PageIn(leased.id, leased.lease, {}, found, [], done=False)
+    return page_in.PageIn(leased.id, leased.lease, {}, found, [], done=False)
 
 
 def test_two_channels_store_the_same_posts_at_once(ledger: Ledger) -> None:
     leased = _channel(ledger, ["one", "two"])
-    counts: list[mentions.PageCounts] = []
+    counts: list[page_in.PageCounts] = []
     with ledger.begin() as first:
         mentions.store_page(first, SECRET, _page(leased["one"], range(5)))
         other = threading.Thread(

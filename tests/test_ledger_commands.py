@@ -12,8 +12,9 @@ from typer.testing import CliRunner, Result
 
 from console.cli import people, proof
 from storage import retention, runs
+from storage.deliveries import claim, finish
 from storage.ledger import Ledger, one, rows
-from storage.outbox import Effect, claim, finish, owe_many
+from storage.outbox import Effect, owe_many
 from storage.reconcile import reconcile
 from tests.ledgers import drain, world
 from tests.support import run_earmark

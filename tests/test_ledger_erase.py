@@ -11,7 +11,8 @@ from sqlalchemy import text
 from domain.nouns import Author
 from storage import channels, drafts, erase, replies, roll, suppress
 from storage.ledger import Ledger, one, rows
-from storage.mentions import Found, PageIn, Rejected, store_page
+from storage.mentions import store_page
+from storage.page_in import Found, PageIn, Rejected
 from storage.reconcile import reconcile
 from storage.users import User
 from tests.ledgers import DESKS, NOON, SECRET, bury_one, deliver, drain, lease, person, post, raise_flag, store, world

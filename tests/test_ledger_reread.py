@@ -8,7 +8,7 @@ import pytest
 import config
 from storage import dead
 from storage.ledger import Ledger, one, rows
-from storage.mentions import Rejected
+from storage.page_in import Rejected
 from storage.reconcile import reconcile
 from tests.ledgers import SECRET, add_channel, store
 from tests.support import ROOT

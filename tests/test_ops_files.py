@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
-from storage import views_health
+from storage import gauges
 from storage.ledger import Ledger
 from tests import web
 from tests.promql import parse
@@ -20,7 +20,7 @@ from tests.support import ROOT
 RULES = yaml.safe_load((ROOT / "ops/alerts.yaml").read_text())
 BOARD = json.loads((ROOT / "ops/grafana.json").read_text())
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
-LABELS = {name: set(labels) for _, name, _, labels in views_health.GAUGES} | {"earmark_build_info": {"version"}}
+LABELS = {name: set(labels) for _, name, _, labels in gauges.GAUGES} | {"earmark_build_info": {"version"}}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_every_expression_parses_and_names_what_is_served(served: str, where: st
         assert metric in samples, f"{where} names {metric}, which /metrics does not serve"
         assert labels <= samples[metric], f"{where} matches {metric} by {labels - samples[metric]}"
         assert used.by <= samples[metric], f"{where} groups {metric} by {used.by - samples[metric]}"
-        grows = metric in views_health.COUNTERS
+        grows = metric in gauges.COUNTERS
         assert grows == bool(re.search(rf"(rate|increase)\({metric}\b", expression)), f"{where}: {metric}"
 
 
@@ -73,8 +73,8 @@ def test_every_figure_is_served_with_its_help(served: str) -> None:
     for name in LABELS:
         assert f"# HELP {name} " in served
         assert re.search(rf"^{name}(\{{| )", served, re.M), f"{name} has no sample"
-    assert all(name.endswith("_total") for name in views_health.COUNTERS)
-    assert {name for name in LABELS if name.endswith("_total")} == views_health.COUNTERS
+    assert all(name.endswith("_total") for name in gauges.COUNTERS)
+    assert {name for name in LABELS if name.endswith("_total")} == gauges.COUNTERS
 
 
 def test_the_rules_have_the_shape_prometheus_wants() -> None:

@@ -8,7 +8,7 @@ import redis
 
 from domain.nouns import Author, Mention
 from storage import channels, mentions
-from storage.mentions import Found, PageIn
+from storage.page_in import Found, PageIn
 from tests.support import wait_until
 from tests.town_world import World, queued
 

@@ -19,9 +19,9 @@ from connectors.errors import ConnectorError, RateLimited, Transient
 from domain import retry
 from domain.nouns import Notice
 from domain.retry import Decision, History, Trouble
-from storage import crm, outbox, posting, targets
+from storage import crm, deliveries, posting, targets
+from storage.deliveries import Owed
 from storage.ledger import Ledger
-from storage.outbox import Owed
 from workers import failpoints
 from workers.logs import trace
 from workers.looking import Looker
@@ -66,7 +66,7 @@ def deliver(
         if time.monotonic() > until:
             done.more = True
             break
-        claimed = ledger.run(lambda c: outbox.claim(c, target, worker_id, lease_seconds, 1, desk.quiet))
+        claimed = ledger.run(lambda c: deliveries.claim(c, target, worker_id, lease_seconds, 1, desk.quiet))
         if not claimed:
             break
         for owed in claimed:
@@ -127,7 +127,7 @@ class _Settling:
         if request is None:
             notice = self._with_person(notice)
             request = self.desk.render(notice, owed.remote_id)
-            self._keep(lambda c: outbox.rendered(c, owed, request, self.lease_seconds))
+            self._keep(lambda c: deliveries.rendered(c, owed, request, self.lease_seconds))
         if retry.next_action(owed.doubt, self.desk.looks_up) == "look-up":
             self.looking = True
             found = self.desk.find(notice, request, owed.remote_id)
@@ -135,7 +135,7 @@ class _Settling:
                 return found, True
             self.looking = False
         if time.monotonic() - self.held_at > self.lease_seconds / 4:  # slow look-up, or this process was paused
-            self._keep(lambda c: outbox.renew(c, owed, self.lease_seconds))
+            self._keep(lambda c: deliveries.renew(c, owed, self.lease_seconds))
         self.called = True
         failpoints.hit("deliver-before-call")
         return self.desk.deliver(notice, request, owed.remote_id), False
@@ -176,7 +176,7 @@ class _Settling:
 
         def write(connection: Connection) -> bool:
             before = targets.failures(connection, self.owed.target)
-            ours = outbox.finish(
+            ours = deliveries.finish(
                 connection,
                 self.owed,
                 state=decision.state,
@@ -206,7 +206,7 @@ class _Settling:
     def _link(self, connection: Connection, delivered: Delivered) -> None:
         remote = delivered.remote_id if self.owed.kind == "ticket.create" else delivered.moved_to
         if remote and self.owed.ticket_id is not None:
-            outbox.link(connection, self.owed.ticket_id, self.owed.target, remote, delivered.url)
+            deliveries.link(connection, self.owed.ticket_id, self.owed.target, remote, delivered.url)
         if delivered.person and self.owed.ticket_id is not None:
             crm.written(connection, self.owed.ticket_id, self.owed.target, delivered.person)
 

@@ -18,9 +18,9 @@ from domain.looks import Objection, objection
 from domain.nouns import Mention
 from domain.rules import Account
 from storage import looks, stopped
+from storage.deliveries import Owed
 from storage.ledger import Ledger
 from storage.looks import Wanted
-from storage.outbox import Owed
 from workers.logs import trace
 from workers.poll import Watched
 

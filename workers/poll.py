@@ -26,7 +26,7 @@ from connectors.errors import (
 from domain.query import matching
 from domain.retry import back_off
 from domain.rules import Topic
-from storage import audit, bulk, channels, hooks, mentions
+from storage import audit, bulk, channels, hooks, mentions, page_books, page_in
 from storage.ledger import Ledger
 from workers import failpoints
 from workers.logs import trace
@@ -86,7 +86,7 @@ def poll(
                 opened=opened.callback,
             )
             _walk(ledger, leased, watched, here, secret, done, stored)
-    except mentions.LeaseLost:
+    except page_in.LeaseLost:
         log.warning("lease lost, page dropped", channel=leased.name)
     finally:
         satisfied = not done.more
@@ -157,10 +157,10 @@ class Held:
     A slow one is: nothing that was read waits for longer than HOLD_SECONDS before the next page is asked for.
     """
 
-    pages: list[mentions.PageIn] = field(default_factory=list)
+    pages: list[page_in.PageIn] = field(default_factory=list)
     since: float = 0.0
 
-    def take(self, page: mentions.PageIn, started: float) -> None:
+    def take(self, page: page_in.PageIn, started: float) -> None:
         self.since = self.since if self.pages else started
         self.pages.append(page)
 
@@ -169,14 +169,14 @@ class Held:
         size = sum(page.bytes for page in self.pages)
         return items >= HOLD_ITEMS or size >= HOLD_BYTES or time.monotonic() - self.since >= HOLD_SECONDS
 
-    def keep(self, ledger: Ledger, secret: bytes) -> list[mentions.PageCounts]:
+    def keep(self, ledger: Ledger, secret: bytes) -> list[page_in.PageCounts]:
         """Store them, in one transaction. Raises LeaseLost."""
         pages, self.pages = self.pages, []
         if not pages:
             return []
         failpoints.hit("poll-before-insert")
 
-        def insert(connection: Connection) -> list[mentions.PageCounts]:
+        def insert(connection: Connection) -> list[page_in.PageCounts]:
             counts = mentions.store_pages(connection, secret, pages)
             failpoints.hit("poll-inserted")
             return counts
@@ -186,9 +186,7 @@ class Held:
         return counts
 
 
-def read(
-    connector: Inbound, page: Page, topics: Sequence[Topic]
-) -> tuple[list[mentions.Found], list[mentions.Rejected]]:
+def read(connector: Inbound, page: Page, topics: Sequence[Topic]) -> tuple[list[page_in.Found], list[page_in.Rejected]]:
     """Each item on its own: read, or rejected with its reason. Raises SchemaDrift when a whole page cannot be read."""
     found, rejected = [], []
     first = ""  # without the item's own words: it goes to logs and pages
@@ -200,12 +198,12 @@ def read(
             mention = connector.normalise(raw)
         except MalformedItem as error:
             first = first or str(error)
-            rejected.append(mentions.Rejected(str(error), payload, _native(raw)))
+            rejected.append(page_in.Rejected(str(error), payload, _native(raw)))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             first = first or trace(error)
-            rejected.append(mentions.Rejected(f"{type(error).__name__}: {error}"[:500], payload, _native(raw)))
+            rejected.append(page_in.Rejected(f"{type(error).__name__}: {error}"[:500], payload, _native(raw)))
         else:
-            found.append(mentions.Found(mention, matching(topics, mention), payload))
+            found.append(page_in.Found(mention, matching(topics, mention), payload))
     if page.uniform and len(rejected) > 2 and not found:
         raise SchemaDrift(
             f"none of the {len(rejected)} items of this page could be read ({first}); the position stays",
@@ -225,11 +223,11 @@ def _native(raw: Any) -> str | None:
 def _page(
     leased: channels.Leased,
     page: Page,
-    found: Sequence[mentions.Found],
-    rejected: Sequence[mentions.Rejected],
+    found: Sequence[page_in.Found],
+    rejected: Sequence[page_in.Rejected],
     ms: int,
-) -> mentions.PageIn:
-    return mentions.PageIn(
+) -> page_in.PageIn:
+    return page_in.PageIn(
         channel_id=leased.id,
         lease=leased.lease,
         state=page.state,
@@ -269,7 +267,7 @@ def _failed(ledger: Ledger, leased: channels.Leased, error: ConnectorError, star
         log.warning("poll failed", channel=leased.name, kind=error.kind, error=str(error), status=error.status)
 
     def write(connection: Connection) -> None:
-        mentions.fail_page(
+        page_books.fail_page(
             connection,
             leased.id,
             leased.lease,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 import config
 from connectors.errors import MalformedItem
 from domain.query import matching
-from storage import channels, dead, mentions
+from storage import channels, dead, mentions, page_in
 from storage.ledger import Ledger
 from workers.bootstrap import context, watched
 
@@ -30,15 +30,15 @@ def reread(ledger: Ledger, current: config.Config, secret: bytes, reject_id: int
         mention = plan.connect(context(current)).normalise(json.loads(reject["payload"]))
     except (MalformedItem, ValueError, TypeError, KeyError, AttributeError) as error:
         raise dead.CannotRetry(f"it still cannot be read: {error}") from error
-    found = mentions.Found(mention, matching(plan.topics, mention), reject["payload"])
+    found = page_in.Found(mention, matching(plan.topics, mention), reject["payload"])
     leased = ledger.run(lambda c: _lease(c, name, actor))
     if leased is None:
         raise dead.CannotRetry(f"channel {name} is being polled, paused or told to wait: try again in a minute")
-    page = mentions.PageIn(
+    page = page_in.PageIn(
         leased.id, leased.lease, leased.state, [found], [], complete=False, warnings=["a reject read again"]
     )
 
-    def store(connection: Connection) -> mentions.PageCounts:
+    def store(connection: Connection) -> page_in.PageCounts:
         counts = mentions.store_page(connection, secret, page)
         dead.stored(connection, reject_id, actor)
         return counts

@@ -270,7 +270,7 @@ class Connector:
         import praw
         import requests
 
-        from connectors.http import guarded_session
+        from connectors.sessions import guarded_session
 
         settings, agent = self.settings, self.settings.user_agent or self.context.user_agent
         urls = (settings.base_url, settings.tokens_at)

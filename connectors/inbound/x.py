@@ -258,7 +258,7 @@ class Connector:
             import requests
             import tweepy
 
-            from connectors.http import guarded_session
+            from connectors.sessions import guarded_session
 
             bearer = self.context.secret(self.settings.bearer_token_env)
             self._api = tweepy.Client(bearer, return_type=requests.Response, wait_on_rate_limit=False)

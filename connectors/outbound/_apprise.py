@@ -16,8 +16,9 @@ import requests
 
 from connectors.contract import Context
 from connectors.errors import ConfigError, ConnectorError, Permanent, Transient
-from connectors.http import Answer, guarded_session
+from connectors.http import Answer
 from connectors.outbound._wire import Wire
+from connectors.sessions import guarded_session
 
 SCHEMAS = {
     "discord", "form", "forms", "gchat", "gotify", "gotifys", "json", "jsons", "mmost", "mmosts", "ntfy", "ntfys", "opsgenie",

@@ -12,7 +12,7 @@ from console.cli.common import Folder, Json, ago, configured, fail, ledger, say,
 from console.cli.opened import opened
 from console.cli.shape import Changing
 from domain.nouns import Stored
-from storage import audit, channels, configurations, digests, outbox, state, views_health
+from storage import audit, channels, configurations, digests, outbox, state, views_channels
 from storage import workers as registry
 
 app = typer.Typer()
@@ -23,7 +23,7 @@ def health(as_json: bool) -> None:
     """Show every channel: last success, last item, lag, error with advice, gaps, budget, next poll. Exit code 1 when one that is
     on needs a person or fails."""
     with opened() as house, house.read() as connection:
-        found = views_health.channels(connection)
+        found = views_channels.channels(connection)
     if as_json:
         show_json([asdict(row) for row in found])
     else:
@@ -32,7 +32,7 @@ def health(as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _show_health(found: list[views_health.Channel], now: datetime) -> None:
+def _show_health(found: list[views_channels.Channel], now: datetime) -> None:
     columns = (
         "channel",
         "kind",
@@ -75,7 +75,7 @@ def _show_health(found: list[views_health.Channel], now: datetime) -> None:
 STATES = {"reading": "well", "new": "not read yet", "stopped": "needs you"}
 
 
-def _next(row: views_health.Channel, now: datetime) -> str:
+def _next(row: views_channels.Channel, now: datetime) -> str:
     if row.state in ("off", "paused", "stopped"):
         return ""
     owed = row.wanted_at and not (row.not_before and row.not_before > now)
@@ -83,7 +83,7 @@ def _next(row: views_health.Channel, now: datetime) -> str:
     return "now" if owed else ago(max(due), now) if due else ""
 
 
-def _budget(row: views_health.Channel) -> str:
+def _budget(row: views_channels.Channel) -> str:
     return str(row.requests) if row.remaining is None else f"{row.requests} ({row.remaining:.0f} left)"
 
 

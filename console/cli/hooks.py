@@ -7,7 +7,7 @@ import typer
 from console.cli.common import Json, fail, say, show_json, show_table
 from console.cli.opened import opened
 from console.cli.shape import Changing
-from storage import database_roles, event_hooks, outbox
+from storage import database_roles, dead_effects, event_hooks
 
 app = typer.Typer()
 hooks = typer.Typer(no_args_is_help=True, help="Event webhooks: what was told, and telling it again.")
@@ -43,11 +43,11 @@ def replay(
     with opened() as ledger:
         for id_ in ids:
             try:
-                ledger.run(lambda c, id_=id_: outbox.replay(c, id_, "command"))
+                ledger.run(lambda c, id_=id_: dead_effects.replay(c, id_, "command"))
                 done.append(id_)
             except LookupError:
                 refused[id_] = "there is no such delivery"
-            except outbox.CannotReplay as why:
+            except dead_effects.CannotReplay as why:
                 refused[id_] = str(why)
     if as_json:
         show_json({"replayed": done, "refused": refused})

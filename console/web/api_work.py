@@ -16,7 +16,7 @@ from console.web.api_shape import Body, Route, cursor, do, place, problems, show
 from console.web.house import house
 from console.web.pages import Id
 from domain.nouns import INTENTS
-from storage import audit, channels, dead, learning, metrics, outbox, views_health
+from storage import audit, channels, dead, dead_effects, learning, metrics, views_channels
 from storage.idempotency import Answer
 
 router = APIRouter(prefix="/api/v1", route_class=Route)
@@ -137,7 +137,7 @@ async def replay(request: Request, id: Id) -> JSONResponse:
     """The same `webhook-id` and body: a receiver that had it knows it. Only event webhooks are sent twice; others refuse."""
 
     def work(connection: Connection) -> Answer:
-        outbox.replay(connection, id, bearer.actor(request))
+        dead_effects.replay(connection, id, bearer.actor(request))
         return Answer(202, {"id": id, "state": "retry"})
 
     return await _act(request, work)
@@ -217,7 +217,7 @@ async def _channel(
     request: Request, id_: int, action: str, status: int, act: Callable[[Connection, str], str]
 ) -> JSONResponse:
     def work(connection: Connection) -> Answer:
-        name = views_health.channel_name(connection, id_)
+        name = views_channels.channel_name(connection, id_)
         if name is None:
             raise LookupError(id_)
         state = act(connection, name)
@@ -240,5 +240,5 @@ async def _letter(
 async def _act(request: Request, work: Callable[[Connection], Answer]) -> JSONResponse:
     try:
         return await do(request, work)
-    except (dead.CannotRetry, outbox.CannotReplay) as refused:
+    except (dead.CannotRetry, dead_effects.CannotReplay) as refused:
         raise HTTPException(409, f"{str(refused)[:1].upper()}{str(refused)[1:]}.") from None

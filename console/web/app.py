@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from urllib.parse import urlencode
 
+import psycopg
 import structlog
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -149,7 +150,8 @@ def create_app(
     app.add_exception_handler(LoginNeeded, _login_needed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
-    for error in (OperationalError, InterfaceError, TimeoutError):
+    # as SQLAlchemy says it, and as the driver does where it is asked itself (storage/together.py, bulk.py)
+    for error in (OperationalError, InterfaceError, TimeoutError, psycopg.OperationalError, psycopg.InterfaceError):
         app.add_exception_handler(error, _no_database)
     app.add_middleware(BodyLimit)
     app.add_middleware(Reading, known=app.state.languages)

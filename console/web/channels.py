@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from console.web.house import house
 from console.web.pages import Id, page
-from storage import audit, channels, views_health
+from storage import audit, channels, views_channels
 
 router = APIRouter(include_in_schema=False)
 
@@ -17,8 +17,8 @@ router = APIRouter(include_in_schema=False)
 @router.get("/channels")
 def health(request: Request) -> Response:
     with house(request).ledger.read() as connection:
-        found = views_health.channels(connection)
-    return page(request, "channels.html", channels=found, counters=views_health.PAGE_COUNTERS)
+        found = views_channels.channels(connection)
+    return page(request, "channels.html", channels=found, counters=views_channels.PAGE_COUNTERS)
 
 
 @router.post("/channels/{channel_id}/poll")
@@ -51,7 +51,7 @@ def _act(request: Request, channel_id: int, action: str, said: str, act: Callabl
     """One transaction: the row, the ring that leaves when it is committed, and the audit."""
 
     def work(connection: Connection) -> bool:
-        name = views_health.channel_name(connection, channel_id)
+        name = views_channels.channel_name(connection, channel_id)
         done = name is not None and act(connection, name)
         if done:
             actor = request.state.session.user.actor

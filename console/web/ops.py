@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from console.web.house import House, house, loopback
 from console.web.pages import squeezed, static_files
-from storage import migrate, views_health
+from storage import gauges, migrate, views_health
 
 router = APIRouter(include_in_schema=False)
 
@@ -69,11 +69,11 @@ class _Ledger(Collector):
         build = GaugeMetricFamily("earmark_build_info", "The version that answers", labels=["version"])
         build.add_metric([version("earmark")], 1)
         families: dict[str, Any] = {"earmark_build_info": build}
-        for _, name, help, labels in views_health.GAUGES:  # with its description also while there is nothing to count
-            kind = CounterMetricFamily if name in views_health.COUNTERS else GaugeMetricFamily
+        for _, name, help, labels in gauges.GAUGES:  # with its description also while there is nothing to count
+            kind = CounterMetricFamily if name in gauges.COUNTERS else GaugeMetricFamily
             families.setdefault(name, kind(name, help, labels=sorted(labels)))
         with self.here.ledger.begin() as connection:
-            for name, _, of, value in views_health.gauges(connection):
+            for name, _, of, value in gauges.gauges(connection):
                 families[name].add_metric([of[label] for label in sorted(of)], value)
         return families.values()
 
