@@ -52,7 +52,7 @@ def test_a_cut_does_not_split_what_a_reader_sees_as_one(cluster: str) -> None:
 
 def test_hostile_text_costs_little() -> None:
     marks = "a" + "\u0301\u0323" * 200_000
-    start = time.perf_counter()
+    start = time.process_time()
     assert clean(marks)[1]
     for source in (
         "<div>" * 20_000 + "in" + "</div>" * 20_000,
@@ -68,7 +68,7 @@ def test_hostile_text_costs_little() -> None:
         "&#" + "9" * 100_000,
     ):
         plain(source)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert plain("<div>" * 20_000 + "in" + "</div>" * 20_000) == "in"
 
 
