@@ -63,10 +63,12 @@ class World:
 
 PAGES: dict[str, Callable[[World], list[str]]] = {
     "/login": lambda w: ["/login"],
-    "/inbox": lambda w: ["/inbox", "/inbox?view=all&q=declined&platform=reddit", "/inbox?q=nothing+of+that+kind"],
+    "/inbox": lambda w: ["/inbox", "/inbox?view=all&q=declined&platform=reddit&why=1", "/inbox?q=nothing+of+that+kind"],
     "/tickets/{number}": lambda w: [f"/tickets/{w.number}", "/tickets/987654"],
     "/tickets/{number}/merge": lambda w: [f"/tickets/{w.number}/merge?other={w.number}"],
-    "/mentions/{mention_id}": lambda w: [f"/mentions/{w.mention}", f"/mentions/{w.review}"],
+    "/mentions": lambda w: ["/mentions", "/mentions?mood=negative&topic=nothing+of+that+name"],
+    "/journeys": lambda w: ["/journeys?before=call&after=chat"],
+    "/mentions/{mention_id}": lambda w: [f"/mentions/{w.mention}", f"/mentions/{w.review}?again=1"],
     "/review": lambda w: ["/review"],
     "/customers": lambda w: ["/customers", "/customers?q=nobody+of+that+name"],
     "/customers/{customer_id}": lambda w: [f"/customers/{w.customer}"],
