@@ -13,7 +13,7 @@ from domain.nouns import Mention, Sentiment, Stored, Verdict
 from domain.rules import SpikeRule
 from domain.severity import severity
 from storage import pages
-from storage.ledger import Ledger, rows
+from storage.ledger import Ledger, one, rows
 from tests.test_watch_told import (
     MINUTE,
     NOW,
@@ -27,6 +27,7 @@ from tests.test_watch_told import (
 )
 from workers.file import counted
 from workers.lookout import Lookout
+from workers.watch import tick
 
 HOUR = timedelta(hours=1)
 
@@ -161,3 +162,22 @@ def test_the_report_card_says_what_a_rule_was_worth(ledger: Ledger) -> None:  # 
          "threshold": found[0]["threshold"]}
     ]  # fmt: skip
     assert 0.6 < found[0]["threshold"] <= 0.8
+
+
+def test_the_first_look_may_take_its_time_and_reads_only_what_rules_look_at(ledger: Ledger) -> None:  # noqa: F811
+    """Ten thousand series are worked out for half a minute between two statements: longer than a session may idle else."""
+    with ledger.begin() as c:
+        for measure in ("all", "reach", "negative+cancel", "negative+risk"):
+            count(c, NOW - HOUR, 3, measure)
+    who = Lookout()
+    with ledger.begin() as c:
+        tick(c, who, current(), NOW, "a")
+        assert one(c, "SHOW idle_in_transaction_session_timeout") == "15min"
+    assert {key[2] for key in who.known} == {"negative"}
+    wide = current(
+        SpikeRule("far", measure="reach"), SpikeRule("leaving", intents=("cancel",)), SpikeRule("sour", kind="share")
+    )
+    look(ledger, who, NOW + MINUTE, wide)
+    assert {key[2] for key in who.known} == {"all", "negative", "negative+cancel", "reach"}
+    look(ledger, who, NOW + 2 * MINUTE, current(SpikeRule("any", intents=("*",))))
+    assert {key[2] for key in who.known} == {"negative+cancel", "negative+risk"}
