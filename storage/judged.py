@@ -57,7 +57,7 @@ def _as_then(stored: Stored, receipt: dict[str, Any]) -> Stored:
 def document(connection: Connection, configuration: int) -> dict[str, Any] | None:
     """A configuration that was accepted, by its id; None with 0 or when it is gone."""
     asked = text("SELECT document FROM configurations WHERE id = :id AND complaints IS NULL")
-    return connection.execute(asked, {"id": configuration}).scalar()
+    return connection.execute(asked, {"id": configuration}).scalar() if configuration else None
 
 
 def model(connection: Connection, version: str) -> Learned | None:

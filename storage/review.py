@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from storage import audit, corrections
 from storage.ledger import one, rows
-from storage.together import together
+from storage.together import Question, ask, together
 from storage.users import User
 from storage.views import PAGE
 from storage.views_ticket import Post, Reason, reasons, said
@@ -38,16 +39,10 @@ class ReviewPage:
 
 def waiting(connection: Connection, page: int = 1) -> ReviewPage:
     """What waits for a decision, oldest first."""
-    total = one(connection, "SELECT count(*) FROM verdicts WHERE outcome = 'review' AND corrected IS NULL")
-    pages = max(1, -(-total // PAGE))
-    page = min(max(1, page), pages)
-    found = rows(
-        connection,
-        """SELECT mention_id, version, intent, priority, topic, decided_at FROM verdicts
-        WHERE outcome = 'review' AND corrected IS NULL ORDER BY decided_at, mention_id LIMIT :limit OFFSET :offset""",
-        limit=PAGE,
-        offset=(page - 1) * PAGE,
-    )
+    asked = together(connection, total=_TOTAL, found=_listed(page))
+    found, pages = asked["found"], max(1, -(-asked["total"] // PAGE))
+    if page > pages:
+        page, found = pages, ask(connection, _listed(pages))
     ids = [row["mention_id"] for row in found]
     got = together(connection, posts=said(ids), reasons=reasons(ids))
     why = {(reason.mention_id, reason.version): reason for reason in got["reasons"]}
@@ -64,7 +59,23 @@ def waiting(connection: Connection, page: int = 1) -> ReviewPage:
         for row in found
         if row["mention_id"] in got["posts"]
     ]
-    return ReviewPage(items, total, page, pages)
+    return ReviewPage(items, asked["total"], max(1, page), pages)
+
+
+_TOTAL = Question(
+    "SELECT count(*) AS n FROM verdicts WHERE outcome = 'review' AND corrected IS NULL",
+    {},
+    lambda found: int(found[0]["n"]),
+)
+
+
+def _listed(page: int) -> Question[list[Any]]:
+    return Question(
+        """SELECT mention_id, version, intent, priority, topic, decided_at FROM verdicts
+        WHERE outcome = 'review' AND corrected IS NULL ORDER BY decided_at, mention_id LIMIT :limit OFFSET :offset""",
+        {"limit": PAGE, "offset": (max(1, page) - 1) * PAGE},
+        list,
+    )
 
 
 def decide(

@@ -67,7 +67,9 @@ def static(name: str) -> str:
 
 def _upright(value: Any) -> Any:
     """Text without the two characters that turn what follows around: `exe.png` is not to read `gnp.exe`."""
-    return value.replace("\u202d", "").replace("\u202e", "") if isinstance(value, str) else value
+    if not isinstance(value, str) or value.isascii():  # nearly all, and known without looking
+        return value
+    return value.replace("\u202d", "").replace("\u202e", "")
 
 
 @cache
