@@ -1,10 +1,14 @@
 """Every text a page shows is in the catalogue, the catalogue is what the sources say, and another language is whole and in use."""
 
 import ast
+import csv
 import io
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
@@ -15,7 +19,7 @@ from sqlalchemy import text
 from console.web import catalogue, formats, texts, vocabulary, words
 from domain import lifecycle, nouns, surveys
 from domain.said import Said
-from storage import casework, metrics, owed, tokens, users, views
+from storage import casework, metrics, owed, talk, tokens, users, views
 from storage.ledger import Ledger
 from tests import pseudo, web, web_places
 
@@ -132,7 +136,7 @@ def test_no_page_shows_a_text_that_is_in_no_catalogue(world: web_places.World, a
     data = stored(world.ledger)
     known = "\0".join(map(pseudo.tidy, data))
     names = {"Earmark", "OpenID", *words.PLATFORMS.values(), *(words.platform(one) for one in data if len(one) < 40)}
-    asked = {"nothing-of-that-name", "nobody of that name", "nothing of that kind"}
+    asked = {value for place in web_places.addresses(world) for _, value in parse_qsl(urlsplit(place).query)}
     naked: list[str] = []
     with reader(address, world, "xx") as client:
         for place in web_places.addresses(world):
@@ -242,3 +246,74 @@ def test_numbers_and_dates_are_written_as_the_language_does() -> None:
             texts._current.reset(token)
         assert said == wanted
     assert tokens.SCOPES  # named as they are: programs read them
+
+
+def first_marks(page: str) -> list[str]:
+    return re.findall(r'<text class="chart-x"[^>]*>([^<]+)</text>', page)
+
+
+def test_a_flag_is_drawn_by_the_clock_of_who_reads_it(world: web_places.World, address: str) -> None:
+    place = f"/flags/{world.flag}"
+    with reader(address, world, zone="UTC") as here, reader(address, world, zone="Pacific/Auckland") as there:
+        near, far = here.get(place).text, there.get(place).text
+        assert here.get(f"{place}/series.csv").text == there.get(f"{place}/series.csv").text
+    rows = [re.findall(r"<tr><td>(\d+ \w+ \d{4}, \d\d:\d\d)</td><td class=\"num\">([\d,]+)", page) for page in (near, far)]
+    assert len(rows[0]) == len(rows[1]) > 100
+    for (at, n), (then, m) in zip(*rows, strict=True):
+        moved = datetime.strptime(then, "%d %b %Y, %H:%M") - datetime.strptime(at, "%d %b %Y, %H:%M")  # noqa: DTZ007
+        assert n == m
+        assert moved in (timedelta(hours=12), timedelta(hours=13))
+    assert "by the clock of Pacific/Auckland" in far
+    marks_near, marks_far = first_marks(near), first_marks(far)
+    assert marks_near != marks_far
+    assert {mark[-2:] for mark in marks_far} <= {"00", "15", "30", "45", "10", "20", "40", "50"}
+    highest = [re.search(r"Highest: (\d+) at (\d\d):(\d\d)\.", page) for page in (near, far)]
+    assert highest[0]
+    assert highest[1]
+    assert (int(highest[1][2]) - int(highest[0][2])) % 24 in (12, 13)
+
+
+def test_a_dashboards_days_are_those_of_who_reads_it(world: web_places.World, address: str) -> None:
+    where = ZoneInfo("Pacific/Auckland")
+    hour = datetime.now(where).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
+    late = hour.replace(hour=23).astimezone(UTC)  # the last hour of a day there: at noon of it in UTC, or an hour before
+    with world.ledger.begin() as connection:
+        connection.execute(
+            text("INSERT INTO talk (hour, topic, platform, label, intent, n) VALUES (:at, 'clocks', 'x', 'negative', 'complaint', 7)"),
+            {"at": late},
+        )
+    asked = "/dashboards/volume.csv?range=30d&topic=clocks"
+    for zone, day in (("UTC", late.date()), ("Pacific/Auckland", hour.date())):
+        with reader(address, world, zone=zone) as client:
+            rows = list(csv.DictReader(io.StringIO(client.get(asked).text)))
+            page = client.get("/dashboards?range=30d&topic=clocks").text
+        steps = [datetime.strptime(row["from (UTC)"], "%Y-%m-%d %H:%M").replace(tzinfo=UTC) for row in rows]
+        there = [step.astimezone(ZoneInfo(zone)) for step in steps]
+        assert {(at.hour, at.minute) for at in there} == {(0, 0)}, "a day begins at midnight there, through changes of time too"
+        assert len({at.date() for at in there}) == len(there)
+        counted = {at.date(): int(row["negative"]) for at, row in zip(there, rows, strict=True)}
+        assert {date: n for date, n in counted.items() if n} == {day: 7}
+        assert f"by the clock of {zone}" in page
+        said = re.search(r"Busiest: (\w{3}) (\d\d):00 with 7", page)
+        assert said
+        assert (said[1], said[2]) == (f"{late.astimezone(ZoneInfo(zone)):%a}", f"{late.astimezone(ZoneInfo(zone)):%H}")
+        link = re.search(r"since=([^&]+)&amp;until=([^&\"]+)", page)
+        assert link
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"])
+def test_a_day_is_a_day_when_the_clocks_change(ledger_of_world: Ledger, zone: str) -> None:
+    there = ZoneInfo(zone)
+    for month in (3, 4, 10, 11):
+        since = datetime(2026, month, 1, tzinfo=there)
+        until = datetime(2026, month, 30, tzinfo=there)
+        with ledger_of_world.begin() as connection:
+            found = talk.moments(connection, talk.Range(since.astimezone(UTC), until.astimezone(UTC), 24, zone=zone))
+            hours = talk.moments(connection, talk.Range(since.astimezone(UTC), until.astimezone(UTC), 1, zone=zone))
+        assert [at.astimezone(there).replace(tzinfo=None) for at in found] == [datetime(2026, month, day) for day in range(1, 30)]  # noqa: DTZ001
+        assert len(hours) == ceil((until.astimezone(UTC) - since.astimezone(UTC)) / timedelta(hours=1))
+
+
+@pytest.fixture
+def ledger_of_world(world: web_places.World) -> Ledger:
+    return world.ledger
