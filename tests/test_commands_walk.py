@@ -414,6 +414,7 @@ def test_help_fits_a_screen_and_names_what_it_takes(path: str) -> None:
     assert said.exit_code == 0
     assert len(said.output.splitlines()) <= SCREEN
     assert "\x1b" not in said.output
+    assert not set("╭╮╰╯│─") & set(said.output), "frames are for terminals (requirement 29)"
     takes = {option for parameter in FOUND[path].params for option in parameter.opts}
     assert "--json" in takes
     assert FOUND[path].help, "a command says what it does"

@@ -45,14 +45,10 @@ def scheduler(folder: Folder = Path("config"), as_json: Ready = False) -> None:
 
 @app.command()
 def worker(
-    digest_threads: Annotated[
-        int, typer.Option(help="Threads that judge; one per process suits one processor.", min=0)
-    ] = 1,
-    poll_threads: Annotated[int, typer.Option(help="Channels polled at the same time.", min=0)] = 8,
-    deliver_threads: Annotated[int, typer.Option(help="Deliveries under way at the same time.", min=0)] = 4,
-    work_threads: Annotated[
-        int, typer.Option(help="Threads that route and run automations: 0 or 1.", min=0, max=1)
-    ] = 1,
+    digest_threads: Annotated[int, typer.Option(help="Threads that judge.", min=0)] = 1,
+    poll_threads: Annotated[int, typer.Option(help="Threads that poll.", min=0)] = 8,
+    deliver_threads: Annotated[int, typer.Option(help="Threads that deliver.", min=0)] = 4,
+    work_threads: Annotated[int, typer.Option(help="Threads of work: 0 or 1.", min=0, max=1)] = 1,
     as_json: Ready = False,
 ) -> None:
     """Poll, digest, watch and deliver as the bell rings. Start as many as there are processors.

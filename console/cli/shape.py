@@ -29,6 +29,8 @@ class Call:
 
 
 call = Call()
+# frames and styles are for a person at a terminal; a pipe, a log or a plain terminal gets letters
+MARKUP: Any = "rich" if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else None
 NOTHING = "dry run: nothing was changed"
 
 
@@ -153,4 +155,5 @@ def alike(app: typer.Typer) -> typer.Typer:
             alike(group.typer_instance)
             group.typer_instance.info.cls = Group
     app.info.cls = Group
+    app.rich_markup_mode = MARKUP
     return app
