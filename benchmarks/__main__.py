@@ -83,7 +83,7 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
     with site("en") as place:
         _settings(place)
         place.scheduler()
-        place.worker("reader", digest=0, deliver=0)
+        place.worker("reader", "poll")
         journey.store(place, spoken[: journey.WARM], clock.lot(journey.WARM))
         if first:
             stock.measure()
@@ -95,15 +95,15 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
             after = journey.follow(place, filed.mentions)
             stock.measure()
             _journey(place, stock, stored, filed, journey.judge(place), "en", after)
-            place.worker("reader", digest=0, deliver=0)
+            place.worker("reader", "poll")
         if pairs:
             journey.store(place, spoken[rest : rest + pairs], clock.lot(pairs))
             place.end("reader")
             _pair(pair.run(place, segment, turns), segment)
-            place.worker("last", poll=0, deliver=0)
+            place.worker("last", "digest")
             place.wait(lambda: place.number("SELECT count(*) FROM digests") == 0, 120, "an empty queue")
             place.end("last")
-            place.worker("reader", digest=0, deliver=0)
+            place.worker("reader", "poll")
         if auto:
             journey.store(place, spoken[rest + pairs :], clock.lot(auto))
             place.end("reader")
@@ -141,7 +141,7 @@ def _journey(
         whole = each + after.each
         print(
             f"  what follows         {after.each * 1e6:7.1f} µs = client {after.client * 1e6:5.1f} + PostgreSQL "
-            f"{after.postgres * 1e6:5.1f}: events of the tickets worked off; with it {stock.each / whole:.2f} of the rate"
+            f"{after.postgres * 1e6:5.1f}: events, flags, figures; with it {stock.each / whole:.2f} of the rate"
         )
     wall = f"stored {stored.mentions / stored.wall:.0f}/s, filed {filed.mentions / filed.wall:.0f}/s by one worker"
     print(f"  wall clock: {wall}\n", flush=True)

@@ -99,7 +99,7 @@ def digest(
     """Digest the backlog with workers that do nothing else, until `goal` verdicts stand; the first `warm` do not count."""
     first = site.filed()
     for name in names:
-        site.worker(name, poll=0, deliver=0, work=0)
+        site.worker(name, "digest")
     site.wait(lambda: site.filed() >= first + warm, 60, "the first verdicts")
     begun, before, began = site.filed(), site.bill(), time.monotonic()
     site.wait(lambda: bool(look()) or site.filed() >= goal, 60 + (goal - begun) / 100, "verdicts", LOOK)
@@ -110,10 +110,14 @@ def digest(
 
 
 def follow(site: Site, mentions: int) -> Step:
-    """Work off what the tickets of so many mentions set going (routing, clocks, automations), by a worker that does nothing else."""
-    waiting = "SELECT count(*) FROM events WHERE done_at IS NULL"
+    """Work off what so many mentions set going, by a worker that does nothing else: routing, clocks and automations of the tickets,
+    flags, and the hours' figures for dashboards."""
+    waiting = (
+        "SELECT (SELECT count(*) FROM events WHERE done_at IS NULL) "
+        "+ (SELECT count(*) FROM runs WHERE verdicts > 0 AND NOT tallied)"
+    )
     every = site.number(waiting)
-    site.worker("follow", poll=0, digest=0, deliver=0)
+    site.worker("follow", "work", "watch", "upkeep")
     site.wait(lambda: site.number(waiting) < every, 60, "the first events")
     left, before, began = site.number(waiting), site.bill(), time.monotonic()
     site.wait(lambda: site.number(waiting) == 0, 60 + mentions / 100, "events", LOOK)

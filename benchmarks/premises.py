@@ -130,9 +130,9 @@ class Site:
         self.start("scheduler", "scheduler", "--config", str(self.files))
         self.wait(lambda: self.number("SELECT count(*) FROM channels") >= 3, 30, "the scheduler")
 
-    def worker(self, name: str, *, poll: int = 8, digest: int = 1, deliver: int = 4, work: int = 1) -> None:
-        threads = {"poll": poll, "digest": digest, "deliver": deliver, "work": work}
-        self.start(name, "worker", *(part for kind, n in threads.items() for part in (f"--{kind}-threads", str(n))))
+    def worker(self, name: str, *kinds: str) -> None:
+        """One that does these kinds of work alone, or all of them."""
+        self.start(name, "worker", *(part for kind in kinds for part in ("--only", kind)))
 
     def end(self, name: str) -> None:
         process = self.running.pop(name)

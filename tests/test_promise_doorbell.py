@@ -84,3 +84,18 @@ def pushes(redis_url: str) -> int:
     """Messages put into a list so far: each ring is one."""
     with redis.Redis.from_url(redis_url) as client:
         return int(client.info("commandstats").get("cmdstat_rpush", {}).get("calls", 0))
+
+
+def test_a_worker_does_only_what_it_was_told_to(world: World):
+    world.configure(world.reddit("talk"))
+    world.scheduler()
+    world.known("talk")
+    backlog(world, 20, trouble=2)
+    world.worker("--only", "poll", "--only", "deliver", name="reader")
+    world.poll("talk")
+    done = "SELECT count(*) FROM channels WHERE last_poll_at IS NOT NULL AND wanted_at IS NULL"
+    wait_until(lambda: world.ask(done), 30, lambda: str(world.rows("SELECT * FROM channels")))
+    assert world.ask("SELECT count(*) FROM digests") == 20, "nobody was told to judge"
+    world.worker("--only", "digest", name="judge")
+    wait_until(lambda: not world.ask("SELECT count(*) FROM digests"), 30, lambda: f"left {world.pending()}")
+    assert world.ask("SELECT count(*) FROM tickets") == 2

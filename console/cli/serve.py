@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,33 +44,49 @@ def scheduler(folder: Folder = Path("config"), as_json: Ready = False) -> None:
         made.run()
 
 
+class Work(StrEnum):
+    """What a worker does, as workers/actors.py names it."""
+
+    POLL = "poll"
+    DIGEST = "digest"
+    DELIVER = "deliver"
+    WATCH = "watch"
+    UPKEEP = "upkeep"
+    WORK = "work"
+    SYNC = "sync"
+
+
 @app.command()
 def worker(
     digest_threads: Annotated[int, typer.Option(help="Threads that judge.", min=0)] = 1,
     poll_threads: Annotated[int, typer.Option(help="Threads that poll.", min=0)] = 8,
     deliver_threads: Annotated[int, typer.Option(help="Threads that deliver.", min=0)] = 4,
-    work_threads: Annotated[int, typer.Option(help="Threads of work: 0 or 1.", min=0, max=1)] = 1,
+    only: Annotated[
+        list[Work] | None, typer.Option(metavar="KIND", help="Only this kind of work; may be repeated.")
+    ] = None,
     as_json: Ready = False,
 ) -> None:
-    """Poll, digest, watch and deliver as the bell rings. Start as many as there are processors.
+    """Work as the bell rings. Start as many as there are processors.
 
-    With 0 threads of a kind that work is left to other workers.
+    KIND is poll, digest, deliver, watch, upkeep, work or sync: with --only, other workers do the rest.
     """
     from workers import actors
     from workers.bell import Bell, broker
     from workers.bootstrap import House
 
     logs.start("worker")
+    threads = actors.THREADS | {"poll": poll_threads, "digest": digest_threads, "deliver": deliver_threads}
+    if only:
+        threads = {kind: count if kind in only else 0 for kind, count in threads.items()}
     place = where()
     stop = threading.Event()
     process.on_signals(stop)
-    house = Ledger(place.database_url, name="earmark-worker", pool=poll_threads + deliver_threads + 4)
+    house = Ledger(place.database_url, name="earmark-worker", pool=threads["poll"] + threads["deliver"] + 4)
     bell = Bell(broker(place.redis_url))
-    with process.Presence(house, "worker", digest_threads=digest_threads) as presence:
+    with process.Presence(house, "worker", digest_threads=threads["digest"]) as presence:
         answering = actors.Answering(House(house, place.secret, stop.is_set), bell, presence.id, stop)
-        wanted = {"poll": poll_threads, "digest": digest_threads, "deliver": deliver_threads, "work": work_threads}
-        groups = actors.start(place.redis_url, answering, wanted)
-        bell.ring_all("digest", range(digest_threads))
+        groups = actors.start(place.redis_url, answering, threads)
+        bell.ring_all("digest", range(threads["digest"]))
         actors.settle()
         log.info("worker ready", worker=presence.id)
         _ready(as_json, "worker", presence.id)

@@ -192,6 +192,7 @@ payloads = Table(
     Column("body", Text, nullable=False),
     at_("stored_at"),
 )
+Index("payloads_age", payloads.c.stored_at, postgresql_using="brin", postgresql_with={"autosummarize": "on"})
 
 rejects = Table(
     "rejects",

@@ -2,7 +2,8 @@
 
 The queue's rows are rewritten in their own page when they are claimed: room is left for it, and no index knows of attempts. Keys that
 begin with what tells rows apart are found by one comparison a level instead of three. Filters offer what tickets have without reading
-all of them: a name is noted when it first comes.
+all of them: a name is noted when it first comes. Payloads lie in the order of their time, so that what has been kept long enough is found
+by where it lies.
 """
 
 from alembic import op
@@ -12,6 +13,7 @@ down_revision = "0007"
 
 HOT = """
 DROP INDEX digests_suspect;
+CREATE INDEX payloads_age ON payloads USING brin (stored_at) WITH (autosummarize = on);
 ALTER TABLE digests SET (fillfactor = 50);
 
 ALTER TABLE mentions DROP CONSTRAINT mentions_platform_origin_native_id_key;
