@@ -43,4 +43,5 @@ $(STAMP): requirements.lock pyproject.toml
 	@.ci/venv $(VENV)
 	$(PIP) install --quiet --require-hashes --only-binary=:all: -r requirements.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --no-index --editable .
+	$(BIN)/python -m compileall -q config connectors console domain storage workers  # where writing bytecode is off, each start would compile
 	@touch $(STAMP)
