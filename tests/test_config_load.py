@@ -290,3 +290,25 @@ def test_placeholders_are_filled_after_parsing() -> None:
 def test_a_shown_line_holds_no_secret(line: str) -> None:
     assert "hunter2" not in masked(line)
     assert masked("client_secret_env: NAME") == "client_secret_env: NAME"
+
+
+def test_complaints_are_told_as_sarif_too(tmp_path: Path) -> None:
+    """Requirement 26; the shape is https://docs.oasis-open.org/sarif/sarif/v2.1.0/, read by code hosts."""
+    from typer.testing import CliRunner
+
+    from console.cli.main import app
+
+    (tmp_path / "bad.yaml").write_text("chanels: []\n")
+    said = CliRunner().invoke(app, ["check", "--config", str(tmp_path), "--format", "sarif"])
+    assert said.exit_code == 2
+    told = json.loads(said.stdout)
+    assert told["version"] == "2.1.0"
+    [run] = told["runs"]
+    [result] = run["results"]
+    assert result["level"] == "error"
+    assert result["ruleId"] in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert "channels" in result["message"]["text"]
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"].endswith("bad.yaml")
+    assert place["region"] == {"startLine": 1, "startColumn": 1}
+    assert CliRunner().invoke(app, ["check", "--config", str(tmp_path), "--format", "xml"]).exit_code == 2

@@ -117,3 +117,22 @@ def test_a_proposal_is_decided_on_the_customers_page_and_taken_back(client: http
         merged = web.value(ledger, "SELECT merged_into FROM customers WHERE id = :b", b=b)
         assert (merged == a) == (state == "accepted")
     assert client.post(f"/proposals/{proposal}", data={"decision": "undo", "customer": str(a)}).status_code == 409
+
+
+def test_the_post_that_is_answered_stands_above_with_its_state(client: httpx2.Client, ledger: Ledger) -> None:
+    """Requirement 20: the parent, when it was read, and whether it was edited or deleted since."""
+    parent = web.mention(ledger, "above", "Which bank is down?", outcome="ignore", author="bob")
+    mention = web.mention(ledger, "below", "mine, declined", author="below", reply="above")
+    number = web.ticket(ledger, mention, "About below", "reddit|x|below", "below")
+    page = client.get(f"/tickets/{number}").text
+    above = page.split('<blockquote class="parent">')[1].split("</blockquote>")[0]
+    assert "Which bank is down?" in above
+    assert "bob" in above
+    assert "read " in above
+    assert "since" not in above
+    for change, word in (("version = 2", "edited since"), ("deleted_at = now(), content = ''", "deleted since")):
+        web.value(ledger, f"UPDATE mentions SET {change} WHERE id = :m RETURNING 1", m=parent)
+        assert (
+            word
+            in client.get(f"/tickets/{number}").text.split('<blockquote class="parent">')[1].split("</blockquote>")[0]
+        )

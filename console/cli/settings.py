@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from config import secrets
 from config.complaints import Complaint, nearest
 from config.load import Examined, examine
 from console.cli.common import fail, show_json
+from console.cli.sarif import sarif
 
 app = typer.Typer(add_completion=False)
 channels = typer.Typer(help="The channels and their health.")
@@ -24,14 +26,22 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
 @app.command()
-def check(folder: Folder = Path("config"), as_json: Json = False) -> None:
-    """Validate all configuration and say everything that is wrong at once. Exit code 2 when something is."""
+def check(
+    folder: Folder = Path("config"),
+    form: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
+    as_json: Json = False,
+) -> None:
+    """Validate all configuration and say everything that is wrong at once; asks no platform. Exit code 2 when something is."""
+    if form not in ("text", "json", "sarif"):
+        fail(f"--format {form}: there is text, json, sarif", code=2)
     examined = examine(folder)
     complaints = [*examined.complaints]
     if examined.config is not None:
         complaints += secrets.missing(examined.config, examined.places)
     errors = sum(one.severity == "error" for one in complaints)
-    if as_json:
+    if form == "sarif":
+        show_json(sarif(complaints, version("earmark")))
+    elif as_json or form == "json":
         show_json(_document(examined, complaints, errors))
     else:
         _show(complaints)
