@@ -10,7 +10,7 @@ MANY = ("status", "priority", "team", "platform", "topic", "sentiment", "intent"
 ONE = ("view", "q", "sort", "page", "since", "until")
 SHOWN = ("why", "said", "act", "n")  # what an address says beside its filter
 MOST = 20  # values of one field; more is no filter a person made
-MOMENT = "%Y-%m-%dT%H:%MZ"
+MOMENT, HOUR = "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%HZ"
 DEFAULTS = {("view", "open"), ("sort", "due"), ("page", "1")}
 
 
@@ -52,11 +52,13 @@ def read(given: Iterable[tuple[str, str]]) -> tuple[Filter, list[str]]:
 
 
 def moment(value: str) -> datetime | None:
-    """A time in an address, such as 2026-11-22T08:00Z; anything else is no condition."""
-    try:
-        return datetime.strptime(value, MOMENT).replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    """A time in an address, such as 2026-11-22T08:00Z or, for a whole hour, 2026-11-22T08Z; anything else is no condition."""
+    for form in (MOMENT, HOUR):
+        try:
+            return datetime.strptime(value, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
 
 
 def write(filter: Filter, **changes: object) -> str:

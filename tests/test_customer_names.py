@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from storage import customers, views_people
 from storage.ledger import Ledger, one, rows
+from storage.scopes import Scope, ScopedLedger
 
 DERIVED = """SELECT 'customer' AS source, id AS source_id, id AS customer_id, lower(name) AS said FROM customers WHERE name <> ''
 UNION ALL SELECT 'identity', i.id, l.customer_id, lower(concat_ws(E'\\n', nullif(i.handle, ''), nullif(i.name, ''), i.native_id))
@@ -128,3 +129,21 @@ def test_those_with_the_latest_ticket_come_first_by_each_way_of_looking(
         expected = sorted(people, key=lambda id_: (-last[id_].timestamp() if id_ in last else 0.0, -id_))
         assert whole == expected
         work.rollback()
+
+
+def test_somebody_limited_to_a_team_finds_no_others(ledger: Ledger) -> None:
+    with ledger.begin() as c:
+        for n, (name, team) in enumerate((("Lisbon Lee", "ours"), ("Lisbon Lou", "theirs"))):
+            made = make(c, name)
+            link(c, made, f"lisbon_{team}", f"lisbon{n}")
+            c.execute(
+                text(
+                    "INSERT INTO tickets (run_id, number, customer_id, subject, team) VALUES (1, :n, :customer, 's', :team)"
+                ),
+                {"n": 910_000 + n, "customer": made, "team": team},
+            )
+    with ScopedLedger(ledger, Scope(teams=("ours",))).read() as c:
+        assert found(c, "lisbon") == found(c, "lisbon_") == {"Lisbon Lee"}
+        assert found(c, "lou") == found(c, "theirs") == set()
+    with ledger.read() as c:
+        assert found(c, "lisbon") == {"Lisbon Lee", "Lisbon Lou"}

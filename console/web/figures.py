@@ -333,7 +333,8 @@ def hours(d: Drawing) -> Figure:
     rows = [(days[day - 1], *(data.get((day, hour), 0) for hour in range(24))) for day in range(1, 8)]
     title, head = _("When people talk"), (_("day"), *(f"{hour:02d}" for hour in range(24)))
     span = (d.wanted.since, d.wanted.until)
-    behind = {key: d.mentions(*span, day=key[0], hour=key[1], zone=d.wanted.zone) for key, n in data.items() if n}
+    clock = {} if d.wanted.zone == "UTC" else {"zone": d.wanted.zone}
+    behind = {key: d.mentions(*span, day=key[0], hour=key[1], **clock) for key, n in data.items() if n}
     return Figure(
         "hours", title, about, plots.heat("hours", title, about, data, behind), head, rows if data else (), True
     )

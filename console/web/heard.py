@@ -14,7 +14,7 @@ from console.web.pages import PageNumber, page
 from console.web.words import typed
 from storage import heard
 from storage.heard import MOODS, Asked
-from storage.inbox_address import MOMENT, moment
+from storage.inbox_address import HOUR, MOMENT, moment
 
 router = APIRouter(include_in_schema=False)
 MANY = ("topic", "platform", "intent", "mood")
@@ -23,14 +23,15 @@ USUAL = timedelta(days=7)
 
 
 def address(since: datetime, until: datetime, **more: object) -> str:
-    """The list of the mentions a mark counts; a value that is a tuple stands several times."""
-    pairs: list[tuple[str, object]] = [
-        ("since", since.astimezone(UTC).strftime(MOMENT)),
-        ("until", until.astimezone(UTC).strftime(MOMENT)),
-    ]
+    """The list of the mentions a mark counts; a value that is a tuple stands several times. Short: a dashboard has hundreds of them."""
+    pairs: list[tuple[str, object]] = [("since", _short(since)), ("until", _short(until))]
     for name, value in more.items():
         pairs += [(name, one) for one in (value if isinstance(value, tuple) else (value,))]
     return "/mentions?" + urlencode(pairs, safe=":")
+
+
+def _short(at: datetime) -> str:
+    return at.astimezone(UTC).strftime(MOMENT if at.minute else HOUR)
 
 
 def read(request: Request, number: int) -> Asked:

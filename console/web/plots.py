@@ -133,7 +133,8 @@ def strip(
     ticks: Sequence[str],
     gaps: Mapping[int, str],
 ) -> Markup:
-    """A row per name and a cell per step in five strengths of one hue; `gaps`: steps that could not be counted whole, and why."""
+    """A row per name and a cell per step in five strengths of one hue; `gaps`: steps that could not be counted whole, and why.
+    How high a cell is stands in the style sheet."""
     if not rows:
         return Markup()
     left, top, high = NAME, 18, 24
@@ -150,7 +151,7 @@ def strip(
             x, cell = left + at * wide, cells.get(at)
             if cell is not None:
                 kind = f"neg-{cell.strength} thin" if cell.thin else f"neg-{cell.strength}"
-                mark = _rect(kind, x, y, max(wide - 1, 1), high - 3, cell.said)
+                mark = f'<rect class="{kind}" x="{_short(x)}" y="{y}" width="{_short(max(wide - 1, 1))}"><title>{escape(cell.said)}</title></rect>'
                 body.append(_linked(cell.href, mark))
     bottom = high * len(rows) - 3
     body += [_rect("chart-gap", left + at * wide, top, wide, bottom, why) for at, why in gaps.items()]
@@ -160,7 +161,8 @@ def strip(
 def heat(
     id: str, title: str, about: str, data: Mapping[tuple[int, int], int], behind: Mapping[tuple[int, int], str]
 ) -> Markup:
-    """(weekday 1..7, hour) → count, as seven rows of 24 cells in five strengths of one hue; `behind`: where a cell leads."""
+    """(weekday 1..7, hour) → count, as seven rows of 24 cells in five strengths of one hue; `behind`: where a cell leads. How large a
+    cell is stands in the style sheet, once for all of them."""
     cell, left, top = 33, 40, 18
     most, days = max(data.values(), default=0), formats.weekdays()
     body = [
@@ -174,7 +176,9 @@ def heat(
             n = data.get((day, hour), 0)
             strength = 0 if not n else 1 + min(4, 5 * n // (most + 1))
             said = f"{days[day - 1]} {hour:02d}:00: {formats.number(n)}"
-            mark = _rect(f"heat-{strength}", left + hour * cell, y, cell - 2, 22, said)
+            mark = (
+                f'<rect class="heat-{strength}" x="{left + hour * cell}" y="{y}"><title>{escape(said)}</title></rect>'
+            )
             body.append(_linked(behind.get((day, hour), ""), mark))
     return svg(id, title, about, "".join(body), left + 24 * cell + 4, top + 7 * 24 + 2)
 
