@@ -71,6 +71,11 @@ def test_the_installed_command_ends_with_1_when_a_row_was_moved(earmark: Any, le
 def test_export_has_every_mention_with_the_promised_fields(earmark: Any, ledger: Ledger, tmp_path: Path) -> None:
     out = tmp_path / "mentions.jsonl"
     earmark("export", "mentions", "-o", str(out))
+    earmark("customers", "export", "-o", str(tmp_path / "customers.jsonl"))
+    earmark("customers", "list")
+    with ledger.begin() as connection:  # who took personal data out, and who read it, is written down
+        done = rows(connection, "SELECT action FROM audit WHERE actor = 'command' ORDER BY id DESC LIMIT 3")
+    assert [row["action"] for row in done] == ["personal.read", "customers.export", "mentions.export"]
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     with ledger.begin() as c:
         assert len(lines) == one(c, "SELECT count(*) FROM mentions")
