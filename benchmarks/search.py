@@ -1,7 +1,7 @@
-"""What the index of words costs who files tickets, and what a search costs: `python -m benchmarks.search`.
+"""What the indexes of words and of customers' names cost who files tickets, and what a search costs: `python -m benchmarks.search`.
 
-Batches of 200 tickets are filed by the digest step's own statements, the triggers of the words switched on and off in turn; searches are
-held beside a bare question for the same rows.
+Batches of 200 tickets of new customers are filed by the digest step's own statements, the triggers of one index switched on and off in turn;
+searches are held beside a bare question for the same rows.
 """
 
 import json
@@ -25,7 +25,10 @@ SAID = (
     "I need it to travel tomorrow and will call the ombudsman"
 )
 BATCH, ROUNDS = 200, 12
-TRIGGERS = (("ticket_mentions", "links_words"), ("tickets", "tickets_words"), ("entries", "entries_words"))
+TRIGGERS = {
+    "words": (("ticket_mentions", "links_words"), ("tickets", "tickets_words"), ("entries", "entries_words")),
+    "names": (("customers", "customers_named"), ("customer_identities", "links_named")),
+}
 QUERIES = ("ombudsman", '"order 77"', "card NEAR/3 declined", "order -travel")
 
 
@@ -36,7 +39,7 @@ def main() -> None:
             url = create_database(place.database_url, "search")
             upgrade(url)
             ledger = Ledger(url)
-            filed = _filing(ledger)
+            filed = {name: _filing(ledger, n * 1000, name) for n, name in enumerate(TRIGGERS)}
             with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM ANALYZE"))
             print(json.dumps({**filed, "searches": _searching(ledger)}, indent=2))
@@ -45,22 +48,22 @@ def main() -> None:
             services.stop(Path(folder))
 
 
-def _filing(ledger: Ledger) -> dict[str, float]:
+def _filing(ledger: Ledger, first: int, index: str) -> dict[str, float]:
     taken: dict[bool, list[float]] = {True: [], False: []}
-    for n in range(2 * ROUNDS + 2):
+    for n in range(first, first + 2 * ROUNDS + 2):
         on = n % 2 == 0
         with ledger.begin() as connection:
-            for table, name in TRIGGERS:
+            for table, name in TRIGGERS[index]:
                 connection.execute(text(f"ALTER TABLE {table} {'ENABLE' if on else 'DISABLE'} TRIGGER {name}"))
         ids = ledger.run(lambda c, n=n: _posts(c, n))  # type: ignore[misc]
         begun = time.perf_counter()
         ledger.run(lambda c, ids=ids: _file(c, ids))  # type: ignore[misc]
-        if n > 1:  # the first two fill caches
+        if n > first + 1:  # the first two fill caches
             taken[on].append(time.perf_counter() - begun)
     with_, without = (statistics.median(taken[on]) for on in (True, False))
     return {
         "tickets_per_batch": BATCH,
-        "with_words_ms": round(with_ * 1000, 1),
+        "with_ms": round(with_ * 1000, 1),
         "without_ms": round(without * 1000, 1),
         "ratio": round(with_ / without, 3),
         "per_ticket_us": round((with_ - without) * 1e6 / BATCH, 1),

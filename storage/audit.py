@@ -14,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from storage.together import Question, together
+
 LOCK = 0x6175646974  # "audit": one link at a time
 CODE = re.compile(r"[A-Za-z0-9_.:/|-]{0,80}")
 
@@ -35,27 +37,32 @@ def append(
         _only_codes(value)
     _only_codes(dict(detail or {}))
     canonical = json.dumps(dict(detail or {}), sort_keys=True, separators=(",", ":"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": LOCK})
-    head = connection.execute(text("SELECT id, hash, clock_timestamp() AS at FROM audit_head")).one()
+    head = together(connection, lock=_LOCKED, head=_HEAD)[
+        "head"
+    ]  # in this order: the head is read when the lock is ours
     row = {
-        "id": head.id + 1,
-        "at": head.at,
+        "id": head["id"] + 1,
+        "at": head["at"],
         "actor": actor,
         "action": action,
         "object": object,
         "detail": canonical,
-        "previous": bytes(head.hash),
+        "previous": bytes(head["hash"]),
     }
     row["hash"] = link(**row)
     connection.execute(
         text(
+            "WITH head AS (UPDATE audit_head SET id = :id, hash = :hash) "
             "INSERT INTO audit (id, at, actor, action, object, detail, previous, hash) "
             "VALUES (:id, :at, :actor, :action, :object, :detail, :previous, :hash)"
         ),
         row,
     )
-    connection.execute(text("UPDATE audit_head SET id = :id, hash = :hash"), row)
     return int(row["id"])
+
+
+_LOCKED: Question[None] = Question("SELECT pg_advisory_xact_lock(:k)", {"k": LOCK}, lambda _: None)
+_HEAD = Question("SELECT id, hash, clock_timestamp() AS at FROM audit_head", {}, lambda found: found[0])
 
 
 def _only_codes(value: Any) -> None:
