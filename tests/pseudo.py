@@ -52,7 +52,12 @@ class Naked(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        quiet = bool(self.stack and self.stack[-1][1]) or tag in SILENT or given.get("lang") in ("en", "de") or given.get("dir") == "auto"
+        quiet = (
+            bool(self.stack and self.stack[-1][1])
+            or tag in SILENT
+            or given.get("lang") in ("en", "de")
+            or given.get("dir") == "auto"
+        )
         if not quiet:
             for name in SHOWN:
                 self.found += bare(given.get(name) or "")

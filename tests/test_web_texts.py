@@ -63,12 +63,14 @@ def test_the_words_of_states_are_those_there_are() -> None:
     assert set(vocabulary.PRIORITIES) == set(casework.PRIORITIES)
     assert set(vocabulary.INTENTS) == set(nouns.INTENTS)
     assert set(vocabulary.ROLES) == set(users.ROLES)
-    assert vocabulary.VIEWS == tuple(label for label, _ in views.VIEWS.values())
-    assert vocabulary.SORTS == tuple(label for label, _ in views.SORTS.values())
-    assert vocabulary.MARKS == tuple(label for label, _ in views.MARKS.values())
+    assert tuple(label for label, _ in views.VIEWS.values()) == vocabulary.VIEWS
+    assert tuple(label for label, _ in views.SORTS.values()) == vocabulary.SORTS
+    assert tuple(label for label, _ in views.MARKS.values()) == vocabulary.MARKS
     said = {word for label, _, meaning in owed.WORDS.values() for word in (label, meaning)}
     assert said <= set(vocabulary.OWED)
-    assert {*surveys.QUESTIONS.values(), *(end for ends in surveys.ENDS.values() for end in ends)} == set(vocabulary.SURVEYS)
+    assert {*surveys.QUESTIONS.values(), *(end for ends in surveys.ENDS.values() for end in ends)} == set(
+        vocabulary.SURVEYS
+    )
     assert set(vocabulary.METRICS) <= {said for metric in metrics.METRICS for said in (metric.label, metric.formula)}
 
 
@@ -99,12 +101,12 @@ def address(world: web_places.World, database_url: str) -> Iterator[str]:
         yield found
 
 
-def reader(address: str, world: web_places.World, language: str = "", zone: str = "", accept: str = "") -> httpx2.Client:
+def reader(
+    address: str, world: web_places.World, language: str = "", zone: str = "", accept: str = ""
+) -> httpx2.Client:
     cookies = {"earmark": world.session, "earmark-language": language, "earmark-zone": zone}
     headers = {"accept-language": accept} if accept else {}
-    return httpx2.Client(
-        base_url=address, cookies={k: v for k, v in cookies.items() if v}, headers=headers, timeout=60
-    )
+    return httpx2.Client(base_url=address, cookies={k: v for k, v in cookies.items() if v}, headers=headers, timeout=60)
 
 
 def stored(ledger: Ledger) -> set[str]:
@@ -113,7 +115,7 @@ def stored(ledger: Ledger) -> set[str]:
     with ledger.begin() as connection:
         tables = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars()
         for table in tables.all():
-            for row in connection.execute(text(f'SELECT to_jsonb(t) FROM "{table}" t LIMIT 3000')).scalars():  # noqa: S608
+            for row in connection.execute(text(f'SELECT to_jsonb(t) FROM "{table}" t LIMIT 3000')).scalars():
                 found.update(pseudo.leaves(row))
     return found
 
@@ -126,9 +128,9 @@ def is_data(said: str, known: str, names: set[str]) -> bool:
     return said in known or said in names or re.fullmatch(r"[a-z]+[.:][\w.:]+|https?://\S+|\{.*\}", said) is not None
 
 
-OURS = {
-    word for words_ in vars(vocabulary).values() if isinstance(words_, tuple) for word in words_
-} - {"spike"}  # the world's rule is called so
+OURS = {word for words_ in vars(vocabulary).values() if isinstance(words_, tuple) for word in words_} - {
+    "spike"
+}  # the world's rule is called so
 
 
 @pytest.mark.timeout(180)
@@ -151,7 +153,9 @@ def test_no_page_shows_a_text_that_is_in_no_catalogue(world: web_places.World, a
 
 
 def test_the_pseudo_language_would_find_one() -> None:
-    naked = pseudo.Naked('<p>⟦Save⟧ Discard</p><a title="Go ⟦x⟧">⟦Write <b>this</b>⟧ 12</a><code>earmark up</code><p lang="en">Said.</p>')
+    naked = pseudo.Naked(
+        '<p>⟦Save⟧ Discard</p><a title="Go ⟦x⟧">⟦Write <b>this</b>⟧ 12</a><code>earmark up</code><p lang="en">Said.</p>'
+    )
     assert naked.found == ["Discard", "Go"]
 
 
@@ -169,7 +173,9 @@ def test_what_somebody_chose_comes_before_what_the_browser_asks_for(world: web_p
 
 def test_a_choice_is_a_cookie_and_leads_back(world: web_places.World, address: str) -> None:
     with reader(address, world) as client:
-        assert re.search(r'<form class="languages".*?<button[^>]*value="de" lang="de">Deutsch</button>', client.get("/flags").text)
+        assert re.search(
+            r'<form class="languages".*?<button[^>]*value="de" lang="de">Deutsch</button>', client.get("/flags").text
+        )
         first = client.get("/flags").headers["etag"]
         chosen = client.post("/language", data={"language": "de", "back": "/flags?state=open"})
         assert (chosen.status_code, chosen.headers["location"]) == (303, "/flags?state=open")
@@ -178,7 +184,10 @@ def test_a_choice_is_a_cookie_and_leads_back(world: web_places.World, address: s
         page = client.get("/flags", headers={"if-none-match": first})
         assert page.status_code == 200, "the page in another language is another page"
         assert "Eskalationen" in page.text
-        assert client.post("/language", data={"language": "de", "back": "//elsewhere.example"}).headers["location"] == "/inbox"
+        assert (
+            client.post("/language", data={"language": "de", "back": "//elsewhere.example"}).headers["location"]
+            == "/inbox"
+        )
         assert client.post("/language", data={"language": "tlh"}).status_code == 422
     with httpx2.Client(base_url=address, headers={"accept-language": "de"}) as stranger:
         assert "Anmelden" in stranger.get("/login").text
@@ -217,10 +226,14 @@ def test_refusals_and_pages_speak_german(world: web_places.World, address: str) 
 def test_a_sentence_remembers_what_it_was_made_of() -> None:
     said = Said("At most %(most)s tags on #%(number)s.", most=12345, number=str(67890))
     assert said == "At most 12,345 tags on #67890."
-    assert texts._(Said("A draft has at most %(most)s characters; this one has %(n)s.", most=20000, n=20001)).startswith("A draft")
+    assert texts._(
+        Said("A draft has at most %(most)s characters; this one has %(n)s.", most=20000, n=20001)
+    ).startswith("A draft")
     token = texts._current.set(texts.languages()["de"])
     try:
-        refused = casework.Refused(Said("A draft has at most %(most)s characters; this one has %(n)s.", most=20000, n=20001))
+        refused = casework.Refused(
+            Said("A draft has at most %(most)s characters; this one has %(n)s.", most=20000, n=20001)
+        )
         assert texts._(refused) == "Ein Entwurf hat höchstens 20.000 Zeichen; dieser hat 20.001."
         assert texts._("50% of nobody's business") == "50% of nobody's business"
         nested = Said("#%(number)s is %(status)s: reopen it first.", number="7", status=Said("closed"))
@@ -257,7 +270,9 @@ def test_a_flag_is_drawn_by_the_clock_of_who_reads_it(world: web_places.World, a
     with reader(address, world, zone="UTC") as here, reader(address, world, zone="Pacific/Auckland") as there:
         near, far = here.get(place).text, there.get(place).text
         assert here.get(f"{place}/series.csv").text == there.get(f"{place}/series.csv").text
-    rows = [re.findall(r"<tr><td>(\d+ \w+ \d{4}, \d\d:\d\d)</td><td class=\"num\">([\d,]+)", page) for page in (near, far)]
+    rows = [
+        re.findall(r"<tr><td>(\d+ \w+ \d{4}, \d\d:\d\d)</td><td class=\"num\">([\d,]+)", page) for page in (near, far)
+    ]
     assert len(rows[0]) == len(rows[1]) > 100
     for (at, n), (then, m) in zip(*rows, strict=True):
         moved = datetime.strptime(then, "%d %b %Y, %H:%M") - datetime.strptime(at, "%d %b %Y, %H:%M")  # noqa: DTZ007
@@ -276,10 +291,14 @@ def test_a_flag_is_drawn_by_the_clock_of_who_reads_it(world: web_places.World, a
 def test_a_dashboards_days_are_those_of_who_reads_it(world: web_places.World, address: str) -> None:
     where = ZoneInfo("Pacific/Auckland")
     hour = datetime.now(where).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
-    late = hour.replace(hour=23).astimezone(UTC)  # the last hour of a day there: at noon of it in UTC, or an hour before
+    late = hour.replace(hour=23).astimezone(
+        UTC
+    )  # the last hour of a day there: at noon of it in UTC, or an hour before
     with world.ledger.begin() as connection:
         connection.execute(
-            text("INSERT INTO talk (hour, topic, platform, label, intent, n) VALUES (:at, 'clocks', 'x', 'negative', 'complaint', 7)"),
+            text(
+                "INSERT INTO talk (hour, topic, platform, label, intent, n) VALUES (:at, 'clocks', 'x', 'negative', 'complaint', 7)"
+            ),
             {"at": late},
         )
     asked = "/dashboards/volume.csv?range=30d&topic=clocks"
@@ -289,7 +308,9 @@ def test_a_dashboards_days_are_those_of_who_reads_it(world: web_places.World, ad
             page = client.get("/dashboards?range=30d&topic=clocks").text
         steps = [datetime.strptime(row["from (UTC)"], "%Y-%m-%d %H:%M").replace(tzinfo=UTC) for row in rows]
         there = [step.astimezone(ZoneInfo(zone)) for step in steps]
-        assert {(at.hour, at.minute) for at in there} == {(0, 0)}, "a day begins at midnight there, through changes of time too"
+        assert {(at.hour, at.minute) for at in there} == {(0, 0)}, (
+            "a day begins at midnight there, through changes of time too"
+        )
         assert len({at.date() for at in there}) == len(there)
         counted = {at.date(): int(row["negative"]) for at, row in zip(there, rows, strict=True)}
         assert {date: n for date, n in counted.items() if n} == {day: 7}
@@ -310,7 +331,9 @@ def test_a_day_is_a_day_when_the_clocks_change(ledger_of_world: Ledger, zone: st
         with ledger_of_world.begin() as connection:
             found = talk.moments(connection, talk.Range(since.astimezone(UTC), until.astimezone(UTC), 24, zone=zone))
             hours = talk.moments(connection, talk.Range(since.astimezone(UTC), until.astimezone(UTC), 1, zone=zone))
-        assert [at.astimezone(there).replace(tzinfo=None) for at in found] == [datetime(2026, month, day) for day in range(1, 30)]  # noqa: DTZ001
+        assert [at.astimezone(there).replace(tzinfo=None) for at in found] == [
+            datetime(2026, month, day) for day in range(1, 30)
+        ]
         assert len(hours) == ceil((until.astimezone(UTC) - since.astimezone(UTC)) / timedelta(hours=1))
 
 

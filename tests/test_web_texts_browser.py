@@ -51,10 +51,14 @@ def test_a_morning_in_german(page: "playwright.Page") -> None:
     assert page.inner_text("h1").split("\n")[0].startswith("Alle")
     row = page.locator("#rows tbody tr")
     assert row.locator(".c-age").inner_text() == "3 T"
-    assert re.fullmatch(r"\w\w\., \d+\. \w+\.? \d{4}, \d\d:\d\d:\d\d CES?T", row.locator(".c-age time").get_attribute("title") or "")
+    assert re.fullmatch(
+        r"\w\w\., \d+\. \w+\.? \d{4}, \d\d:\d\d:\d\d CES?T", row.locator(".c-age time").get_attribute("title") or ""
+    )
     assert row.locator(".c-reach span").get_attribute("title") == "12.345 Follower"
     assert row.locator(".c-due").inner_text().startswith("Antwort in ")
-    page.evaluate("document.querySelectorAll('time[data-ago=\"\"], time[data-due]').forEach((time) => { time.textContent = '' })")
+    page.evaluate(
+        "document.querySelectorAll('time[data-ago=\"\"], time[data-due]').forEach((time) => { time.textContent = '' })"
+    )
     row.locator("[name=ticket]").check()
     assert page.inner_text(".ticked") == "1 markiert"
     page.locator("body").press("?")
@@ -88,5 +92,9 @@ def test_what_scripts_say_is_in_the_catalogue(page: "playwright.Page", address: 
     page.goto("/inbox?view=all")
     page.locator("#rows [name=ticket]").check()
     page.locator("body").press("?")
-    for said in [*page.locator("#keys-list dd").all_inner_texts(), *page.locator("time").all_inner_texts(), page.inner_text(".ticked")]:
+    for said in [
+        *page.locator("#keys-list dd").all_inner_texts(),
+        *page.locator("time").all_inner_texts(),
+        page.inner_text(".ticked"),
+    ]:
         assert not pseudo.bare(said), said

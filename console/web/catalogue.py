@@ -27,6 +27,16 @@ KEYWORDS = {
     "HTTPException": (2,),
 }
 SCRIPTS = {**DEFAULT_KEYWORDS, "_n": (1, 2)}
+HEADER = r"""msgid ""
+msgstr ""
+"Project-Id-Version: Earmark\n"
+"Language: {code}\n"
+"Plural-Forms: {plural}\n"
+"MIME-Version: 1.0\n"
+"Content-Type: text/plain; charset=utf-8\n"
+"Content-Transfer-Encoding: 8bit\n"
+
+"""  # no dates and no tools: the same texts are the same bytes
 OPTIONS = {
     "extensions": "jinja2.ext.i18n",
     "trimmed": "true",
@@ -77,7 +87,8 @@ def main() -> None:
         known.update(found, no_fuzzy_matching=True)
         known.obsolete.clear()
         with path.open("wb") as file:
-            write_po(file, known, width=WIDTH, sort_output=True, include_previous=False)
+            file.write(HEADER.format(code=path.stem, plural=known.plural_forms).encode())
+            write_po(file, known, width=WIDTH, omit_header=True, sort_output=True, include_previous=False)
         left = [m for m in known if m.id and not (all(m.string) if m.pluralizable else m.string)]
         print(f"{path.name}: {len(known):,} texts, {len(left):,} without a translation")
 
