@@ -190,7 +190,11 @@ def shares(
     for name, value in manners:
         found[name] = found.get(name, 0.0) + value
     nobody = 0.0  # what is said by words that cancel out to nothing
-    for side, share in told:
+    sides: dict[str, float] = {}
+    for name, value in told:
+        side = _ABOUT.get(name, "all")
+        sides[side] = sides[side] + value if side in sides else value
+    for side, share in sides.items():
         words = behind(side, hint.words)
         whole = sum(value for _, value in words)
         if not whole:
@@ -203,17 +207,24 @@ def shares(
     return (*shown, (OTHERS, rest)) if rest else tuple(shown)
 
 
+# What a feature of VADER's reading is about, where it is not all words.
+_ABOUT = {
+    **{"up": "up", "ups": "up", "down": "down", "downs": "down", "first": "first", "last": "last", "last says": "last"},
+    **{"strongest": "strongest", "strongest says": "strongest"},
+}
+
+
 def behind(side: str, words: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """The words a feature of VADER's reading is about, each with its weight in it."""
-    if side in ("up", "ups"):
+    """The words of one side of VADER's reading, each with its weight in it."""
+    if side == "up":
         return [(word, value) for word, value in words if value > 0]
-    if side in ("down", "downs"):
+    if side == "down":
         return [(word, -value) for word, value in words if value < 0]
-    if side[:4] == "last":
+    if side == "last":
         words = words[-1:]
     elif side == "first":
         words = words[:1]
-    elif side[:9] == "strongest":
+    elif side == "strongest":
         words = (max(words, key=lambda pair: abs(pair[1])),) if words else ()
     return [(word, abs(value)) for word, value in words if value]
 

@@ -300,12 +300,12 @@ def test_what_vader_makes_of_a_text_is_read_in_its_order() -> None:
 @pytest.mark.parametrize(
     ("side", "words"),
     [
-        ("ups", {"good": 2.0, "ok": 1.0}),
+        ("up", {"good": 2.0, "ok": 1.0}),
         ("down", {"awful": 3.0}),
         ("first", {"good": 2.0}),
-        ("last says", {"ok": 1.0}),
+        ("last", {"ok": 1.0}),
         ("strongest", {"awful": 3.0}),
-        ("compound", {"good": 2.0, "awful": 3.0, "ok": 1.0}),
+        ("all", {"good": 2.0, "awful": 3.0, "ok": 1.0}),
     ],
 )
 def test_a_share_goes_to_the_words_it_is_about(side: str, words: dict[str, float]) -> None:
