@@ -34,6 +34,7 @@ QUERIES = ("ombudsman", '"order 77"', "card NEAR/3 declined", "order -travel")
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="earmark-search-") as folder:
+        Path(folder).chmod(0o711)  # the server runs as somebody else where we are root
         place = services.start(Path(folder))
         try:
             url = create_database(place.database_url, "search")
@@ -45,12 +46,12 @@ def main() -> None:
             print(json.dumps({**filed, "searches": _searching(ledger)}, indent=2))
             ledger.close()
         finally:
-            services.stop(Path(folder))
+            services.remove(Path(folder))
 
 
 def _filing(ledger: Ledger, first: int, index: str) -> dict[str, float]:
     taken: dict[bool, list[float]] = {True: [], False: []}
-    for n in range(first, first + 2 * ROUNDS + 2):
+    for n in range(first, first + 2 * ROUNDS + 3):  # the last leaves them switched on
         on = n % 2 == 0
         with ledger.begin() as connection:
             for table, name in TRIGGERS[index]:
