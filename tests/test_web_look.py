@@ -13,7 +13,7 @@ from sqlalchemy import text
 from connectors import inbound
 from connectors.contract import Context, Subject
 from domain.rules import Account
-from storage import configurations, posting, reconcile
+from storage import configurations, outbox, posting, reconcile
 from storage.ledger import Ledger, one, rows
 from tests import web
 from tests.delivering import desk, go
@@ -230,6 +230,9 @@ def test_while_posting_is_stopped_no_answer_leaves_and_every_page_says_so(
             in lead.post("/status/posting", data={"do": "stop", "why": "wait for legal"}).headers["location"]
         )
         assert settle(ledger, town) == {}
+        with ledger.begin() as connection:  # nobody rings for what is stopped
+            assert "post" not in outbox.due_targets(connection)
+            assert outbox.next_due(connection) is None
         for path in ("/inbox", "/review", "/customers", "/channels", f"/tickets/{number}"):
             page = client.get(path).text
             assert "Posting is stopped" in page, path

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 import config
-from storage import configurations, dead, errands, owed, runs
+from storage import configurations, dead, errands, owed, posting, runs
 from storage.ledger import Ledger
 from storage.outbox import Effect, owe_many
 from tests import web
@@ -90,6 +90,8 @@ def test_each_row_of_the_outbox_says_why_it_waits(clients: dict[str, httpx2.Clie
     }  # fmt: skip
     first = owe(ledger, "h1", "pager", ticket_id=1)
     made["held"] = owe(ledger, "h2", "pager", ticket_id=1)
+    made["stopped"] = owe(ledger, "p", kind="ticket.reply")
+    ledger.run(lambda c: posting.stop(c, "user:1", "Lead", ""))
     sets = {
         "scheduled": "due = now() + interval '1 h'", "sending": "state = 'sending', lease_until = now() + interval '1 h'",
         "failed": "state = 'retry', due = now() + interval '1 h', error = 'busy there'", "unknown": "state = 'unknown'",
@@ -107,6 +109,7 @@ def test_each_row_of_the_outbox_says_why_it_waits(clients: dict[str, httpx2.Clie
         counted = owed.backlog(connection)
         for word, n in counted.items():
             assert len(owed.listed(connection, word).rows) == n, word
+    ledger.run(lambda c: posting.resume(c, "user:1"))
     assert clients["auditor"].post(f"/status/outbox/{made['failed']}/now").status_code == 403
     assert clients["lead"].post(f"/status/outbox/{made['failed']}/now").headers["location"].endswith("said=now")
     assert web.value(ledger, "SELECT due <= now() FROM outbox WHERE id = :id", id=made["failed"])
