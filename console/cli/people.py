@@ -38,9 +38,7 @@ T = TypeVar("T")
 def import_(
     file: Annotated[str, typer.Argument(help="CSV or JSON Lines; - reads a CSV from standard input.")],
     region: Annotated[str | None, typer.Option(help="Country of phone numbers without +, such as DE.")] = None,
-    mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="THEIRS=OURS, several times.")
-    ] = None,
+    mapping: Annotated[list[str] | None, typer.Option("--map", help="THEIRS=OURS, several times.")] = None,
     encoding: Annotated[str, typer.Option(help="Of the file, such as cp1252 or utf-16.")] = "utf-8-sig",
     errors: Annotated[Path | None, typer.Option(help="Write refused lines there, with reasons.")] = None,
     as_json: Json = False,
