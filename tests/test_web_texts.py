@@ -152,6 +152,22 @@ def test_no_page_shows_a_text_that_is_in_no_catalogue(world: web_places.World, a
     assert naked == [], "\n".join(naked)
 
 
+def test_no_template_holds_a_text_of_its_own() -> None:
+    """Also where no page of the world above leads: what is left of a template without its expressions and translations has no words."""
+    naked = []
+    for path in sorted((catalogue.ROOT / "console" / "web" / "templates").glob("*.html")):
+        source = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+        source = re.sub(
+            r"\{%-? trans.*?endtrans -?%\}|\{\{.*?\}\}", f"{pseudo.OPEN}x{pseudo.CLOSE}", source, flags=re.DOTALL
+        )
+        source = re.sub(r"\{%.*?%\}", "", source, flags=re.DOTALL)
+        found = [
+            said for said in pseudo.Naked(source).found if not re.match(r"[/&]|Earmark", said)
+        ]  # addresses in macros
+        naked += [f"{path.name}: {said}" for said in found]
+    assert naked == []
+
+
 def test_the_pseudo_language_would_find_one() -> None:
     naked = pseudo.Naked(
         '<p>⟦Save⟧ Discard</p><a title="Go ⟦x⟧">⟦Write <b>this</b>⟧ 12</a><code>earmark up</code><p lang="en">Said.</p>'
@@ -332,7 +348,8 @@ def test_a_day_is_a_day_when_the_clocks_change(ledger_of_world: Ledger, zone: st
             found = talk.moments(connection, talk.Range(since.astimezone(UTC), until.astimezone(UTC), 24, zone=zone))
             hours = talk.moments(connection, talk.Range(since.astimezone(UTC), until.astimezone(UTC), 1, zone=zone))
         assert [at.astimezone(there).replace(tzinfo=None) for at in found] == [
-            datetime(2026, month, day) for day in range(1, 30)
+            datetime(2026, month, day)
+            for day in range(1, 30)  # noqa: DTZ001 a reading of the clock there
         ]
         assert len(hours) == ceil((until.astimezone(UTC) - since.astimezone(UTC)) / timedelta(hours=1))
 
