@@ -1,10 +1,10 @@
 """The watch step at ten thousand series with the ledger in it: ticks, restarts, and the finer series of what was filed.
 
-usage: python -m benchmarks.watches [--topics 1000] [--ticks 6] [--mentions 200000] [--filed 5000]
+usage: python -m benchmarks.watches [--topics 1000] [--ticks 6] [--mentions 200000] [--filed 5000] [--kinds]
 
 Each topic is read on nine platforms and watched as a whole and on each of them: ten series a topic. One (topic, platform) in a hundred is
-busy, the others say something sixty times in fourteen days; each minute of talk is five rows of `counts`, as the digest and the finer series leave
-it. Every minute a tenth of the series say something. Time is CPU: of this process, and of its connection's process at PostgreSQL.
+busy, the others say something sixty times in fourteen days; each minute of talk is three rows of `counts`, as the digest and the finer series leave
+it. `--kinds` also asks share and silence of each topic. Every minute a tenth of the series say something. Time is CPU: of this process, and of its connection's process at PostgreSQL.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from workers.watch import tick
 NOW = datetime(2026, 8, 1, 12, 0, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 PLATFORMS = ("reddit", "x", "mastodon", "feed", "appstore", "discourse", "hackernews", "imap", "webhook")
-MEASURES = ("all", "negative", "negative+complaint", "authors", "reach")
+MEASURES = ("all", "negative", "authors")
 
 
 class Clock:
@@ -151,9 +151,12 @@ def main() -> None:
     options.add_argument("--ticks", type=int, default=6)
     options.add_argument("--mentions", type=int, default=200_000)
     options.add_argument("--filed", type=int, default=5_000)
+    options.add_argument("--kinds", action="store_true", help="share and silence as well")
     args = options.parse_args()
     rule = SpikeRule("negative-spike", floor=5, threshold=0.5, platforms=True)
-    house = config.Config(topics=tuple(Topic(f"topic{n:04d}") for n in range(1, args.topics + 1)), escalations=(rule,))
+    others = (SpikeRule("share", kind="share", floor=20), SpikeRule("silence", kind="silence")) if args.kinds else ()
+    topics = tuple(Topic(f"topic{n:04d}") for n in range(1, args.topics + 1))
+    house = config.Config(topics=topics, escalations=(rule, *others))
     with tempfile.TemporaryDirectory(prefix="earmark-watches-") as folder:
         try:
             url = create_database(services.start(Path(folder)).database_url, "watches")
