@@ -1,7 +1,7 @@
 """Numbers, shares and times as the reader's language writes them; times on the reader's clock. Days are told with 24 hours everywhere."""
 
-from datetime import UTC, datetime, tzinfo
-from functools import cache
+from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from console.web.texts import current
@@ -12,9 +12,15 @@ if TYPE_CHECKING:
 
 def number(n: float) -> str:
     """`1,234`; of a fraction at most three digits."""
+    language = current()
+    return language.mark(_number(language.locale, n))
+
+
+@lru_cache(maxsize=4096)  # a page says the same few numbers and days again and again
+def _number(locale: "Locale", n: float) -> str:
     from babel.numbers import format_decimal
 
-    return current().mark(format_decimal(n, locale=current().locale))
+    return format_decimal(n, locale=locale)
 
 
 def decimal(n: float, digits: int = 1, *, sign: bool = False) -> str:
@@ -83,19 +89,18 @@ def zone_name(where: tzinfo) -> str:
     return str(getattr(where, "key", "UTC"))
 
 
-def _told(moment: datetime, date: str, time: str, where: tzinfo) -> str:
+def _told(moment: datetime, skeleton: str, time: str, where: tzinfo) -> str:
     there = moment.astimezone(where)
     clock = f"{there:%H:%M:%S}" if time.endswith("ss") else f"{there:%H:%M}"
-    return current().mark(f"{_pattern(there, date)}, {clock} {there.tzname() or ''}".rstrip())
+    return current().mark(f"{_pattern(there, skeleton)}, {clock} {there.tzname() or ''}".rstrip())
 
 
 def _pattern(there: datetime, skeleton: str) -> str:
+    return _date(current().locale, there.date(), skeleton)
+
+
+@lru_cache(maxsize=4096)
+def _date(locale: "Locale", day: date, skeleton: str) -> str:
     from babel.dates import format_date
 
-    locale = current().locale
-    return format_date(there.date(), _skeleton(locale, skeleton), locale=locale)
-
-
-@cache
-def _skeleton(locale: "Locale", name: str) -> str:
-    return str(locale.datetime_skeletons[name])
+    return format_date(day, str(locale.datetime_skeletons[skeleton]), locale=locale)
