@@ -34,4 +34,9 @@ def _length(text: str) -> str:
     return text
 
 
+def _wait(text: str) -> str:
+    return text if seconds(text) == 0 else _length(text)
+
+
 Length = Annotated[str, AfterValidator(_length)]
+Wait = Annotated[str, AfterValidator(_wait)]  # a length that may be none: 0s

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from config.base import Length, Model, Names, seconds
+from config.base import Model, Names, Wait, seconds
 from config.contacts import ContactSource, Summary
 from config.hooks import EventHook
 from config.work import Automation, BusinessHours, Casework, Macro, Route, Survey, TicketField
@@ -59,7 +59,7 @@ class Channel(Model):
     max_pages: int = Field(
         default=10, ge=1, le=1000, description="Pages per run; the rest of a long walk goes on at the next run."
     )
-    hold: Length | None = Field(
+    hold: Wait | None = Field(
         default=None,
         description="How long a public reply to what this channel found waits, such as 5m; left out: casework's hold.",
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from config.base import Length, Model, Names
+from config.base import Length, Model, Names, Wait
 from domain.automations import BUDGET, DEPTH
 from domain.lifecycle import REOPEN_DAYS, STATUSES
 from domain.nouns import Priority
@@ -196,9 +196,9 @@ class Casework(Model):
         default="30m",
         description="An owner chosen by routing who does nothing for this long loses the ticket to the next.",
     )
-    hold: Length | None = Field(
+    hold: Wait = Field(
         default="10s",
-        description="How long a public reply waits before it leaves and can be taken back; null: it leaves at once.",
+        description="How long a public reply waits before it leaves and can be taken back; 0s: it leaves at once.",
     )
     reply_by: str = Field(
         default="",

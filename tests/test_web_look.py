@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+import config
 from connectors import inbound
 from connectors.contract import Context, Subject
 from domain.rules import Account
@@ -20,6 +21,8 @@ from tests.delivering import desk, go
 from tests.web_fixtures import address, client, ids
 from town.accounts import ACCOUNTS
 from town.server import Town
+from workers.actors import Answering
+from workers.bootstrap import House
 from workers.looking import Looker
 from workers.poll import Watched
 
@@ -285,3 +288,28 @@ def test_a_channel_may_hold_its_answers_longer(client: httpx2.Client, ledger: Le
     assert waits
     number, _ = said(ledger, town, "x", "quickly, please northbank")
     assert "said=sent" in answer(client, number, "At once.").headers["location"]
+
+
+def test_a_worker_looks_by_the_channels_and_accounts_in_force(
+    client: httpx2.Client, ledger: Ledger, town: Town
+) -> None:
+    """The same by the actor that answers the bell, with nothing but the configuration in force."""
+    document = config.load_document({
+        "topics": [{"name": "northbank", "any": ["northbank"]}],
+        "channels": [{"name": "mastodon", "kind": "mastodon", **CHANNELS["mastodon"], "base_url": town.urls["mastodon"]}],
+        "own_accounts": [{"platform": "mastodon", "handle": OURS[0].handle}],
+        "desks": [{"name": "post", "kind": "smtp", **mailing(town)}],
+        "casework": {"reply_by": "post", "hold": "0s"},
+        "settings": {"allow_hosts": ["127.0.0.1"], "language": "en"},
+    })  # fmt: skip
+    ledger.run(lambda c: configurations.accept(c, "worker", document.document()))
+    worker = Answering(House(ledger, b"secret"), None, "test-worker")  # type: ignore[arg-type]  # nothing is left to ring for
+    number, native = said(ledger, town, "mastodon", "the branch is closed #northbank")
+    assert "said=sent" in answer(client, number, "We are sorry.").headers["location"]
+    town.post("mastodon", "It opens at ten.", author="northbank", parent=native)
+    worker.deliver("post")
+    assert state(ledger, number)["states"] is None
+    assert state(ledger, number)["draft"] == "We are sorry."
+    answer(client, number, "It opens at ten.", "?anyway=1")
+    worker.deliver("post")
+    assert state(ledger, number)["states"] == "done"
