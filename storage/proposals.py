@@ -296,7 +296,8 @@ def link(
         raise merges.Refused(
             Said(
                 "identity %(id)s belongs to customer %(customer)s: merge the two, or split it off first",
-                id=str(identity_id), customer=str(found[0]["customer_id"]),
+                id=str(identity_id),
+                customer=str(found[0]["customer_id"]),
             )
         )
     holder = rows(connection, "SELECT merged_into FROM customers WHERE id = :id FOR UPDATE", id=customer_id)
