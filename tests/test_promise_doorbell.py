@@ -98,4 +98,4 @@ def test_a_worker_does_only_what_it_was_told_to(world: World):
     assert world.ask("SELECT count(*) FROM digests") == 20, "nobody was told to judge"
     world.worker("--only", "digest", name="judge")
     wait_until(lambda: not world.ask("SELECT count(*) FROM digests"), 30, lambda: f"left {world.pending()}")
-    assert world.ask("SELECT count(*) FROM tickets") == 2
+    assert world.ask("SELECT count(*) FROM tickets") == 10
