@@ -1,13 +1,16 @@
 """Why a ticket is here now and its rule run again; skips tallied per rule and tried under an edit; proposals decided on the customer's page."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
 from sqlalchemy import text
 
 import config
-from storage import configurations, skips, turns, users
+from config.workbench import levels as usual
+from storage import casework, configurations, skips, sla, turns, users
+from storage.casework import Change
 from storage.ledger import Ledger, one
 from tests import web
 from tests.web_fixtures import address, client, ids, ledger
@@ -136,3 +139,34 @@ def test_the_post_that_is_answered_stands_above_with_its_state(client: httpx2.Cl
             word
             in client.get(f"/tickets/{number}").text.split('<blockquote class="parent">')[1].split("</blockquote>")[0]
         )
+
+
+def test_the_badge_goes_by_the_clocks_the_breach_job_goes_by(client: httpx2.Client, ledger: Ledger) -> None:
+    """Requirement 24: of an open, a pending and a snoozed ticket the row says what the sweep would act on, and nothing where it stands still."""
+    levels = usual(config.load_document({}))
+    for key, change in (("open", ""), ("pending", "pending"), ("snoozed", "")):
+        number = web.ticket(
+            ledger,
+            web.mention(ledger, f"sla-{key}", "declined", author=f"sla-{key}"),
+            f"SLA {key}",
+            f"sla|{key}",
+            f"sla-{key}",
+        )
+        with ledger.begin() as connection:
+            agent = users.by_email(connection, "agent@example.org")
+            assert agent
+            if change:
+                casework.change(connection, agent, number, Change(status=change))
+            if key == "snoozed":
+                turns.snooze(connection, agent, number, datetime.now(UTC) + timedelta(hours=4))
+            ticket = one(connection, "SELECT id FROM tickets WHERE number = :n", n=number)
+            sla.refresh(connection, [ticket], levels)
+            running = [clock for clock in sla.shown(connection, ticket, levels) if clock.name == "first"]
+            due = one(connection, "SELECT first_due FROM tickets WHERE id = :t", t=ticket)
+        assert [clock.due for clock in running] == [due] or (not running and due is None), key
+        page = client.get(f"/inbox?view=all&q=%23{number}").text
+        row = page.split('<td class="c-due">')[1].split("</td>")[0]
+        assert ("answer in" in row) == (due is not None), key
+        if key == "snoozed":
+            assert due is not None, "a snoozed ticket's clock runs on, and is shown"
+            assert '<span class="by">back ' in page
