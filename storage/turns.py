@@ -42,6 +42,14 @@ class Bulk:
         return {"changed": len(self.changed), "same": len(self.same), "refused": len(self.refused)}
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A ticket that leaves its owner at `until` unless they do something with it. `taken`: as their next one, not given by a route."""
+
+    until: datetime
+    taken: bool
+
+
 def take_next(connection: Connection, user: User, lease: timedelta = LEASE) -> int | None:
     """Give this person the ticket that should be worked on now; its number, or None when nothing waits for them.
 
@@ -78,14 +86,31 @@ def take_next(connection: Connection, user: User, lease: timedelta = LEASE) -> i
     return int(ticket["number"])
 
 
-def claimed(user_id: int, ticket_id: int) -> Question[datetime | None]:
-    """Until when this person's claim of the ticket holds, if they have one and did nothing yet."""
+def claimed(user_id: int, ticket_id: int) -> Question[Claim | None]:
+    """When the ticket leaves this person, if it is theirs and they did nothing with it yet. It is the moment `routing.hand_back` goes by:
+    asking for the next one again prolongs who may be offered it, not this."""
     return Question(
-        "SELECT claimed_until FROM tickets WHERE id = :id AND claimed_by = :me AND claimed_until > now() AND hand_back_at IS NOT NULL "
-        "AND status NOT IN ('resolved', 'closed')",
+        "SELECT hand_back_at, claimed_by IS NOT DISTINCT FROM assignee_id AS taken FROM tickets WHERE id = :id AND assignee_id = :me "
+        "AND hand_back_at > now() AND status NOT IN ('resolved', 'closed')",
         {"id": ticket_id, "me": user_id},
-        lambda found: found[0]["claimed_until"] if found else None,
+        lambda found: Claim(found[0]["hand_back_at"], found[0]["taken"]) if found else None,
     )
+
+
+def keep(connection: Connection, user: User, number: int) -> bool:
+    """Say that one is at it: a sign of work like any other, after which the ticket is not handed back. False when it did not wait for one."""
+    ticket = locked(connection, number)
+    waits = one(connection, "SELECT hand_back_at IS NOT NULL FROM tickets WHERE id = :id", id=ticket.id)
+    if ticket.assignee_id != user.id or not waits:
+        return False
+    touch(connection, ticket.id, user)
+    run = started(connection, user)
+    entries.write(connection, run, [
+        {"ticket_id": ticket.id, "kind": "status", "user_id": user.id, "body": f"{user.name} keeps it", "detail": {"event": "kept"}}
+    ])  # fmt: skip
+    runs.finish(connection, run)
+    audit.append(connection, user.actor, "ticket.keep", f"ticket:{number}", {})
+    return True
 
 
 def skip(connection: Connection, user: User, number: int, reason: str) -> None:
@@ -200,9 +225,11 @@ def _one(connection: Connection, number: int, act: Callable[[int], bool], done: 
 
 __all__ = [
     "Bulk",
+    "Claim",
     "Held",
     "bulk",
     "claimed",
+    "keep",
     "one_by_one",
     "skip",
     "snooze",

@@ -100,6 +100,17 @@ def skip(request: Request, number: Id, form: Annotated[SkipForm, Form()]) -> Res
     return RedirectResponse(f"/tickets/{following}?said=taken" if following else "/inbox?said=skipped", 303)
 
 
+@router.post("/tickets/{number}/keep")
+def keep(request: Request, number: Id) -> Response:
+    """It stays with who looks at it, before it would go back to the others."""
+    me = request.state.session.user
+    try:
+        kept = house(request).ledger.run(lambda c: turns.keep(c, me, number), patience=5)
+    except LookupError:
+        raise HTTPException(404, "There is no such ticket.") from None
+    return RedirectResponse(f"/tickets/{number}?said={'stays' if kept else 'same'}", 303)
+
+
 @router.post("/tickets/{number}/unread")
 def mark_unread(request: Request, number: Id) -> Response:
     """For oneself alone, and back to the list."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from config.base import seconds
 from connectors import outbound
 from console.web import thread
 from console.web.house import house
@@ -43,6 +44,7 @@ from storage.together import Question, ask, together
 
 router = APIRouter(include_in_schema=False)
 SIMILAR = 10  # tickets a page names
+WARN = timedelta(minutes=2)  # before a claim ends, or a tenth of it where that is more
 
 
 class ChangeForm(BaseModel):
@@ -219,6 +221,7 @@ def show(
     me, here = request.state.session.user, house(request)
     with here.ledger.read() as connection:
         values = load(connection, here.force.document(connection), me.id, number, part)
+        rules = here.force.config(connection).casework
         values["why"] = here.why.sentences(connection, [r.mention_id for r in values["reasons"]])
     kept = values["drafts"]
     return page(
@@ -228,6 +231,9 @@ def show(
         error=error,
         present=request.app.state.live.seats.of([values["ticket"].id], me.id).get(values["ticket"].id, ""),
         lines=thread.lines(values["history"], missed),
+        ends_soon=ends_soon(
+            values["claim"], timedelta(seconds=seconds(rules.claim)), timedelta(seconds=seconds(rules.hand_back))
+        ),
         held_back=thread.held_back(values["history"], me.id),
         note_before=thread.last_word(values["history"], me.id) if values["part"] == 1 else None,
         missed=frozenset(missed),
@@ -240,6 +246,15 @@ def show(
         most_similar=SIMILAR,
         **values,
     )
+
+
+def ends_soon(claim: turns.Claim | None, next_: timedelta, given: timedelta) -> datetime | None:
+    """From when on a page warns that the ticket leaves its owner: two minutes before, or a tenth of the time they had where that is
+    more; never before half of it is over. `next_`, `given`: how long they have for one they took, and for one a route gave them."""
+    if claim is None:
+        return None
+    had = next_ if claim.taken else given
+    return claim.until - min(max(WARN, had / 10), had / 2)
 
 
 def reply_ways(connection: Connection, number: int) -> replies.Ways:

@@ -45,6 +45,7 @@ SAID = {
     "taken": N_("Yours now. Left untouched it goes back to the others."),
     "nothing": N_("Nothing waits for you: no free ticket in your teams that you have not skipped."),
     "skipped": N_("Put back. It is not offered to you again for half a day."),
+    "stays": N_("It stays with you."),
     "unread": N_("Marked unread, for you alone."),
     "kept": N_("View saved."),
     "dropped": N_("View deleted."),
@@ -150,6 +151,20 @@ def pressure(due: datetime | None, now: datetime) -> str:
 
 def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def counted(topic: str, where: str, measure: str) -> str:
+    """What a series counts, of what and where: `Negative mentions of northbank on Reddit`."""
+    measured = {
+        "negative": _("Negative mentions"),
+        "neutral": _("Neutral mentions"),
+        "positive": _("Positive mentions"),
+        "all": _("All mentions"),
+    }
+    what = measured.get(measure) or _("Mentions: %(measure)s", measure=_(measure))
+    if topic:
+        what = _("%(what)s of %(topic)s", what=what, topic=topic)
+    return _("%(what)s on %(platform)s", what=what, platform=platform(where)) if where else what
 
 
 def platform(name: str) -> str:

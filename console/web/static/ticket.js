@@ -78,6 +78,17 @@
   // one choice is enough: a preset of the snooze is sent when it is chosen
   for (const pick of document.querySelectorAll("select[data-key=h]")) pick.addEventListener("change", () => { if (pick.value) pick.form.requestSubmit(); });
 
+  // a claim that ends is said once, in a place that speaks and takes no focus; the time beside it runs with all times (app.js)
+  const ends = document.getElementById("claim-ends");
+  const warn = () => {
+    if (!ends || Date.now() < Date.parse(ends.dataset.from)) return;
+    const said = Date.now() < Date.parse(ends.dataset.until)
+      ? _("The time for this ticket is nearly over. Keep it, or do something with it, else it is taken from you.")
+      : _("The time for this ticket is over: it goes to somebody else, unless something was done with it.");
+    if (ends.textContent !== said) ends.textContent = said;
+  };
+  warn();
+
   // signs of life, while the page is in sight and somebody is at it: an open page alone keeps no session awake
   const here = document.getElementById("here");
   if (!here) return;
@@ -97,7 +108,7 @@
   document.addEventListener("visibilitychange", () => sign(state()));
   addEventListener("pagehide", () => sign("gone"));
   addEventListener("pageshow", (event) => { if (event.persisted) sign(state()); });
-  setInterval(() => sign(state()), 2000);
+  setInterval(() => { sign(state()); warn(); }, 2000);
   sign(state());
 
   // what others do on this ticket: entries wait behind a button, the words about who is here change by themselves
