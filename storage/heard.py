@@ -1,7 +1,7 @@
 """What stands behind a figure: the mentions, or the changes of channel, that a mark of a dashboard counts, as lists by the same condition.
 
-Marks count by the hour of publication (storage/talk.py), so a list is of whole hours, too. What was erased since is still in a figure and
-in no list.
+Marks of a dashboard count by the hour of publication (storage/talk.py), so a list is of whole hours, too; those of a flag's series by the
+minute. What was erased since is still in a figure and in no list.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from domain.urgency import TROUBLE
 from storage.ledger import one, rows
 
 PAGE = 50
@@ -31,6 +32,7 @@ class Asked:
     hour: int | None = None
     zone: str = "UTC"
     page: int = 1
+    series: tuple[str, str, str] | None = None  # (topic, platform or "", measure): what a flag's chart counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class HeardPage:
     total: int
     page: int
     pages: int
+    people: int = 0  # who wrote them, where the measure is people
 
 
 # the newest verdict says what a mention counts as; our own accounts' posts are not talk
@@ -78,12 +81,19 @@ def mentions(connection: Connection, asked: Asked) -> HeardPage:
         limit=PAGE,
         offset=(page - 1) * PAGE,
     )
-    return HeardPage([Heard(**row) for row in found], total, page, pages)
+    people = 0
+    if asked.series and asked.series[2] == "authors":
+        people = int(one(connection, f"SELECT {_PEOPLE} FROM {_FROM} WHERE {condition}", **values))  # noqa: S608 our own text
+    return HeardPage([Heard(**row) for row in found], total, page, pages, people)
 
 
 def _where(asked: Asked) -> tuple[str, dict[str, Any]]:
     parts = ["m.published >= :since", "m.published < :until"]
-    values: dict[str, Any] = {"since": _whole(asked.since), "until": _whole(asked.until)}
+    exact = asked.series is not None
+    values: dict[str, Any] = {
+        "since": asked.since if exact else _whole(asked.since),
+        "until": asked.until if exact else _whole(asked.until),
+    }
     for column, chosen in (
         ("v.topic", asked.topics),
         ("m.platform", asked.platforms),
@@ -98,7 +108,30 @@ def _where(asked: Asked) -> tuple[str, dict[str, Any]]:
         if number is not None:
             parts.append(f"extract({field} FROM date_trunc('hour', m.published) AT TIME ZONE :zone) = :{field}")
             values |= {field: number, "zone": asked.zone}
+    if asked.series:
+        topic, platform, measure = asked.series
+        values |= {"about": topic, "on": platform}
+        if measure in ("all", "negative", "reposts"):
+            parts.append(_ADDED)
+            values |= {"measure": measure, "backfill": f"{measure}:before"}
+        else:
+            parts.append(_FINER)
+            values |= {"of": measure.partition("+")[2], "trouble": sorted(TROUBLE)}
     return " AND ".join(parts), values
+
+
+# the newest receipt says what a mention added to the counts: topics beside its first, posts deleted since, and no post of our own
+_ADDED = """(CAST(:on AS text) = '' OR m.platform = :on) AND EXISTS (SELECT 1 FROM (SELECT r.counted FROM receipts r
+        WHERE r.mention_id = m.id ORDER BY r.version DESC LIMIT 1) r
+    CROSS JOIN LATERAL json_array_elements(CAST(coalesce(r.counted, '[]') AS json)) c
+    WHERE c ->> 0 = :about AND c ->> 1 IN (:measure, :backfill)
+        AND CAST(c ->> 2 AS timestamptz) >= :since AND CAST(c ->> 2 AS timestamptz) < :until)"""
+# what is counted after the fact goes by the first verdict (storage/finer.py)
+_FINER = """(CAST(:on AS text) = '' OR m.platform = :on) AND EXISTS (SELECT 1 FROM sightings s WHERE s.mention_id = m.id AND :about = ANY(s.topics))
+    AND EXISTS (SELECT 1 FROM verdicts f WHERE f.mention_id = m.id AND f.version = 1
+        AND f.reason NOT IN ('own-account', 'repost', 'deleted') AND (CAST(:of AS text) = '' OR f.intent = :of)
+        AND (f.label = 'negative' OR f.label IN ('neutral', 'unscored') AND f.intent = ANY(:trouble)))"""
+_PEOPLE = "count(DISTINCT (m.platform, m.origin, coalesce(m.author_id, CAST(m.id AS text))))"
 
 
 def _whole(at: datetime) -> datetime:

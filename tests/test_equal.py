@@ -28,7 +28,7 @@ ADDRESSES = (
 # forms, files, and what is a part or the way to one of the others
 WITHOUT = {
     "/", "/mentions", "/journeys", "/tickets/{number}/merge", "/customers/{customer_id}/merge", "/inbox/news", "/live", "/presence",
-    "/flags/{flag_id}/series.csv", "/customers/{customer_id}/mood.csv", "/dashboards/{figure}.csv",
+    "/flags/{flag_id}/series.csv", "/customers/{customer_id}/mood.csv", "/customers/{customer_id}/said", "/dashboards/{figure}.csv",
 }  # fmt: skip
 
 

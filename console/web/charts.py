@@ -25,6 +25,7 @@ class Point:
     low: float | None = None
     usual: float | None = None
     high: float | None = None
+    href: str = ""  # the list of what is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,24 @@ def line(
     if running and len(points) > 1:
         parts.append(_line(points[-2:], x, y, "chart-line chart-running"))
     parts += [_rect("chart-gap", x(gap.since.timestamp()), x(gap.until.timestamp()), gap.label) for gap in gaps]
-    return _svg(id, title, about, "".join(parts))
+    parts.append(_hits(points, x, step, where))
+    return _svg(id, title, about, "".join(parts), "group" if any(p.href for p in points) else "img")
 
 
-def _svg(id: str, title: str, about: str, body: str) -> Markup:
+def _hits(points: Sequence[Point], x: Scale, step: timedelta, where: tzinfo) -> str:
+    """A link over each step that counts something. How high it is stands in the style sheet, once for all of them."""
+    return "".join(
+        f'<a href="{escape(p.href)}" tabindex="-1"><rect class="hit" x="{x(p.at.timestamp()):.1f}" '
+        f'width="{max(x((p.at + step).timestamp()) - x(p.at.timestamp()), 2):.1f}">'
+        f"<title>{escape(formats.clock(p.at, where))}: {escape(formats.number(p.n))}</title></rect></a>"
+        for p in points
+        if p.href and p.n > 0
+    )
+
+
+def _svg(id: str, title: str, about: str, body: str, role: str) -> Markup:
     return Markup(  # noqa: S704 every value below is a number or escaped
-        f'<svg class="chart" role="img" viewBox="0 0 {WIDTH} {HEIGHT}" aria-labelledby="{escape(id)}-t {escape(id)}-d">'
+        f'<svg class="chart" role="{role}" viewBox="0 0 {WIDTH} {HEIGHT}" aria-labelledby="{escape(id)}-t {escape(id)}-d">'
         f'<title id="{escape(id)}-t">{escape(title)}</title><desc id="{escape(id)}-d">{escape(about)}</desc>'
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         f'<line class="chart-hatch" x1="0" y1="0" x2="0" y2="6"/></pattern></defs>{body}</svg>'

@@ -63,7 +63,8 @@ def customer(
     glance = values.pop("glance")
     values |= {"health": glance.health, "promises": glance.promises, "contacts": glance.interactions}
     looked(request, "customers", 1, customer_id)
-    values["chart"] = mood_over_time.draw(values["mood_weeks"], where)
+    values["weeks_behind"] = mood_over_time.lists(customer_id, values["mood_weeks"], where)
+    values["chart"] = mood_over_time.draw(values["mood_weeks"], where, values["weeks_behind"])
     narrowed = urlencode([*(("what", kind) for kind in what or ()), *([("platform", platform)] if platform else [])])
     values |= {"kinds": timeline.KINDS, "chosen": kinds, "platform_only": platform, "narrowed": narrowed}
     closed = sorted({i.platform for i in found.identities if i.platform in unlinkable()})

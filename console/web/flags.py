@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console.web import charts
+from console.web import charts, heard
 from console.web.formats import clock
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
 from console.web.texts import _, plural
-from console.web.words import iso, platform, span
+from console.web.words import counted, iso, span
 from console.web.zone import zone
 from storage import pages, views_flags
 from storage.views_flags import Flag, Series
@@ -41,7 +41,10 @@ def flag(request: Request, flag_id: Id) -> Response:
             return page(request, "flag.html", flag=found, series=None, samples=[], chart="", told=told)
         samples = views_flags.samples(connection, found)
     chart, what = draw(found, series, zone(request)), title(series)
-    return page(request, "flag.html", flag=found, series=series, samples=samples, chart=chart, told=told, what=what)
+    return page(
+        request, "flag.html", flag=found, series=series, samples=samples, chart=chart, told=told, what=what,
+        lists=behind(found, series),
+    )  # fmt: skip
 
 
 @router.get("/flags/{flag_id}/series.csv")
@@ -66,22 +69,18 @@ def _load(connection: Connection, flag_id: int) -> tuple[Flag, Series]:
 
 
 def title(series: Series) -> str:
-    """What is counted, of what and where: `Negative mentions of northbank on Reddit`."""
-    measured = {
-        "negative": _("Negative mentions"),
-        "neutral": _("Neutral mentions"),
-        "positive": _("Positive mentions"),
-        "all": _("All mentions"),
-    }
-    what = measured.get(series.measure) or _("Mentions: %(measure)s", measure=_(series.measure))
-    if series.topic:
-        what = _("%(what)s of %(topic)s", what=what, topic=series.topic)
-    return _("%(what)s on %(platform)s", what=what, platform=platform(series.platform)) if series.platform else what
+    return counted(series.topic, series.platform, series.measure)
+
+
+def behind(flag: Flag, series: Series) -> dict[datetime, str]:
+    """Each step's list of what it counts."""
+    return {b.at: heard.address(b.at, b.at + series.step, flag=flag.id) for b in series.buckets if b.n > 0}
 
 
 def draw(flag: Flag, series: Series, where: tzinfo) -> str:
     """The series as a picture on the reader's clock: counts, the usual band, gaps hatched, the flag's window marked."""
-    points = [charts.Point(b.at, b.n, b.low, b.usual, b.high) for b in series.buckets]
+    lists = behind(flag, series)
+    points = [charts.Point(b.at, b.n, b.low, b.usual, b.high, lists.get(b.at, "")) for b in series.buckets]
     gaps = [charts.Span(hole.since, hole.until, f"{hole.channel}: {hole.reason}") for hole in series.holes]
     mark = charts.Span(flag.window_start, flag.closed_at or series.end, _("flag open"))
     highest = max(points, key=lambda p: p.n, default=None)

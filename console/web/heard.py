@@ -1,20 +1,23 @@
-"""The lists behind a dashboard's marks: mentions, and changes of channel. What they hold stands in their address."""
+"""The lists behind the marks of dashboards and flags: mentions, and changes of channel. What they hold stands in their address."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from console.web.house import house
 from console.web.pages import PageNumber, page
-from console.web.words import typed
-from storage import heard
+from console.web.words import counted, typed
+from storage import heard, views_flags
 from storage.heard import MOODS, Asked
 from storage.inbox_address import HOUR, MOMENT, moment
+from storage.views_flags import Flag
 
 router = APIRouter(include_in_schema=False)
 MANY = ("topic", "platform", "intent", "mood")
@@ -69,11 +72,26 @@ def _zone(name: str) -> str:
 def mentions(request: Request, number: PageNumber) -> Response:
     asked = read(request, number)
     with house(request).ledger.read() as connection:
+        flag = _flag(connection, request.query_params.get("flag", ""))
+        if flag:
+            asked = replace(asked, series=views_flags.series_names(flag))
         found = heard.mentions(connection, asked)
+    what = counted(*asked.series) if asked.series else ""
     rest = [(name, value) for name, value in request.query_params.multi_items() if name not in ("page", "said")]
     return page(
-        request, "mentions.html", found=found, asked=asked, address="/mentions?" + urlencode([*rest, ("page", "")])
-    )
+        request, "mentions.html", found=found, asked=asked, flag=flag, what=what,
+        address="/mentions?" + urlencode([*rest, ("page", "")]),
+    )  # fmt: skip
+
+
+def _flag(connection: Connection, given: str) -> Flag | None:
+    """The flag whose series is listed. One that is unknown is no list of everything."""
+    if not given:
+        return None
+    found = views_flags.flag(connection, int(given)) if given.isdecimal() and len(given) < 19 else None
+    if found is None or "channel" in found.evidence:  # an alarm about a channel counts no mentions
+        raise HTTPException(404, "There is no such flag.")
+    return found
 
 
 @router.get("/journeys")

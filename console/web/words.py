@@ -96,6 +96,7 @@ NOUNS = {  # what pages count -> how an amount of it is said
     "interaction": NN_("%(n)s interaction", "%(n)s interactions"),
     "mention": NN_("%(n)s mention", "%(n)s mentions"),
     "open promise": NN_("%(n)s open promise", "%(n)s open promises"),
+    "person": NN_("%(n)s person", "%(n)s people"),
     "post": NN_("%(n)s post", "%(n)s posts"),
     "receipt": NN_("%(n)s receipt", "%(n)s receipts"),
     "request": NN_("%(n)s request", "%(n)s requests"),
