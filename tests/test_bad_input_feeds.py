@@ -201,7 +201,7 @@ def test_rows_18_and_19_a_date_that_is_none_is_the_time_of_reading_and_said(stag
     found = stage.only(name)
     assert abs(found["published"] - datetime.now(UTC)) < timedelta(minutes=1)
     assert (found["published_raw"], found["flags"]) == (date, ["undated"])
-    told = f"The source gave no date that can be read{f' ({date})' if date else ''}; shown is when it was read."
+    told = f"The source gave no date that can be read; shown is when it was read.{f' ({date})' if date else ''}"
     assert told in stage.ticket(found["ticket"])
 
 
@@ -223,7 +223,7 @@ def test_row_20_a_date_that_cannot_be_true_is_clamped_and_the_original_kept(stag
     found = stage.only(name)
     assert found["published"].year == (year or datetime.now(UTC).year)
     assert found["published_raw"] == date
-    assert f"The date cannot be true ({date})" in stage.ticket(found["ticket"])
+    assert f"The date cannot be true; shown is the nearest that can. ({date})" in stage.ticket(found["ticket"])
 
 
 def test_row_21_markup_in_title_body_and_author_is_text(stage: Stage) -> None:
