@@ -60,6 +60,14 @@ def posts(folder: Path) -> list[str]:
     return list(found)
 
 
+def prose(folder: Path) -> list[str]:
+    """The posts of semeval.csv, all in English, without handles, tags and links: what reviews are put together from."""
+    with (folder / "semeval.csv").open(encoding="utf-8", newline="") as lines:
+        texts = {row["text"]: None for row in csv.DictReader(lines) if row.get("text")}
+    words = ([word for word in text.split() if not word.startswith(("@", "#", "http"))] for text in texts)
+    return [" ".join(kept) for kept in words if kept]
+
+
 def made_up(given: Sequence[str], lexicon: Sequence[str], count: int, dice: random.Random) -> list[str]:
     """Texts of words that mean something to VADER, mixed with words of real posts."""
     plain = " ".join(dice.choices(given, k=500)).split()
@@ -130,8 +138,14 @@ def main() -> int:
     )
     for text in different[:5]:
         print("  ", repr(text[:200]))
-    for name, run, count, turns in (("tweets", 1, 12_000, 30), ("reviews", 8, 1600, 40), ("long texts", 120, 15, 15)):
-        sample = [" ".join(dice.choices(real, k=run)) for _ in range(count)]
+    english = prose(args.data)
+    for name, given, run, count, turns in (
+        ("tweets", real, 1, 12_000, 30),
+        ("reviews", english, 7, 1600, 40),
+        ("posts", real, 8, 1600, 40),
+        ("long texts", real, 120, 15, 15),
+    ):
+        sample = [" ".join(dice.choices(given, k=run)) for _ in range(count)]
         ours_s, theirs_s, ratio = compared(ours.polarity, theirs.polarity_scores, sample, turns)
         words = statistics.fmean(len(text.split()) for text in sample)
         rates = f"ours {1 / ours_s:9.0f}/s  stock {1 / theirs_s:7.0f}/s  ratio {ratio:5.1f}"
