@@ -7,6 +7,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+from pydantic import BaseModel
+
 from config.base import seconds
 from config.models import Config
 from config.work import DAYS, BusinessHours, span
@@ -73,11 +75,17 @@ def levels(current: Config) -> sla.Levels:
             line = lines.get((priority, team)) or lines.get((priority, "")) or lines["normal", ""]  # type: ignore[call-overload]
             found = made[priority, team] = sla.Level(
                 line.first * 60, (line.next or line.first) * 60, line.resolve * 60,
-                known.get(line.calendar, ALWAYS), current.casework.warn,
+                known.get(line.calendar, ALWAYS), current.casework.warn, _level_version(current, line),
             )  # fmt: skip
         return found
 
     return level
+
+
+def _level_version(current: Config, line: Any) -> str:
+    """Of a line of the service levels with the hours it goes by."""
+    hours = [one.model_dump_json() for one in current.calendars if one.name == line.calendar]
+    return hashlib.sha256(f"{line!r} {hours} {current.casework.warn}".encode()).hexdigest()[:12]
 
 
 def routes(current: Config) -> tuple[routing.Route, ...]:
@@ -90,9 +98,16 @@ def routes(current: Config) -> tuple[routing.Route, ...]:
             one.skills,
             one.speaks,
             one.method,
+            _version(one),
         )
         for one in current.routing
     )
+
+
+def _version(one: BaseModel) -> str:
+    """Twelve digits that change when what is written does; being switched on or off is no other version."""
+    document = one.model_dump(mode="json", exclude={"enabled"})
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def enabled_automations(current: Config, everything: bool = False) -> tuple[automations.Automation, ...]:
@@ -100,12 +115,10 @@ def enabled_automations(current: Config, everything: bool = False) -> tuple[auto
     found = []
     for one in current.automations:
         if one.enabled or everything:
-            document = one.model_dump(mode="json", exclude={"enabled"})
-            version = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
             then = tuple(
                 action.model_dump(mode="json", exclude_defaults=True) | {"do": action.do} for action in one.then
             )
-            found.append(automations.Automation(one.name, one.on, dict(one.when), then, one.budget, version))
+            found.append(automations.Automation(one.name, one.on, dict(one.when), then, one.budget, _version(one)))
     return tuple(found)
 
 

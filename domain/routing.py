@@ -23,6 +23,7 @@ class Route:
     skills: tuple[str, ...] = ()
     speaks: bool = False
     method: Method = "nobody"
+    version: str = ""  # changes when the rule does
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Level:
     resolve: float
     calendar: Calendar = ALWAYS
     warn: float = WARN
+    version: str = ""  # of the line of the configuration this is
 
     def target(self, name: str) -> float:
         return float(getattr(self, name))

@@ -271,7 +271,7 @@ def _owe(work: Work, n: int, routes: Sequence[str], kind: str, body: dict[str, A
 def _enter(work: Work, number: int, words: str) -> None:
     ticket = casework.locked(work.connection, number)
     run = casework.started(work.connection, work.hand)
-    detail = {"event": "logged", "automation": work.automation.name, "run": work.run}
+    detail = {"event": "logged", "automation": work.automation.name}
     entries.write(
         work.connection, run, [{"ticket_id": ticket.id, "kind": "automation", "body": words, "detail": detail}]
     )

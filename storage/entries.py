@@ -1,6 +1,7 @@
 """Entries with their detail: what people, clocks and automations did to a ticket, in words and for machines.
 
-`detail` says what changed as {"status": ["new", "open"]}; with "event" it names what happened for automations (`ticket.breached`).
+`detail` says what changed as {"status": ["new", "open"]}; with "event" it names what happened for automations (`ticket.breached`). What no
+person did says by which rule: "rule" holds its name, version and matched values, or "run" the automation run whose receipt does.
 A transaction that writes entries begins with `runs.start` and ends with `runs.finish`, so that `earmark reconcile` can count them.
 """
 
@@ -39,6 +40,8 @@ def write(connection: Connection, run: Run, wanted: Sequence[Mapping[str, Any]])
     """Write entries (ticket_id, kind, and user_id, body, detail, mention_id, version where they apply); their ids, in order."""
     if not wanted:
         return []
+    if run.kind == "automation":
+        wanted = _caused(connection, wanted)
     drawn = ids(connection, "entries", len(wanted))
     bulk.copy(
         connection,
@@ -52,6 +55,12 @@ def write(connection: Connection, run: Run, wanted: Sequence[Mapping[str, Any]])
     for row, id_ in zip(wanted, drawn, strict=True):
         run.wrote_entry(id_, row["ticket_id"], row.get("mention_id"), row.get("version"))
     return drawn
+
+
+def _caused(connection: Connection, wanted: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The same entries, each with the automation run at work (events.caused_by)."""
+    cause = connection.execute(text("SELECT nullif(current_setting('earmark.cause', true), '')")).scalar_one()
+    return [{**row, "detail": {**(row.get("detail") or {}), "run": int(cause)}} for row in wanted] if cause else wanted
 
 
 def move(connection: Connection, run: Run, wanted: Mapping[int, int]) -> int:

@@ -86,7 +86,7 @@ def gather(connection: Connection, ticket_ids: Sequence[int]) -> int:
             AND status NOT IN ('resolved', 'closed') ORDER BY id DESC LIMIT 1) p ON true
         WHERE n.id = ANY(:ids) AND n.topic <> '' AND n.parent_id IS NULL AND NOT n.tags @> ARRAY[CAST(:tag AS text)] AND t.id = n.id
             AND NOT EXISTS (SELECT 1 FROM tickets c WHERE c.parent_id = n.id)
-        RETURNING t.id, p.id AS parent, p.number""",
+        RETURNING t.id, p.id AS parent, p.number, t.topic""",
         ids=sorted(set(ticket_ids)),
         tag=INCIDENT,
     )
@@ -94,7 +94,7 @@ def gather(connection: Connection, ticket_ids: Sequence[int]) -> int:
         run = runs.start(connection, "work")
         entries.write(connection, run, [
             {"ticket_id": row["id"], "kind": "link", "body": f"child of the incident #{row['number']}",
-             "detail": {"parent": row["parent"], "on": True}}
+             "detail": {"parent": row["parent"], "on": True, "rule": {"name": "incident", "matched": {"topic": row["topic"]}}}}
             for row in found
         ])  # fmt: skip
         runs.finish(connection, run)

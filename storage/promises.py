@@ -153,6 +153,8 @@ def _raise(connection: Connection, run: runs.Run, tickets: dict[int, tuple[str, 
     )
     for row in held:
         body, detail = tickets[row["id"]]
+        matched = {name: value for name, value in detail.items() if name != "event"}
+        detail = {**detail, "rule": {"name": "promise", "matched": matched}}
         step = PRIORITIES[min(PRIORITIES.index(row["priority"]) + 1, len(PRIORITIES) - 1)]
         if step != row["priority"] and row["status"] not in ("resolved", "closed"):
             detail = {**detail, "priority": [row["priority"], step]}

@@ -52,7 +52,12 @@ def place(
             continue
         team, priority = rule.team or facts["team"], rule.priority or facts["priority"]
         given = choose(rule, team, facts.get("language") or "", known, (tried or {}).get(id_, frozenset()))
-        detail: dict[str, Any] = {"event": "routed", "route": rule.name}
+        fits = {name: _values(facts.get(name)) for name in rule.when}
+        detail: dict[str, Any] = {
+            "event": "routed",
+            "route": rule.name,
+            "rule": {"name": rule.name, "version": rule.version, "matched": fits},
+        }
         if team != facts["team"]:
             detail["team"] = [facts["team"], team]
         if priority != facts["priority"]:
@@ -61,7 +66,7 @@ def place(
             detail["assignee_id"] = [facts.get("assignee_id"), given.agent.id]
         elif rule.method != "nobody":
             detail["nobody"] = True
-        if len(detail) == 2:
+        if len(detail) == 3:
             continue
         _give(connection, id_, team, priority, given.agent, hand_back)
         if given.agent:
@@ -118,9 +123,10 @@ def hand_back(connection: Connection, worker: str = "", limit: int = 200) -> lis
     found = rows(
         connection,
         "UPDATE tickets t SET assignee_id = NULL, hand_back_at = NULL, claimed_by = NULL, claimed_until = NULL, "
-        "version = t.version + 1, updated_at = now() FROM (SELECT id, assignee_id FROM tickets WHERE hand_back_at <= now() "
+        "version = t.version + 1, updated_at = now() FROM (SELECT id, assignee_id, hand_back_at, claimed_by FROM tickets WHERE hand_back_at <= now() "
         "ORDER BY hand_back_at LIMIT :limit FOR UPDATE SKIP LOCKED) o LEFT JOIN users u ON u.id = o.assignee_id "
-        "WHERE o.id = t.id RETURNING t.id, o.assignee_id, u.name, t.status",
+        "WHERE o.id = t.id RETURNING t.id, o.assignee_id, u.name, t.status, o.hand_back_at AS until, "
+        "o.claimed_by IS NOT DISTINCT FROM o.assignee_id AS taken",
         limit=limit,
     )
     if not found:
@@ -128,7 +134,8 @@ def hand_back(connection: Connection, worker: str = "", limit: int = 200) -> lis
     run = runs.start(connection, "upkeep", worker)
     entries.write(connection, run, [
         {"ticket_id": row["id"], "kind": "system", "body": f"{row['name'] or 'The owner'} did nothing with it in time; it is nobody's again.",
-         "detail": {"event": "handed_back", "assignee_id": [row["assignee_id"], None], "tried": row["assignee_id"]}}
+         "detail": {"event": "handed_back", "assignee_id": [row["assignee_id"], None], "tried": row["assignee_id"],
+                    "rule": {"name": "casework.claim" if row["taken"] else "casework.hand_back", "matched": {"until": row["until"].isoformat()}}}}
         for row in found
     ])  # fmt: skip
     runs.finish(connection, run)

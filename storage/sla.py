@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from domain import sla
-from domain.sla import Clock, Levels, Moment
+from domain.sla import Clock, Level, Levels, Moment
 from storage import bulk, entries, runs
 from storage.ledger import one, rows
 
@@ -33,12 +33,13 @@ class History:
     """What a ticket's clocks are computed from."""
 
     opened: datetime
-    priority: str
+    priority: str  # as it was opened
     team: str
     moments: tuple[Moment, ...] = ()
     said: frozenset[str] = field(
         default_factory=frozenset
     )  # warnings and breaches that have their entry: "breach:next:2"
+    now: tuple[str, str] = ("", "")  # priority and team as they are
 
 
 def moments(found: Iterable[Mapping[str, Any]]) -> Iterable[Moment]:
@@ -78,7 +79,14 @@ def histories(connection: Connection, ids: Sequence[int]) -> dict[int, History]:
             name: next((d[name][0] or "" for d in changed if name in d), ticket[name]) for name in ("priority", "team")
         }
         said = frozenset(d["clock"] for d in changed if "clock" in d)
-        made[ticket["id"]] = History(ticket["opened_at"], opened["priority"], opened["team"], tuple(moments(own)), said)
+        made[ticket["id"]] = History(
+            ticket["opened_at"],
+            opened["priority"],
+            opened["team"],
+            tuple(moments(own)),
+            said,
+            (ticket["priority"], ticket["team"]),
+        )
     return made
 
 
@@ -94,7 +102,7 @@ def refresh(connection: Connection, ids: Sequence[int], levels: Levels, worker: 
         id_: sla.clocks(history.opened, history.priority, history.team, history.moments, levels, now)
         for id_, history in found.items()
     }
-    news = [entry for id_, history in found.items() for entry in _news(id_, clocks[id_], history.said)]
+    news = [entry for id_, history in found.items() for entry in _news(id_, clocks[id_], history, levels(*history.now))]
     store(connection, clocks)
     if news:
         run = runs.start(connection, "upkeep", worker)
@@ -131,23 +139,33 @@ def store(connection: Connection, clocks: Mapping[int, Sequence[Clock]]) -> None
     )
 
 
-def _news(ticket_id: int, clocks: Sequence[Clock], said: frozenset[str]) -> Iterable[dict[str, Any]]:
+def _news(ticket_id: int, clocks: Sequence[Clock], history: History, level: Level) -> Iterable[dict[str, Any]]:
     """Entries about what is late or soon will be. A warning that comes with its breach is not given."""
+    said = history.said
     for clock in clocks:
         name = f"{clock.name}:{clock.started:%Y%m%d%H%M%S}" if clock.started else clock.name
         if clock.breached and f"breach:{name}" not in said:
-            yield _entry(ticket_id, f"breach:{name}", "breached", f"The {WORDS[clock.name]} is overdue.", clock)
+            yield _entry(
+                ticket_id, f"breach:{name}", "breached", f"The {WORDS[clock.name]} is overdue.", clock, history, level
+            )
         elif clock.warned and not clock.breached and clock.stopped is None and f"warning:{name}" not in said:
-            yield _entry(ticket_id, f"warning:{name}", "warned", f"The {WORDS[clock.name]} is due soon.", clock)
+            yield _entry(
+                ticket_id, f"warning:{name}", "warned", f"The {WORDS[clock.name]} is due soon.", clock, history, level
+            )
 
 
-def _entry(ticket_id: int, key: str, event: str, body: str, clock: Clock) -> dict[str, Any]:
+def _entry(
+    ticket_id: int, key: str, event: str, body: str, clock: Clock, history: History, level: Level
+) -> dict[str, Any]:
+    priority, team = history.now
+    matched = {"priority": priority, "team": team, "seconds": round(clock.elapsed), "target": round(clock.target)}
     detail = {
         "event": event,
         "clock": key,
         "which": clock.name,
         "elapsed": round(clock.elapsed),
         "target": round(clock.target),
+        "rule": {"name": f"service_levels.{clock.name}", "version": level.version, "matched": matched},
     }
     return {"ticket_id": ticket_id, "kind": "system", "body": body, "detail": detail}
 

@@ -165,14 +165,16 @@ def wake(connection: Connection, limit: int = 500) -> int:
     """Tickets whose snooze is over come back, each with an entry; how many."""
     found = rows(
         connection,
-        "UPDATE tickets SET snoozed_until = NULL, updated_at = now(), version = version + 1 WHERE id IN (SELECT id FROM tickets "
-        "WHERE snoozed_until <= now() ORDER BY snoozed_until LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING id",
+        "UPDATE tickets t SET snoozed_until = NULL, updated_at = now(), version = version + 1 FROM (SELECT id, snoozed_until FROM tickets "
+        "WHERE snoozed_until <= now() ORDER BY snoozed_until LIMIT :limit FOR UPDATE SKIP LOCKED) o WHERE o.id = t.id "
+        "RETURNING t.id, o.snoozed_until AS until",
         limit=limit,
     )
     if found:
         run = runs.start(connection, "upkeep")
         entries.write(connection, run, [
-            {"ticket_id": row["id"], "kind": "system", "body": "The snooze is over.", "detail": {"event": "woken"}}
+            {"ticket_id": row["id"], "kind": "system", "body": "The snooze is over.",
+             "detail": {"event": "woken", "rule": {"name": "snooze", "matched": {"until": row["until"].isoformat()}}}}
             for row in found
         ])  # fmt: skip
         runs.finish(connection, run)

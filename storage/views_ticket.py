@@ -101,6 +101,7 @@ class Entry:
     before: str | None = None
     user_id: int | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    rule: dict[str, Any] | None = None  # name, version, matched values: by which no person did it
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,10 @@ def whole_history(connection: Connection, ticket_id: int) -> list[Entry]:
 def lines(ticket_id: int, page: int = 1) -> Question[list[Any]]:
     """The rows of `history`, without what they are about."""
     return Question(
-        """SELECT e.id, e.kind, e.body, e.at, e.version, e.mention_id, e.user_id, e.detail, u.name AS user
+        """SELECT e.id, e.kind, e.body, e.at, e.version, e.mention_id, e.user_id, e.detail, u.name AS user,
+            coalesce(e.detail -> 'rule', (SELECT jsonb_build_object('name', a.automation, 'version', a.version,
+                'matched', jsonb_build_object('event', a.kind) || a.matched) FROM automation_runs a
+                WHERE jsonb_typeof(e.detail -> 'run') = 'number' AND a.id = CAST(e.detail ->> 'run' AS bigint))) AS rule
         FROM entries e LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = :id AND e.kind <> 'repost'
         ORDER BY e.at DESC, e.id DESC LIMIT :limit OFFSET :offset""",
         {"id": ticket_id, "limit": HISTORY, "offset": (max(1, page) - 1) * HISTORY},
@@ -238,6 +242,7 @@ def entries(
                 user=row["user"],
                 user_id=row["user_id"],
                 detail=row["detail"] or {},
+                rule=row["rule"],
                 version=row["version"],
                 post=post,
                 parent=parents.get(row["mention_id"]) if row["kind"] == "mention" else None,

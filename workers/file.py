@@ -248,7 +248,7 @@ def _say_woken(connection: Connection, run: runs.Run, known: dict[int, Any]) -> 
     woken = [row for row in known.values() if row.was in ("resolved", "muted") and row.status == "open"]
     write_entries(connection, run, [
         {"ticket_id": row.id, "kind": "status", "body": f"status {row.was} → open: the customer wrote again",
-         "detail": {"status": [row.was, "open"], "event": "reopened"}}
+         "detail": {"status": [row.was, "open"], "event": "reopened", "rule": {"name": "casework.reopen", "matched": {"status": row.was}}}}
         for row in woken
     ])  # fmt: skip
 

@@ -54,7 +54,6 @@
         if (!pick.open) return send();
         for (const other of picks) if (other !== pick) other.open = false;
       });
-      pick.addEventListener("keydown", (event) => { if (event.key === "Escape") { pick.open = false; pick.querySelector("summary").focus(); } });
     }
     document.addEventListener("click", (event) => {
       for (const pick of picks) if (pick.open && !pick.contains(event.target)) pick.open = false;
@@ -112,6 +111,16 @@
     return Math.max(at, 0);
   };
   if (location.pathname.startsWith("/tickets/")) sessionStorage.setItem("row", location.pathname);
+  // after a change to rows the work goes on at the next one, which the page that answers finds here
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "bulk") return;
+    const all = boxes(), last = all.findLastIndex((box) => box.checked);
+    const next = all[last + 1] ?? all.slice(0, last).findLast((box) => !box.checked);
+    if (last >= 0 && next) sessionStorage.setItem("next", next.closest("tr").querySelector(".c-what a").pathname);
+  });
+  const next = sessionStorage.getItem("next");
+  sessionStorage.removeItem("next");
+  if (next && document.getElementById("bulk")) (rows().find((link) => link.pathname === next) ?? rows()[0])?.focus();
   const row = () => document.activeElement?.closest?.("#rows tr");
   const pickRow = (extend) => {
     const box = row()?.querySelector("input[name=ticket]");
@@ -188,6 +197,11 @@
   if (location.hash.startsWith("#post-")) document.getElementById(location.hash.slice(1))?.focus(); // the next one to decide
   let going = 0;
   document.addEventListener("keydown", (event) => {
+    const panel = event.key === "Escape" && !dialog.open && event.target.closest("details[open]");
+    if (panel) { // what is written in it stays
+      panel.open = false;
+      return panel.querySelector("summary").focus();
+    }
     const inField = event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]");
     if (event.key === "Escape" && inField) { // back to where the work is
       event.target.blur();

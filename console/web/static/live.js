@@ -98,6 +98,7 @@
   // "show": the list as it is now, in place of the list; focus, scroll and ticks stay with their tickets
   const show = async () => {
     const now = await page();
+    const pressed = news.contains(document.activeElement);
     const focused = document.activeElement?.closest?.("tr[data-id]")?.dataset.id;
     const ticked = new Set([...list.querySelectorAll("input:checked")].map((box) => box.value));
     const top = list.querySelector("tr[data-id]");
@@ -110,6 +111,7 @@
     fresh.clear();
     stale = false;
     news.hidden = true;
+    if (pressed) list.querySelector("td.c-what a")?.focus({ preventScroll: true }); // the button is gone, the news begin there
     document.dispatchEvent(new CustomEvent("earmark:rows"));
     soon();
   };
