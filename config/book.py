@@ -17,12 +17,12 @@ class Book:
     whole: bool = True
 
     def complain(
-        self, node: Node, message: str, suggestion: str = "", severity: Literal["error", "warning"] = "error"
+        self, node: Node, code: str, message: str, suggestion: str = "", severity: Literal["error", "warning"] = "error"
     ) -> None:
         source = self.sources.get(node.file)
         text = source.line(node.line) if source else ""
         self.complaints.append(
-            Complaint(node.file, node.line, node.column, message, text, suggestion, severity, node.width)
+            Complaint(node.file, node.line, node.column, message, text, suggestion, severity, node.width, code)
         )
 
     @property

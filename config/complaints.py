@@ -60,10 +60,12 @@ class Complaint:
     suggestion: str = ""
     severity: Literal["error", "warning"] = "error"
     width: int = 1
+    code: str = ""  # of config/codes.py
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        head = f"{place}: {self.severity}: {self.message}" if place else f"{self.severity}: {self.message}"
+        kind = f"{self.severity}[{self.code}]" if self.code else self.severity
+        head = f"{place}: {kind}: {self.message}" if place else f"{kind}: {self.message}"
         hint = f'did you mean "{self.suggestion}"?' if self.suggestion else ""
         if not self.line_text:
             return f"{head} ({hint})" if hint else head
@@ -78,7 +80,7 @@ class Complaint:
 
     def document(self) -> dict[str, Any]:
         """JSON-ready, for `earmark check --json` and the console."""
-        names = ("file", "line", "column", "severity", "message", "line_text", "suggestion")
+        names = ("file", "line", "column", "severity", "code", "message", "line_text", "suggestion")
         return {name: getattr(self, name) for name in names}
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from config.codes import CODES
 from config.schema import connectors_of, schema
 
 _INTRO = """# Configuration
@@ -14,6 +15,8 @@ each other in the order of the file names, `settings` and `lexicon` join, and a 
 they are written: `no`, `on`, `12:30` and `010` are texts wherever a text is asked for. Secrets stay in the environment: a key that ends in
 `_env` names the variable `NAME`; `NAME_FILE` may hold the path of a file instead. `earmark check` says everything that is wrong at once.
 """
+_COMPLAINTS = """What `earmark check` says has a number, which stays when the sentence gets better: in brackets in the text, as `code` in JSON, as
+`ruleId` in SARIF. The word before it says whether it stands in the way (`error`) or not (`warning`)."""
 
 
 def markdown() -> str:
@@ -26,6 +29,8 @@ def markdown() -> str:
             lines += _connected(name, whole)
         else:
             lines += _section(part, whole)
+    lines += ["## Complaints", "", _COMPLAINTS, "", "| number | is said of |", "|---|---|"]
+    lines += [f"| `{code}` | {meaning} |" for code, meaning in CODES.items()]
     return "\n".join(lines).rstrip() + "\n"
 
 

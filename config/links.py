@@ -89,7 +89,7 @@ def _scorer(book: Book) -> None:
     settings = book.sections.get("settings")
     node = settings.get("scorer") if settings is not None else None
     if node is not None and isinstance(node.value, str) and node.value not in scorer_names():
-        book.complain(node, f'no scorer is named "{node.value[:60]}"', nearest(node.value, scorer_names()))
+        book.complain(node, "E301", f'no scorer is named "{node.value[:60]}"', nearest(node.value, scorer_names()))
 
 
 def places(book: Book) -> dict[str, Complaint]:
@@ -125,7 +125,10 @@ def _unique(book: Book) -> None:
         if name is not None and isinstance(name.value, str) and not _NAME.fullmatch(name.value):
             slug = re.sub(r"[^\w.-]+", "-", name.value).strip("-_.").lower()[:63]
             book.complain(
-                name, "a name has up to 63 letters, digits, '-', '_' or '.' and begins with a letter or digit", slug
+                name,
+                "E303",
+                "a name has up to 63 letters, digits, '-', '_' or '.' and begins with a letter or digit",
+                slug,
             )
 
 
@@ -146,7 +149,7 @@ def _unique_by(book: Book, items: Iterable[Node], key: str) -> None:
             continue
         first = seen.setdefault(node.value.casefold(), node)
         if first is not node:
-            book.complain(node, f'the {key} "{node.value[:60]}" is already used in {first.file}:{first.line}')
+            book.complain(node, "E302", f'the {key} "{node.value[:60]}" is already used in {first.file}:{first.line}')
 
 
 def _numbers(book: Book) -> None:
@@ -156,23 +159,25 @@ def _numbers(book: Book) -> None:
             _range(book, item, path, low, high)
     for word, _ in book.sections["lexicon"].pairs if "lexicon" in book.sections else ():
         if not word.value.strip():
-            book.complain(word, "an empty word has no valence")
+            book.complain(word, "E205", "an empty word has no valence")
     for item in _items(book, "alerts"):
         if item.key("when") is not None:
             book.complain(
-                item.key("when") or item, "when chooses tickets for a desk; an escalation names its alerts itself"
+                item.key("when") or item,
+                "E305",
+                "when chooses tickets for a desk; an escalation names its alerts itself",
             )
     for item in _items(book, "service_levels"):
         first, resolve = _number(_at(item, ("first",))), _number(_at(item, ("resolve",)))
         if first is not None and resolve is not None and resolve < first:
-            book.complain(_at(item, ("resolve",)), "resolve: must not be before the first answer")
+            book.complain(_at(item, ("resolve",)), "E305", "resolve: must not be before the first answer")
 
 
 def _range(book: Book, item: Node, path: tuple[str, ...], low: float, high: float) -> None:
     node = _at(item, path)
     value = _number(node)
     if value is not None and not low <= value <= high:  # a NaN is in no range
-        book.complain(node, f"{path[-1]}: must be at least {low:g} and at most {high:g}")
+        book.complain(node, "E304", f"{path[-1]}: must be at least {low:g} and at most {high:g}")
 
 
 def _number(node: Node) -> float | None:
@@ -198,14 +203,14 @@ def _times(book: Book) -> None:
     for item in _items(book, "channels"):
         cron, zone = _text(item, "cron"), _text(item, "timezone") or "UTC"
         if cron and _text(item, "every"):
-            book.complain(item.key("cron") or item, "a channel has every or cron, not both")
+            book.complain(item.key("cron") or item, "E305", "a channel has every or cron, not both")
         problem, key = cron_problem(cron, zone)
         if problem:
-            book.complain(_at(item, (key,)), problem)
+            book.complain(_at(item, (key,)), "E306", problem)
     for item in _items(book, "calendars"):
         problem, key = cron_problem("", _text(item, "timezone") or "UTC")
         if problem:
-            book.complain(_at(item, (key,)), problem)
+            book.complain(_at(item, (key,)), "E306", problem)
 
 
 def _holidays(book: Book, node: Node | None) -> None:
@@ -214,7 +219,7 @@ def _holidays(book: Book, node: Node | None) -> None:
     from config.workbench import holidays_problem  # only a calendar with holidays pays for the import
 
     if problem := holidays_problem(_text(node, "country"), _text(node, "region")):
-        book.complain(_at(node, ("country",)), problem)
+        book.complain(_at(node, ("country",)), "E307", problem)
 
 
 def _references(book: Book, vendors: bool) -> None:
@@ -240,7 +245,7 @@ def _references(book: Book, vendors: bool) -> None:
         _known(book, book.sections["default_team"], known["team"], "team")
     for item in _items(book, "own_accounts"):
         if not _text(item, "handle") and not _text(item, "native_id"):
-            book.complain(item, "one of our own accounts is known by its handle or its native_id")
+            book.complain(item, "E203", "one of our own accounts is known by its handle or its native_id")
     if vendors:
         _platform_references(book)
 
@@ -270,4 +275,4 @@ def _known(book: Book, node: Node, known: Iterable[str], word: str) -> None:
     for one in node.items if node.kind == "list" else [node]:
         if one.kind == "scalar" and isinstance(one.value, str) and one.value and one.value not in known:
             listed = ", ".join(list(dict.fromkeys(known))[:12]) or "none is configured"
-            book.complain(one, f'unknown {word} "{one.value[:60]}"; known: {listed}', nearest(one.value, known))
+            book.complain(one, "E301", f'unknown {word} "{one.value[:60]}"; known: {listed}', nearest(one.value, known))

@@ -66,7 +66,7 @@ def load_document(document: Mapping[str, Any]) -> Config:
     try:
         root = of(document)
     except Refused as refused:
-        raise Complaints([Complaint("", 0, 0, refused.message)]) from None
+        raise Complaints([Complaint("", 0, 0, refused.message, code=refused.code)]) from None
     _take_sections(book, root)
     config = _config(book, vendors=False)
     if config is None:
@@ -82,7 +82,7 @@ def load_edit(document: Mapping[str, Any], text: str, name: str = "edit.yaml") -
     try:
         _take_sections(book, of(rest))
     except Refused as refused:
-        raise Complaints([Complaint("", 0, 0, refused.message)]) from None
+        raise Complaints([Complaint("", 0, 0, refused.message, code=refused.code)]) from None
     config = _config(book, vendors=False)
     if config is None or book.errors:
         raise Complaints(book.errors)
@@ -95,19 +95,19 @@ def _files(folder: Path) -> tuple[list[tuple[str, bytes]], list[Complaint]]:
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith("."))
     except OSError as error:
-        return [], [Complaint(str(folder), 0, 0, f"cannot be read as a folder: {error.strerror}")]
+        return [], [Complaint(str(folder), 0, 0, f"cannot be read as a folder: {error.strerror}", code="E101")]
     for name in names:
         path = folder / name
         if name.endswith(".yml"):
-            complaints.append(Complaint(str(path), 0, 0, "is not read; name it .yaml", severity="warning"))
+            complaints.append(Complaint(str(path), 0, 0, "is not read; name it .yaml", severity="warning", code="E107"))
         if not name.endswith(".yaml"):
             continue
         try:
             texts.append((str(path), path.read_bytes()))
         except OSError as error:
-            complaints.append(Complaint(str(path), 0, 0, f"cannot be read: {error.strerror}"))
+            complaints.append(Complaint(str(path), 0, 0, f"cannot be read: {error.strerror}", code="E101"))
     if not texts and all(one.severity == "warning" for one in complaints):
-        complaints.append(Complaint(str(folder), 0, 0, "holds no *.yaml file"))
+        complaints.append(Complaint(str(folder), 0, 0, "holds no *.yaml file", code="E101"))
     return texts, complaints
 
 
@@ -119,7 +119,7 @@ def _add(book: Book, source: Source, values: Mapping[str, str]) -> None:
         return
     if source.root.kind != "map":
         book.whole = False
-        book.complain(source.root, "a file holds sections: topics:, channels:, rules: …")
+        book.complain(source.root, "E204", "a file holds sections: topics:, channels:, rules: …")
         return
     _fill(book, source.root, values)
     _take_sections(book, source.root)
@@ -135,7 +135,7 @@ def _fill(book: Book, root: Node, values: Mapping[str, str]) -> None:
         unknown = [name for name in _PLACEHOLDER.findall(node.value) if name not in values]
         if unknown:
             advice = "" if values else "; secrets are named by a key that ends in _env, other values are written out"
-            book.complain(node, f"nothing fills ${{{unknown[0]}}}{advice}", nearest(unknown[0], values))
+            book.complain(node, "E106", f"nothing fills ${{{unknown[0]}}}{advice}", nearest(unknown[0], values))
         else:
             node.value = _PLACEHOLDER.sub(lambda match: values[match[1]], node.value)
 
@@ -144,7 +144,7 @@ def _take_sections(book: Book, root: Node) -> None:
     """Lists of several files follow each other in file order, mappings join, and a single value may stand once."""
     for key, value in root.pairs:
         if key.value not in Config.model_fields:
-            book.complain(key, f'unknown section "{key.value[:60]}"', nearest(key.value, Config.model_fields))
+            book.complain(key, "E201", f'unknown section "{key.value[:60]}"', nearest(key.value, Config.model_fields))
             continue
         if value.kind == "scalar" and value.value is None:
             continue
@@ -165,7 +165,7 @@ def _take_sections(book: Book, root: Node) -> None:
         elif earlier.kind == value.kind == "map":
             _join(book, earlier, value)
         else:
-            book.complain(key, f'"{key.value}" is already set in {earlier.file}:{earlier.line}')
+            book.complain(key, "E105", f'"{key.value}" is already set in {earlier.file}:{earlier.line}')
 
 
 def _join(book: Book, into: Node, more: Node) -> None:
@@ -174,7 +174,7 @@ def _join(book: Book, into: Node, more: Node) -> None:
         if first is None:
             into.pairs.append((key, value))
         else:
-            book.complain(key, f'"{key.value}" is already set in {first.file}:{first.line}')
+            book.complain(key, "E105", f'"{key.value}" is already set in {first.file}:{first.line}')
 
 
 def _config(book: Book, vendors: bool) -> Config | None:

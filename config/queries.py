@@ -32,7 +32,7 @@ def _channels(book: Book, entries: Entries) -> None:
             expand(connector, connector.Settings(**channel.settings), either(*map(tree, wanted)))
         except Unsearchable as nothing:
             said = str(nothing) if wanted else "it has no search of its own, and no topic whose query could be asked"
-            book.complain(item.get("kind") or item, f'the channel "{channel.name}" cannot be read: {said}')
+            book.complain(item.get("kind") or item, "E402", f'the channel "{channel.name}" cannot be read: {said}')
 
 
 def _topics(book: Book) -> None:
@@ -52,7 +52,9 @@ def _complain(book: Book, node: Node, slip: Slip) -> None:
     line, column = place(source.lines if source else (), node, slip.at)
     text = source.line(line) if source else ""
     said = f"query: {slip.message}"
-    book.complaints.append(Complaint(node.file, line, column, said, text, slip.suggestion, width=slip.width))
+    book.complaints.append(
+        Complaint(node.file, line, column, said, text, slip.suggestion, width=slip.width, code="E401")
+    )
 
 
 def place(lines: Sequence[str], node: Node, at: int) -> tuple[int, int]:

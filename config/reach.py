@@ -32,7 +32,7 @@ def check(book: Book, entries: Entries) -> None:
         above = next((other for _, other in rules[:at] if covers(other.when, rule.when)), None)
         if above is not None:
             said = f'the rule "{rule.name}" never decides: "{above.name}" above it takes all that it would'
-            book.complain(item.get("name") or item, said, "move it up, or delete it", severity="warning")
+            book.complain(item.get("name") or item, "E403", said, "move it up, or delete it", severity="warning")
 
 
 def _ranges(book: Book, item: Node, when: When) -> None:
@@ -41,7 +41,7 @@ def _ranges(book: Book, item: Node, when: When) -> None:
         if least is not None and most is not None and least > most:
             place = item.get("when")
             node = place.key(low) if place is not None else None
-            book.complain(node or item, f"{low} {least:g} and {high} {most:g} exclude each other")
+            book.complain(node or item, "E403", f"{low} {least:g} and {high} {most:g} exclude each other")
 
 
 def covers(wide: When, narrow: When) -> bool:

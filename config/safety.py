@@ -38,13 +38,17 @@ def _secret(book: Book, key: Node, node: Node, section: str, item: Node) -> None
     empty = node.kind == "scalar" and node.value is None
     if is_secret(key.value) and not empty:
         book.complain(
-            key, f"a secret does not belong in a file: put it in the environment{_instead(key.value, section, item)}"
+            key,
+            "E501",
+            f"a secret does not belong in a file: put it in the environment{_instead(key.value, section, item)}",
         )
     elif (
         key.value.endswith("_env") and node.kind == "scalar" and node.value and not VARIABLE.fullmatch(str(node.value))
     ):
         book.complain(
-            key, f"{key.value} names an environment variable (capital letters, digits, _), it does not hold the secret"
+            key,
+            "E502",
+            f"{key.value} names an environment variable (capital letters, digits, _), it does not hold the secret",
         )
 
 
@@ -68,4 +72,4 @@ def _host(book: Book, key: str, node: Node, allowed: frozenset[str]) -> None:
         if value.kind == "scalar" and isinstance(value.value, str) and "${" not in value.value:
             problem = hosts.problem(key, value.value, allowed)
             if problem and not book.blames(value):
-                book.complain(value, problem)
+                book.complain(value, "E503", problem)

@@ -69,7 +69,7 @@ def missing(
         if problem:
             place = (places or {}).get("settings", Complaint("", 0, 0, ""))
             said = f"settings.login.openid (client_secret_env): {problem}; nobody can log in there meanwhile"
-            complaints.append(replace(place, message=said, severity="warning"))
+            complaints.append(replace(place, message=said, severity="warning", code="E504"))
     for section, item in _enabled(config):
         for key, name in wanted(item.settings):
             problem = _problem(name, environ)
@@ -79,7 +79,7 @@ def missing(
                 message = f"{section.removesuffix('s')} {item.name} ({key}): {problem}" + (
                     "; it is left out" if skip else ""
                 )
-                complaints.append(replace(place, message=message, severity="warning" if skip else "error"))
+                complaints.append(replace(place, message=message, severity="warning" if skip else "error", code="E504"))
     return complaints
 
 

@@ -65,7 +65,7 @@ def read(book: Book, vendors: bool) -> Entries:
                 entries[name] = value
             continue
         if node.kind != "list":
-            book.complain(node, f'"{name}" takes a list: begin each entry with "- "')
+            book.complain(node, "E204", f'"{name}" takes a list: begin each entry with "- "')
             continue
         kind = get_args(info.annotation)[0]
         found = ((item, _entry(book, item, kind, name, vendors)) for item in node.items)
@@ -75,7 +75,7 @@ def read(book: Book, vendors: bool) -> Entries:
 
 def _entry(book: Book, item: Node, kind: Any, section: str, vendors: bool) -> Any:
     if item.kind != "map":
-        book.complain(item, f'an entry of "{section}" takes keys and values, such as "- name: …"')
+        book.complain(item, "E204", f'an entry of "{section}" takes keys and values, such as "- name: …"')
         return None
     if kind in (Channel, Target):
         return _connected(book, item, kind, section, vendors)
@@ -106,13 +106,16 @@ def _settings(book: Book, item: Node, rest: Node, section: str) -> dict[str, Any
     if kind.value not in known:
         word = "channel" if section == "channels" else section.removesuffix("s")
         book.complain(
-            kind, f'unknown {word} kind "{kind.value[:60]}"; known: {", ".join(known)}', nearest(kind.value, known)
+            kind,
+            "E206",
+            f'unknown {word} kind "{kind.value[:60]}"; known: {", ".join(known)}',
+            nearest(kind.value, known),
         )
         return None
     try:
         model = module(section, kind.value).Settings
     except Exception as error:  # another's module: it may fail in any way, and must not take the check down
-        book.complain(kind, f'the connector "{kind.value}" cannot be loaded ({type(error).__name__}: {error})')
+        book.complain(kind, "E207", f'the connector "{kind.value}" cannot be loaded ({type(error).__name__}: {error})')
         return None
     rest.pairs = [_as_variable(key, value, model) for key, value in rest.pairs]
     ours = Channel if section == "channels" else Target
@@ -152,7 +155,7 @@ def _fit(book: Book, node: Node, kind: Any, section: str, extra: set[str] | None
     except (
         Exception
     ) as error:  # a connector's own validator went wrong: its entry is refused, the rest is still checked
-        book.complain(node, f"cannot be checked ({type(error).__name__})")
+        book.complain(node, "E207", f"cannot be checked ({type(error).__name__})")
     return None
 
 
@@ -162,7 +165,7 @@ def _empty(book: Book, node: Node, kind: Any, trail: list[Any], extra: set[str])
     known = {*_fields_at(kind, trail), *(() if trail else extra)} - {"settings"} if empty else set()
     for key in empty:
         if known and key.value not in known:
-            book.complain(key, f'unknown key "{key.value[:60]}"', nearest(key.value, known))
+            book.complain(key, "E202", f'unknown key "{key.value[:60]}"', nearest(key.value, known))
     for key, value in node.pairs:
         _empty(book, value, kind, [*trail, key.value], extra)
     for index, item in enumerate(node.items):
@@ -181,16 +184,16 @@ def _explain(book: Book, root: Node, kind: Any, error: Any, section: str, extra:
     if error["type"] in _EXTRA:
         known = {*_fields_at(kind, trail[:-1]), *(extra if len(trail) <= 1 else ())} - {"settings"}
         place = parent.key(last) or node
-        book.complain(place, f'unknown key "{str(last)[:60]}"', nearest(str(last), known))
+        book.complain(place, "E202", f'unknown key "{str(last)[:60]}"', nearest(str(last), known))
         return
     if error["type"] in _MISSING:
         where = f' in this entry of "{section}"' if node is root else ""
-        book.complain(node, f'"{last}" is missing{where}')
+        book.complain(node, "E203", f'"{last}" is missing{where}')
         return
     message, suggestion = _sentence(error, node)
     subject = trail[-1] if trail else section
     plain = not isinstance(subject, str) or message.startswith(f"{subject} ")
-    book.complain(node, message if plain else f"{subject}: {message}", suggestion)
+    book.complain(node, "E205", message if plain else f"{subject}: {message}", suggestion)
 
 
 def _sentence(error: Any, node: Node) -> tuple[str, str]:

@@ -82,9 +82,9 @@ def of(value: Any, depth: int = 0) -> Node:
 class Refused(Exception):
     """The text cannot be read on from here."""
 
-    def __init__(self, message: str, line: int, column: int) -> None:
+    def __init__(self, message: str, line: int, column: int, code: str = "E102") -> None:
         super().__init__(message)
-        self.message, self.line, self.column = message, line, column
+        self.message, self.line, self.column, self.code = message, line, column, code
 
 
 class Source:
@@ -100,10 +100,12 @@ class Source:
             self.lines = re.split(r"\r\n|\r|\n", decoded)
             self.root = _Composer(self, decoded).document()
         except Refused as refused:
-            self.complain(refused.message, refused.line, refused.column)
+            self.complain(refused.code, refused.message, refused.line, refused.column)
 
-    def complain(self, message: str, line: int, column: int, suggestion: str = "", width: int = 1) -> None:
-        self.complaints.append(Complaint(self.file, line, column, message, self.line(line), suggestion, width=width))
+    def complain(self, code: str, message: str, line: int, column: int, suggestion: str = "", width: int = 1) -> None:
+        self.complaints.append(
+            Complaint(self.file, line, column, message, self.line(line), suggestion, width=width, code=code)
+        )
 
     def line(self, number: int) -> str:
         return masked(self.lines[number - 1]) if 0 < number <= len(self.lines) else ""
@@ -111,13 +113,13 @@ class Source:
 
 def _decoded(text: str | bytes) -> str:
     if len(text) > MAX_BYTES:
-        raise Refused(f"larger than {MAX_BYTES:,} bytes; split it into several files", 0, 0)
+        raise Refused(f"larger than {MAX_BYTES:,} bytes; split it into several files", 0, 0, "E101")
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
-            raise Refused(f"not UTF-8 (byte {error.start}); save the file as UTF-8", line, 1) from None
+            raise Refused(f"not UTF-8 (byte {error.start}); save the file as UTF-8", line, 1, "E101") from None
     return text.removeprefix("\ufeff")
 
 
@@ -157,13 +159,15 @@ class _Composer:
         if depth > MAX_DEPTH:
             raise Refused(f"nested deeper than {MAX_DEPTH} levels", line, column)
         if event.tag not in _PLAIN_TAGS:
-            self.source.complain(f"tags such as {event.tag[:60]} are not read; write the value itself", line, column)
+            self.source.complain(
+                "E103", f"tags such as {event.tag[:60]} are not read; write the value itself", line, column
+            )
         begin, end = event.start_mark, event.end_mark
         if isinstance(event, yaml.ScalarEvent):
             width = end.column - begin.column if end.line == begin.line else 1
             value = None if not event.style and event.value in _NOTHING else event.value
             if _CONTROL.search(event.value):
-                self.source.complain("a control character in a value", line, column)
+                self.source.complain("E104", "a control character in a value", line, column)
             node = Node("scalar", value, file=self.source.file, line=line, column=column, width=max(1, width))
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self.sequence(Node("list", file=self.source.file, line=line, column=column), depth)
@@ -192,13 +196,15 @@ class _Composer:
             value = self.node(next(self.events), depth + 1)
             self.count(node, value)
             if key.kind != "scalar" or key.value is None:
-                self.source.complain("a key must be a word", key.line, key.column)
+                self.source.complain("E103", "a key must be a word", key.line, key.column)
             elif key.value == "<<":
-                self.source.complain("merge keys (<<) are not read; write the keys out", key.line, key.column, width=2)
+                self.source.complain(
+                    "E103", "merge keys (<<) are not read; write the keys out", key.line, key.column, width=2
+                )
             elif key.value in seen:
                 first = seen[key.value].line
                 self.source.complain(
-                    f'"{key.value}" is already set in line {first}', key.line, key.column, width=key.width
+                    "E105", f'"{key.value}" is already set in line {first}', key.line, key.column, width=key.width
                 )
             else:
                 seen[key.value] = key

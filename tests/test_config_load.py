@@ -1,12 +1,15 @@
 """The door: what operators write is what is read, and everything that is wrong is said at once, with its place."""
 
+import ast
 import json
+import re
 import time
 from pathlib import Path
 
 import pytest
 
 import config
+from config.codes import CODES
 from config.complaints import Complaint, masked
 from config.load import examine, examine_texts
 
@@ -128,9 +131,10 @@ escalations:
         (24, 38): "",
     }
     assert {place: complaint.suggestion for place, complaint in found.items()} == wanted
+    assert all(complaint.code in CODES for complaint in found.values())
     assert found[7, 11].line_text == "    kind: feeed"
     assert str(found[7, 11]).splitlines() == [
-        f"t.yaml:7:11: error: {found[7, 11].message}",
+        f"t.yaml:7:11: error[E206]: {found[7, 11].message}",
         "    7 |     kind: feeed",
         '      |           ^^^^^ did you mean "feed"?',
     ]
@@ -249,9 +253,9 @@ def test_files_join_lists_in_name_order_and_a_scalar_may_stand_once(tmp_path: Pa
     with pytest.raises(config.Complaints) as caught:
         config.load(tmp_path)
     text = str(caught.value)
-    assert f'{tmp_path}/c.yaml:3:12: error: "language" is already set in {tmp_path}/b.yaml:2' in text
-    assert f'{tmp_path}/d.yaml:1:1: error: "default_team" is already set in {tmp_path}/c.yaml:2' in text
-    assert f'{tmp_path}/d.yaml:2:17: error: the name "one" is already used in {tmp_path}/a.yaml:1' in text
+    assert f'{tmp_path}/c.yaml:3:12: error[E105]: "language" is already set in {tmp_path}/b.yaml:2' in text
+    assert f'{tmp_path}/d.yaml:1:1: error[E105]: "default_team" is already set in {tmp_path}/c.yaml:2' in text
+    assert f'{tmp_path}/d.yaml:2:17: error[E302]: the name "one" is already used in {tmp_path}/a.yaml:1' in text
 
 
 def test_a_file_that_cannot_be_read_takes_no_names_of_others_down(tmp_path: Path) -> None:
@@ -306,9 +310,53 @@ def test_complaints_are_told_as_sarif_too(tmp_path: Path) -> None:
     [run] = told["runs"]
     [result] = run["results"]
     assert result["level"] == "error"
-    assert result["ruleId"] in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert result["ruleId"] == "E201"
+    assert {rule["id"]: rule["shortDescription"]["text"] for rule in run["tool"]["driver"]["rules"]} == CODES
     assert "channels" in result["message"]["text"]
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"].endswith("bad.yaml")
     assert place["region"] == {"startLine": 1, "startColumn": 1}
     assert CliRunner().invoke(app, ["check", "--config", str(tmp_path), "--format", "xml"]).exit_code == 2
+
+
+def test_one_number_in_text_json_and_sarif(tmp_path: Path) -> None:
+    """Requirement 26: a number of its own for each kind of slip, the same wherever it is told."""
+    from typer.testing import CliRunner
+
+    from console.cli.main import app
+
+    (tmp_path / "bad.yaml").write_text(
+        "chanels: []\ntopics: [{name: one, query: 'a or ('}, {name: one}, {nme: x}]\n"
+        'alerts: [{name: a, kind: slack, url: https://x}]\nsettings: {api_token: hunter2, language: "\\x01"}\n'
+    )
+    (tmp_path / "old.yml").write_text("")
+
+    def told(form: str) -> str:
+        said = CliRunner().invoke(app, ["check", "--config", str(tmp_path), "--format", form])
+        assert said.exit_code == 2
+        return said.stdout
+
+    complaints = json.loads(told("json"))["complaints"]
+    codes = [one["code"] for one in complaints]
+    assert {"E107", "E201", "E202", "E302", "E401", "E501", "E104"} <= {*codes} <= {*CODES}
+    assert re.findall(r": (?:error|warning)\[(E\d+)\]: ", told("text")) == codes
+    assert [one["ruleId"] for one in json.loads(told("sarif"))["runs"][0]["results"]] == codes
+    assert next(one for one in complaints if one["code"] == "E107")["severity"] == "warning"
+
+
+def test_each_number_stands_for_something_and_nothing_is_said_without_one() -> None:
+    """Read from the source: every complaint that is made names a number of the table, and every number is used."""
+    used: set[str] = set()
+    for path in sorted((Path(config.__file__).parent).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            texts = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and str(one.value) in CODES}
+            if name == "complain":
+                code = node.args[0 if path.name == "source.py" else 1]
+                assert texts or isinstance(code, ast.Attribute), f"{path.name}:{node.lineno} has no number"
+            used |= texts
+    assert {*CODES} - used == {"E102"}, "the number of what YAML itself refuses is Refused's default"
+    page = (Path(config.__file__).parent.parent / "docs" / "configuration.md").read_text()
+    assert all(f"| `{code}` | {meaning} |" in page for code, meaning in CODES.items())

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
+from config.codes import CODES
 from config.complaints import Complaint
-
-RULE = "configuration"
 
 
 def sarif(complaints: Iterable[Complaint], version: str) -> dict[str, Any]:
-    driver = {"name": "earmark check", "version": version, "rules": [{"id": RULE, "name": "Configuration"}]}
+    rules = [{"id": code, "shortDescription": {"text": meaning}} for code, meaning in CODES.items()]
+    driver = {"name": "earmark check", "version": version, "rules": rules}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -19,7 +19,7 @@ def sarif(complaints: Iterable[Complaint], version: str) -> dict[str, Any]:
 
 def _result(one: Complaint) -> dict[str, Any]:
     hint = f'; did you mean "{one.suggestion}"?' if one.suggestion else ""
-    found: dict[str, Any] = {"ruleId": RULE, "level": one.severity, "message": {"text": f"{one.message}{hint}"}}
+    found: dict[str, Any] = {"ruleId": one.code, "level": one.severity, "message": {"text": f"{one.message}{hint}"}}
     if one.file:
         place: dict[str, Any] = {"artifactLocation": {"uri": one.file}}
         if one.line:  # lines and columns count from 1, there as here
