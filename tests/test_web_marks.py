@@ -9,14 +9,28 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+from domain.nouns import Sentiment, Stored, Verdict
 from storage import finer
 from storage.ledger import Ledger
 from tests import ledgers, web
+from workers import digest
 
 NOW = datetime.now(UTC)
 SERIES = ("acme/all", "acme/negative", "acme/x/negative", "acme/negative+service")
 MARK = re.compile(r'<a href="([^"]+)" tabindex="-1">(.*?)</a>', re.S)
 HELD = re.compile(r"<h1>.*?<small>([\d,]+)</small>")
+
+
+def judge(stored: Stored) -> Verdict:
+    """As the ledger's, but what says `nothing` is praise, so that no two measures hold the same."""
+    verdict = ledgers.judge(stored)
+    if stored.mention.content != "nothing":
+        return verdict
+    return replace(verdict, intent="praise", sentiment=Sentiment("positive", 0.5, "test", "1", "none"))
+
+
+def drain(ledger: Ledger) -> None:
+    digest.drain(ledger, replace(ledgers.desktop(), judge=judge), "tester", lambda: False)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +49,11 @@ def ledger(database_url: str) -> Iterator[Ledger]:
             for n in range(many)
         ]
         ledgers.store(found, f"{platform}-one", posts)
-        ledgers.drain(found)
+        drain(found)
         moved = replace(posts[3], content="help, moved", published=NOW - timedelta(minutes=100), updated=NOW)
         gone = replace(posts[6], content="", kind="Tombstone", updated=NOW)
         ledgers.store(found, f"{platform}-one", [moved, gone])
-        ledgers.drain(found)
+        drain(found)
     with found.begin() as connection:
         runs = [row[0] for row in connection.execute(text("SELECT DISTINCT run_id FROM verdicts WHERE version = 1"))]
         finer.count(connection, runs)
@@ -133,6 +147,15 @@ def test_every_week_of_a_customer_leads_to_what_they_said(client: httpx2.Client,
             "DO UPDATE SET body = EXCLUDED.body RETURNING 1",
             n=f"c{n}", c=customer, h=77 * n, d="out" if n % 7 == 6 else "in", label=("negative", "", "positive")[n % 3],
         )  # fmt: skip
+    with ledger.begin() as connection:  # and at both sides of each Monday there
+        connection.execute(
+            text(
+                "INSERT INTO interactions (source, external_id, kind, direction, customer_id, happened_at, body) SELECT 'web', :zone || w || s, 'chat', "
+                "'in', :c, (date_trunc('week', now() AT TIME ZONE :zone) - make_interval(weeks => w, mins => s)) AT TIME ZONE :zone, 'typed' "
+                "FROM generate_series(0, 24) w, unnest(ARRAY[-30, 30]) s WHERE w > 0 OR s > 0"
+            ),
+            {"zone": zone or "UTC", "c": customer},
+        )
     page = client.get(
         f"/customers/{customer}", headers={"cookie": f"earmark={client.cookies['earmark']}; earmark-zone={zone}"}
     ).text
