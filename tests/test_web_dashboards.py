@@ -251,10 +251,17 @@ def test_what_happened_in_earmark_itself_is_numbered_and_said(client: httpx2.Cli
     for n in range(2):
         web.value(ledger, "INSERT INTO configurations (hash, document) VALUES (:h, '{}') RETURNING 1", h=f"note{n}")
     web.value(ledger, "INSERT INTO dead_letters (kind, ref_id, reason) VALUES ('digest', 1, 'made') RETURNING 1")
+    channel = web.value(ledger, "INSERT INTO channels (name, kind, platform) VALUES ('odd', 'x', 'x') RETURNING id")
+    web.value(
+        ledger,
+        "INSERT INTO rejects (channel_id, page_id, item_hash, reason, payload) VALUES (:c, 1, '\\x01', 'made', '') RETURNING 1",
+        c=channel,
+    )
     figure = client.get("/dashboards?range=24h").text.split('<figure class="figure')[1]
     remarks = re.findall(r"<li>([^<]+)</li>", figure.split('<ol class="remarks">')[1])
     assert len([said for said in remarks if "the configuration was edited" in said]) == 1, "the first is no edit"
     assert any("1 mention could not be judged" in said for said in remarks)
+    assert any("1 item could not be read" in said for said in remarks)
     assert re.search(r'<text class="chart-number"[^>]*>[\d,]+</text>', figure)
     web.value(ledger, "UPDATE dead_letters SET state = 'retried' RETURNING 1")
     assert "could not be judged" not in client.get("/dashboards?range=24h").text

@@ -287,7 +287,8 @@ def test_a_flag_is_drawn_by_the_clock_of_who_reads_it(world: web_places.World, a
         near, far = here.get(place).text, there.get(place).text
         assert here.get(f"{place}/series.csv").text == there.get(f"{place}/series.csv").text
     rows = [
-        re.findall(r"<tr><td>(\d+ \w+ \d{4}, \d\d:\d\d)</td><td class=\"num\">(?:<a [^>]+>)?([\d,]+)", page) for page in (near, far)
+        re.findall(r"<tr><td>(\d+ \w+ \d{4}, \d\d:\d\d)</td><td class=\"num\">(?:<a [^>]+>)?([\d,]+)", page)
+        for page in (near, far)
     ]
     assert len(rows[0]) == len(rows[1]) > 100
     for (at, n), (then, m) in zip(*rows, strict=True):
@@ -355,3 +356,16 @@ def test_a_day_is_a_day_when_the_clocks_change(ledger_of_world: Ledger, zone: st
 @pytest.fixture
 def ledger_of_world(world: web_places.World) -> Ledger:
     return world.ledger
+
+
+def test_every_amount_is_of_something_that_has_a_name() -> None:
+    """`amount(n, noun)` asks a table: a noun that is not in it is a page that fails the day there is one of them to count."""
+    folder = texts.FOLDER.parent / "web"
+    said = {
+        (noun, path.name)
+        for path in (*folder.glob("*.py"), *folder.glob("templates/*.html"))
+        for found in re.findall(r"amount\((?:[^()]|\([^()]*\))*?[\"']([a-z ]+)[\"']\s*,?\s*\)", path.read_text())
+        for noun in [found]
+    }
+    assert len(said) > 20
+    assert not {(noun, name) for noun, name in said if noun not in words.NOUNS}

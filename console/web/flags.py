@@ -2,7 +2,9 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from typing import Any
 
 from fastapi import APIRouter, HTTPException
 from sqlalchemy import Connection
@@ -14,6 +16,7 @@ from console.web.formats import clock
 from console.web.house import house
 from console.web.pages import Id, PageNumber, page
 from console.web.texts import _, plural
+from console.web.vocabulary import EVIDENCE
 from console.web.words import counted, iso, span
 from console.web.zone import zone
 from storage import pages, views_flags
@@ -38,12 +41,21 @@ def flag(request: Request, flag_id: Id) -> Response:
         found, series = _load(connection, flag_id)
         told = pages.of_flag(connection, flag_id)
         if "channel" in found.evidence:  # an alarm about a channel has words and no series
-            return page(request, "flag.html", flag=found, series=None, samples=[], chart="", told=told)
+            return page(
+                request,
+                "flag.html",
+                flag=found,
+                series=None,
+                samples=[],
+                chart="",
+                told=told,
+                facts=facts(found.evidence),
+            )
         samples = views_flags.samples(connection, found)
     chart, what = draw(found, series, zone(request)), title(series)
     return page(
         request, "flag.html", flag=found, series=series, samples=samples, chart=chart, told=told, what=what,
-        lists=behind(found, series),
+        lists=behind(found, series), facts=facts(found.evidence),
     )  # fmt: skip
 
 
@@ -66,6 +78,16 @@ def _load(connection: Connection, flag_id: int) -> tuple[Flag, Series]:
     if found is None:
         raise HTTPException(404, "There is no such flag.")
     return found, views_flags.series(connection, found, datetime.now(UTC))
+
+
+def facts(evidence: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What a flag was raised with, in the order `vocabulary.EVIDENCE` reads; JSON in the database keeps none."""
+    places = {name.replace(" ", "_"): at for at, name in enumerate(EVIDENCE)}
+
+    def ordered(told: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        return sorted(told.items(), key=lambda pair: places.get(pair[0], len(places)))
+
+    return [(name, dict(ordered(value)) if isinstance(value, Mapping) else value) for name, value in ordered(evidence)]
 
 
 def title(series: Series) -> str:

@@ -94,6 +94,7 @@ NOUNS = {  # what pages count -> how an amount of it is said
     "follower": NN_("%(n)s follower", "%(n)s followers"),
     "identity": NN_("%(n)s identity", "%(n)s identities"),
     "interaction": NN_("%(n)s interaction", "%(n)s interactions"),
+    "item": NN_("%(n)s item", "%(n)s items"),
     "mention": NN_("%(n)s mention", "%(n)s mentions"),
     "open promise": NN_("%(n)s open promise", "%(n)s open promises"),
     "person": NN_("%(n)s person", "%(n)s people"),
