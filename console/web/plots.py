@@ -15,7 +15,8 @@ from console.web.texts import _
 WIDTH, HEIGHT = 860, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 26
 ROW, NAME = 26, 150
-BARS, COUNT = 560, 150  # bars stand two abreast: their own width, and room for count and note
+BARS, COUNT = 560, 150  # bars stand two abreast: their own width, and the least room for count and note
+LETTER = 7.5  # of a note, at most on average
 ORDER = ("negative", "neutral", "unscored", "positive", "repost", "late", "tickets", "switches")
 
 
@@ -87,7 +88,8 @@ def bars(id: str, title: str, about: str, data: Sequence[Bar]) -> Markup:
         return Markup()
     height = ROW * len(data) + 6
     most = max(sum(bar.parts.values()) for bar in data) or 1
-    x = Scale(0, most, 0, BARS - NAME - COUNT)
+    said = [formats.number(sum(bar.parts.values())) + (f" · {bar.note}" if bar.note else "") for bar in data]
+    x = Scale(0, most, 0, BARS - NAME - max(COUNT, 8 + LETTER * max(map(len, said))))
     body = []
     for at, bar in enumerate(data):
         top, whole, low = at * ROW + 3, sum(bar.parts.values()), 0.0
@@ -110,7 +112,7 @@ def bars(id: str, title: str, about: str, data: Sequence[Bar]) -> Markup:
         body.append(
             f'<text class="chart-name" x="{NAME - 8}" y="{top + 16}">{escape(bar.name)}</text>'
             + _linked(bar.href, "".join(marks))
-            + f'<text class="chart-count" x="{end:.1f}" y="{top + 16}">{escape(formats.number(whole))}{" · " + escape(bar.note) if bar.note else ""}</text>'
+            + f'<text class="chart-count" x="{end:.1f}" y="{top + 16}">{escape(said[at])}</text>'
         )
     return svg(id, title, about, "".join(body), BARS, height)
 
