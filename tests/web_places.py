@@ -66,7 +66,11 @@ PAGES: dict[str, Callable[[World], list[str]]] = {
     "/inbox": lambda w: ["/inbox", "/inbox?view=all&q=declined&platform=reddit&why=1", "/inbox?q=nothing+of+that+kind"],
     "/tickets/{number}": lambda w: [f"/tickets/{w.number}", "/tickets/987654"],
     "/tickets/{number}/merge": lambda w: [f"/tickets/{w.number}/merge?other={w.number}"],
-    "/mentions": lambda w: ["/mentions", f"/mentions?flag={w.flag}", "/mentions?mood=negative&topic=nothing+of+that+name"],
+    "/mentions": lambda w: [
+        "/mentions",
+        f"/mentions?flag={w.flag}",
+        "/mentions?mood=negative&topic=nothing+of+that+name",
+    ],
     "/journeys": lambda w: ["/journeys?before=call&after=chat"],
     "/mentions/{mention_id}": lambda w: [f"/mentions/{w.mention}", f"/mentions/{w.review}?again=1"],
     "/review": lambda w: ["/review"],
