@@ -6,6 +6,7 @@ also `position(state)`. An outbound one is a module in `connectors/outbound` wit
 and `Desk(settings, context)`. Vendor libraries are imported on first use, so that reading configuration stays light.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,6 +36,7 @@ class Context:
     """What a connector is given instead of reaching for it: the clock, secrets, the hosts it may speak to, when to stop.
 
     `imports`: the folder files may be read from. `received`: what was pushed to this channel and kept for it, after a row number, at most so many, oldest first.
+    `deadline`: seconds of one request; `ends`: time.monotonic() at which all of them together are over.
     `opened`: told how to close each connection made; it is closed when the poll or delivery is over, in whatever circles a library holds it.
     """
 
@@ -47,6 +49,7 @@ class Context:
     opened: Callable[[Callable[[], None]], object] = lambda close: None
     max_bytes: int = 10_000_000
     deadline: float = 30.0
+    ends: float = math.inf
     user_agent: str = "earmark/0.1 (+https://github.com/earmark)"
 
 

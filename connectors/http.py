@@ -81,7 +81,7 @@ class Client:
         given = {"user-agent": self.context.user_agent, "accept-encoding": "gzip"}
         given |= {name.lower(): value for name, value in (headers or {}).items()}
         data = content.encode() if isinstance(content, str) else content
-        token = _ends.set(time.monotonic() + (deadline or self.context.deadline))
+        token = _ends.set(min(time.monotonic() + (deadline or self.context.deadline), self.context.ends))
         try:
             return self._follow(method, url, given, data, hops, partial)
         finally:

@@ -234,6 +234,23 @@ def test_a_drip_ends_at_the_deadline(where: str) -> None:
         assert time.monotonic() - started < 2
 
 
+def test_many_requests_together_end_when_they_are_to_end() -> None:
+    """Each is answered well before its own deadline; all of them share the end."""
+
+    def route(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.3)
+        send(handler, b"fine")
+
+    with server(route) as (url, heard):
+        started = time.monotonic()
+        client = Client(context(deadline=5.0, ends=started + 1.0), [url])
+        assert client.get(url).body == b"fine"
+        with pytest.raises(Transient):
+            [client.get(url) for _ in range(20)]
+        assert time.monotonic() - started < 2
+        assert 1 <= len(heard) <= 4
+
+
 def test_a_gzip_bomb_and_a_large_page_stop_at_the_limit() -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
 

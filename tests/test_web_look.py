@@ -21,6 +21,7 @@ from tests.delivering import desk, go
 from tests.web_fixtures import address, client, ids
 from town.accounts import ACCOUNTS
 from town.server import Town
+from workers import looking
 from workers.actors import Answering
 from workers.bootstrap import House
 from workers.looking import Looker
@@ -219,6 +220,17 @@ def test_a_platform_that_does_not_answer_stops_nothing_and_the_ticket_says_so(
     town.faults.clear(fault.id)
     assert "503" in state(ledger, number)["look"]
     assert "not looked at once more" in client.get(f"/tickets/{number}").text
+
+
+def test_a_look_that_takes_too_long_as_a_whole_ends_and_stops_nothing(
+    client: httpx2.Client, ledger: Ledger, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many requests it is made of: else the answer's lease would run out meanwhile, again and again, as if its process died."""
+    monkeypatch.setattr(looking, "LOOK_SECONDS", 0.0)
+    number, _ = said(ledger, town, "mastodon", "nothing works today #northbank")
+    answer(client, number, "We know it.")
+    assert settle(ledger, town) == {"done": 1}
+    assert "the time for the whole request is over" in state(ledger, number)["look"]
 
 
 def test_while_posting_is_stopped_no_answer_leaves_and_every_page_says_so(

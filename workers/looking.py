@@ -5,6 +5,7 @@ that offers no way to ask, or does not answer now, stops nothing: the answer goe
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ from workers.poll import Watched
 log = structlog.get_logger()
 
 DEADLINE_SECONDS = 10.0  # of a request: an answer does not wait long for a platform that is slow
+LOOK_SECONDS = (
+    20.0  # of a look with all its requests: well within the answer's lease, whose end in here would count as a crash
+)
 SAME = "same"
 
 
@@ -57,7 +61,9 @@ class Looker:
             return objection(wanted.known, Mention(wanted.platform, wanted.native_id, self.context.now())), SAME
         try:
             with ExitStack() as opened:
-                seen = self._ask(wanted, replace(self.context, opened=opened.callback, deadline=DEADLINE_SECONDS))
+                ends = time.monotonic() + LOOK_SECONDS
+                context = replace(self.context, opened=opened.callback, deadline=DEADLINE_SECONDS, ends=ends)
+                seen = self._ask(wanted, context)
         except ConnectorError as error:
             return None, str(error)
         except Exception as error:  # a fault of a connector's costs the look, never the answer
