@@ -83,9 +83,7 @@ def opened(connection: Connection, wanted: Range) -> list[tuple[datetime, int, i
         f"""SELECT b.at, coalesce(c.n, 0) AS n, coalesce(c.breached, 0) AS breached FROM {STEPS} b
             LEFT JOIN (SELECT {step_of("opened_at")} AS at, count(*) AS n,
                 count(*) FILTER (WHERE breached_first IS NOT NULL OR breached_next IS NOT NULL OR breached_resolve IS NOT NULL) AS breached
-                FROM tickets t WHERE merged_into IS NULL AND opened_at >= :since AND opened_at < :until
-                AND (cardinality(CAST(:topics AS text[])) = 0 OR t.topic = ANY(:topics))
-                AND (cardinality(CAST(:platforms AS text[])) = 0 OR t.platform = ANY(:platforms)) GROUP BY 1) c ON c.at = b.at
+                FROM tickets t WHERE {OPENED} GROUP BY 1) c ON c.at = b.at
             ORDER BY b.at""",  # noqa: S608 our own text
         **stepping(wanted),
     )
