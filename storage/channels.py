@@ -23,6 +23,7 @@ class Leased:
     lease: str
     state: dict[str, Any]
     failures: int
+    wanted: datetime
 
 
 def sync(connection: Connection, wanted: Sequence[Mapping[str, Any]]) -> None:
@@ -96,7 +97,8 @@ def want(connection: Connection, name: str) -> int | None:
     """
     return connection.execute(
         text(
-            "UPDATE channels SET wanted_at = now(), not_before = CASE WHEN error_kind = 'rate-limited' THEN not_before END "
+            "UPDATE channels SET wanted_at = clock_timestamp(), "
+            "not_before = CASE WHEN error_kind = 'rate-limited' THEN not_before END "
             "WHERE name = :name AND enabled RETURNING id"
         ),
         {"name": name},
@@ -126,22 +128,25 @@ def lease(connection: Connection, channel_id: int, worker: str) -> Leased | None
             "WHERE id = :id AND wanted_at IS NOT NULL AND enabled AND paused_at IS NULL "
             "AND (not_before IS NULL OR not_before <= now()) AND (lease_until IS NULL OR lease_until < now()) "
             "AND coalesce(error_kind, '') NOT IN ('auth', 'config') "
-            "RETURNING id, name, state, failures"
+            "RETURNING id, name, state, failures, wanted_at"
         ),
         {"id": channel_id, "lease": token, "worker": worker, "seconds": LEASE_SECONDS},
     ).one_or_none()
-    return Leased(row.id, row.name, token, row.state, row.failures) if row else None
+    return Leased(row.id, row.name, token, row.state, row.failures, row.wanted_at) if row else None
 
 
 def release(connection: Connection, leased: Leased, *, satisfied: bool) -> None:
-    """Give the channel back. Not satisfied (a walk goes on, we were asked to wait): the poll stays owed."""
+    """Give the channel back. Not satisfied (a walk goes on, we were asked to wait): the poll stays owed.
+
+    So does one that was asked for while this one ran: what it is to find may have come after we had read.
+    """
     connection.execute(
         text(
             "UPDATE channels SET lease = NULL, lease_until = NULL, worker = NULL, "
-            "wanted_at = CASE WHEN :satisfied THEN NULL ELSE wanted_at END "
+            "wanted_at = CASE WHEN :satisfied AND wanted_at <= :wanted THEN NULL ELSE wanted_at END "
             "WHERE id = :id AND lease = CAST(:lease AS uuid)"
         ),
-        {"id": leased.id, "lease": leased.lease, "satisfied": satisfied},
+        {"id": leased.id, "lease": leased.lease, "satisfied": satisfied, "wanted": leased.wanted},
     )
 
 

@@ -47,7 +47,11 @@ def keep(connection: Connection, channel_id: int, proof: bytes, event: str, body
         {"c": channel_id, "proof": proof, "event": event or None, "body": body},
     )
     connection.execute(
-        text("UPDATE channels SET wanted_at = coalesce(wanted_at, now()) WHERE id = :c"), {"c": channel_id}
+        text(  # a poll that runs may have read past this row's place already: then another one is owed
+            "UPDATE channels SET wanted_at = CASE WHEN lease IS NULL THEN coalesce(wanted_at, clock_timestamp()) "
+            "ELSE clock_timestamp() END WHERE id = :c"
+        ),
+        {"c": channel_id},
     )
     connection.execute(text("SELECT pg_notify('earmark', :told)"), {"told": f"poll:{channel_id}"})
     return True

@@ -191,13 +191,13 @@ def waiting(ledger: Ledger, name: str) -> int:
         return int(one(c, sql, n=name))
 
 
-def read_all(ledger: Ledger, name: str) -> Any:
-    """The real poll step on the channel."""
+def read_all(ledger: Ledger, name: str, stored: Callable[[int], None] = lambda queued: None) -> Any:
+    """The real poll step on the channel; `stored` is told after each commit, while it still runs."""
     current = ledger.config  # type: ignore[attr-defined]
     with ledger.begin() as c:
         channel_id = channels.want(c, name)
     watched = bootstrap.watched(current, next(one for one in current.channels if one.name == name))
-    return poll(ledger, channel_id or 0, lambda _: watched, bootstrap.context(current), web.SECRET, "test")
+    return poll(ledger, channel_id or 0, lambda _: watched, bootstrap.context(current), web.SECRET, "test", stored)
 
 
 def stored(ledger: Ledger, text: str) -> int:
@@ -219,6 +219,22 @@ def test_kept_acknowledged_and_read_once(ledger: Ledger, sender: Callable[[str],
     assert [stored(ledger, f"first {n}") for n in range(3)] == [1, 1, 1]
     with ledger.read() as c:
         assert reconcile(c).good
+
+
+def test_what_comes_while_a_poll_ends_is_owed_another(ledger: Ledger, sender: Callable[[str], Sender]) -> None:
+    generic = sender("generic")
+    generic.send({"id": "c0", "text": "in time"}, ident="msg_c0")
+
+    def push(_: int) -> None:
+        assert generic.send({"id": "c1", "text": "a moment late"}, ident="msg_c1").status == 202
+
+    assert read_all(ledger, "generic", push).returned == 1
+    assert (stored(ledger, "in time"), stored(ledger, "a moment late")) == (1, 0)
+    with ledger.begin() as c:
+        assert one(c, "SELECT id FROM channels WHERE name = 'generic'") in channels.owed(c)
+    assert [read_all(ledger, "generic").returned for _ in range(2)] == [1, 0]
+    with ledger.begin() as c:
+        assert one(c, "SELECT id FROM channels WHERE name = 'generic'") not in channels.owed(c)
 
 
 def test_nothing_of_a_refused_delivery_is_stored(ledger: Ledger, sender: Callable[[str], Sender]) -> None:

@@ -100,3 +100,13 @@ def test_pages_that_share_a_transaction_keep_counters_of_their_own(ledger: Ledge
             one(connection, "SELECT body FROM payloads WHERE mention_id = (SELECT max(id) FROM mentions)")
             == odd.payload
         )
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_poll_asked_for_while_one_runs_is_run_too(ledger: Ledger, again: bool) -> None:
+    name = f"asked twice: {again}"
+    leased = _channel(ledger, [name])[name]
+    if again:
+        assert ledger.run(lambda c: channels.want(c, name)) == leased.id
+    ledger.run(lambda c: channels.release(c, leased, satisfied=True))
+    assert (leased.id in ledger.run(channels.owed)) == again

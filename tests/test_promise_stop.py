@@ -1,10 +1,14 @@
 """SIGTERM ends each process within ten seconds: an in-flight delivery stays leased, an in-flight page is dropped."""
 
+import signal
+import sys
 import time
 import urllib.request
 from pathlib import Path
 
-from tests.support import spawn_earmark, wait_until
+import psutil
+
+from tests.support import spawn, spawn_earmark, wait_until
 from tests.town_world import World
 
 pytest_plugins = ["tests.town_fixtures"]
@@ -55,3 +59,33 @@ def test_scheduler_worker_and_console_end_within_ten_seconds_whatever_is_in_flig
     how = [row["outcome"] for row in world.rows("SELECT outcome FROM attempts ORDER BY id")]
     assert how == ["unknown", "found"]
     world.check()
+
+
+EARLY = """
+import os, signal, uvicorn
+listen = uvicorn.Server.capture_signals
+
+def told(server):
+    os.kill(os.getpid(), signal.SIGTERM)  # a moment before uvicorn listens for it
+    return listen(server)
+
+uvicorn.Server.capture_signals = told
+from console.cli.main import app
+app()
+"""
+
+
+def test_the_console_ends_when_it_is_told_to_while_it_starts(world: World):
+    with spawn([sys.executable, "-c", EARLY, "console", "--port", "0"], world.env, name="console") as console:
+        assert console.wait(20) == 0, console.read_log()[-3000:]
+        assert '"stopping"' in console.read_log()
+
+
+def test_up_leaves_no_child_behind_when_it_is_told_to_end_while_it_starts_them(world: World):
+    world.configure(world.reddit("talk"))
+    with spawn_earmark(["up", "--config", str(world.folder), "--port", "0"], world.env, name="up") as everything:
+        process = psutil.Process(everything.pid)
+        children = wait_until(process.children, 20)
+        everything.signal(signal.SIGTERM)
+        assert everything.wait(12) == 0, everything.read_log()[-3000:]
+        assert [child for child in children if child.is_running()] == []

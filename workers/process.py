@@ -78,12 +78,12 @@ class Presence:
                 self._life.end()
 
 
-def on_signals(stop: threading.Event) -> None:
-    """SIGTERM and SIGINT ask for a clean end."""
+def on_signals(stop: Callable[[], object]) -> None:
+    """SIGTERM and SIGINT ask for a clean end: `stop` is called, in the main thread, between two of its steps."""
 
     def ask(number: int, _: object) -> None:
         log.info("stopping", signal=signal.Signals(number).name)
-        stop.set()
+        stop()
 
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)

@@ -54,7 +54,7 @@ def run(
     os.environ["EARMARK_DATA"] = str(folder)
     common.DATA = folder
     stop = threading.Event()
-    process.on_signals(stop)
+    process.on_signals(stop.set)
     try:
         installed = place(folder)
         migrate.upgrade(installed.database_url)

@@ -36,7 +36,7 @@ def scheduler(folder: Folder = Path("config"), as_json: Ready = False) -> None:
     logs.start("scheduler")
     place = where()
     stop = threading.Event()
-    process.on_signals(stop)
+    process.on_signals(stop.set)
     house = Ledger(place.database_url, name="earmark-scheduler", pool=6)
     made = Scheduler(house, Bell(broker(place.redis_url)), folder, stop)
     with process.Presence(house, "scheduler", leader=lambda: made.leading) as presence:
@@ -80,7 +80,7 @@ def worker(
         threads = {kind: count if kind in only else 0 for kind, count in threads.items()}
     place = where()
     stop = threading.Event()
-    process.on_signals(stop)
+    process.on_signals(stop.set)
     house = Ledger(place.database_url, name="earmark-worker", pool=threads["poll"] + threads["deliver"] + 4)
     bell = Bell(broker(place.redis_url))
     with process.Presence(house, "worker", digest_threads=threads["digest"]) as presence:
@@ -145,12 +145,12 @@ def console_(
     settings = uvicorn.Config(
         app_, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5, proxy_headers=False
     )
-    process.on_signals(
-        threading.Event()
-    )  # uvicorn ends by itself and raises the signal again, for whoever had it before
+    server = Server(settings)
+    # until uvicorn listens for signals itself; it raises each again afterwards, for whoever had it before
+    process.on_signals(lambda: setattr(server, "should_exit", True))
     with process.Presence(Ledger(place.database_url, name="earmark-console", pool=2), "console") as presence:
         _ready(as_json, "console", presence.id, address=address)
-        Server(settings).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 @app.command()
@@ -171,6 +171,8 @@ def up(
         first = not users.everybody(connection)
     if first:
         say('nobody can log in yet: run "earmark users add you@example.org --role admin"')
+    stop = threading.Event()
+    process.on_signals(stop.set)  # before there are children that would outlive us
     with Fleet(place.embedded) as fleet:
         fleet.add("scheduler", ["scheduler", "--config", str(folder)])
         for n in range(workers):
@@ -178,8 +180,6 @@ def up(
         fleet.add("console", ["console", "--host", host, "--port", str(port)])
         say(f"console: http://{host}:{port}   (Ctrl-C stops everything)")
         _ready(as_json, "up", fleet.pids(), address=f"http://{host}:{port}")
-        stop = threading.Event()
-        process.on_signals(stop)
         while not stop.wait(0.5):
             fleet.mend()
 
