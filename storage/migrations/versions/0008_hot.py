@@ -2,8 +2,7 @@
 
 The queue's rows are rewritten in their own page when they are claimed: room is left for it, and no index knows of attempts. Keys that
 begin with what tells rows apart are found by one comparison a level instead of three. Filters offer what tickets have without reading
-all of them: a name is noted when it first comes. Payloads lie in the order of their time, so that what has been kept long enough is found
-by where it lies.
+all of them: a name is noted when it first comes.
 """
 
 from alembic import op
@@ -13,17 +12,13 @@ down_revision = "0007"
 
 HOT = """
 DROP INDEX digests_suspect;
-CREATE INDEX payloads_age ON payloads USING brin (stored_at) WITH (autosummarize = on);
 ALTER TABLE digests SET (fillfactor = 50);
 
 ALTER TABLE mentions DROP CONSTRAINT mentions_platform_origin_native_id_key;
 ALTER TABLE mentions ADD CONSTRAINT mentions_key UNIQUE (native_id, platform, origin);
 
-CREATE INDEX mentions_published ON mentions USING brin (published) WITH (pages_per_range = 32, autosummarize = on);
-
 ALTER TABLE identities DROP CONSTRAINT identities_kind_platform_origin_native_id_key;
-ALTER TABLE identities ADD CONSTRAINT identities_key UNIQUE (native_id, kind, platform, origin);
-DROP INDEX identities_value;
+ALTER TABLE identities ADD CONSTRAINT identities_key UNIQUE (native_id, platform, kind, origin);
 """
 
 FACETS = """
