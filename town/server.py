@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ class Town:
     def stop(self) -> None:
         self.stopping.set()
         self.story.stop()
-        for server in self.servers.values():
-            server.stop()
+        with ThreadPoolExecutor(len(self.servers)) as ending:  # each looks up only every 50 ms: together, not one by one
+            list(ending.map(lambda server: server.stop(), self.servers.values()))
         self.ledger.close()
 
     def __enter__(self) -> Town:
