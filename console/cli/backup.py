@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from console.cli.common import Json, ledger, say, show_json
+from console.cli.common import Json, say, show_json
+from console.cli.opened import ledger
 from console.cli.shape import Changing, sure
 from storage import restored as ledgers
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from connectors.errors import ConnectorError
-from console.cli.common import Folder, Json, ago, configured, fail, ledger, say, show_json, show_table
-from console.cli.opened import opened
+from console.cli.common import Folder, Json, ago, configured, fail, say, show_json, show_table
+from console.cli.opened import ledger, opened
 from console.cli.shape import Changing
 from domain.nouns import Stored
 from storage import audit, channels, configurations, digests, outbox, state, views_channels

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 import config
-from console.cli.shape import call
+from console.cli.called import call
 
 if (
     TYPE_CHECKING
 ):  # filters such as `earmark score` need neither the ledger nor pictures, and start in a fraction of a second
     from rich.console import Console
 
-    from storage.ledger import Ledger
     from workers.bootstrap import Place
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -66,7 +65,8 @@ def where() -> "Place":
 
     try:
         found = place(DATA)
-        if migrate.current(found.database_url)[0] != migrate.current(found.database_url)[1]:
+        at, wanted = migrate.current(found.database_url)
+        if at != wanted:
             migrate.upgrade(found.database_url)
     except (ServiceError, SecretError) as error:
         fail(str(error))
@@ -78,12 +78,6 @@ def where() -> "Place":
             )
         raise
     return found
-
-
-def ledger() -> "Ledger":
-    from console.cli.opened import open_ledger
-
-    return open_ledger(where().database_url)
 
 
 def configured(folder: Path, *, connectors: bool = True) -> config.Config:

@@ -9,7 +9,8 @@ import structlog
 import typer
 
 from connectors.errors import ConnectorError
-from console.cli.common import Folder, Json, configured, fail, ledger, say, show_json, where, working
+from console.cli.common import Folder, Json, configured, fail, say, show_json, where, working
+from console.cli.opened import ledger
 from storage import desks
 
 app = typer.Typer()

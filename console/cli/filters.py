@@ -15,8 +15,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from console.cli.called import call
 from console.cli.common import Folder, configured, fail
-from console.cli.shape import call
 from domain.nouns import Author, Mention, Rating, Sentiment, Standing, Stored
 from domain.query import matching
 from domain.text import clean, plain

@@ -71,7 +71,7 @@ def explain(
     """Show the receipt of a verdict: rule, words, thresholds, versions, and what would have changed it."""
     import config
     from config.bench import bench
-    from console.cli.common import ledger
+    from console.cli.opened import ledger
     from storage import judged
 
     with ledger().read() as connection:

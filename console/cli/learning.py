@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.cli.common import Json, fail, ledger, show_json, show_table, working
+from console.cli.common import Json, fail, show_json, show_table, working
+from console.cli.opened import ledger
 from console.cli.shape import Changing, ChangingGroup
 from domain.nouns import INTENTS
 

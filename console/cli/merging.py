@@ -8,10 +8,11 @@ import typer
 from sqlalchemy import Connection
 
 from config.policies import unlinkable
+from console.cli.called import call
 from console.cli.common import Json, fail, show_json, show_table, working
 from console.cli.opened import opened
 from console.cli.people import ACTOR
-from console.cli.shape import Changing, call
+from console.cli.shape import Changing
 from domain import identity
 from storage import attribution, merges, proposals
 

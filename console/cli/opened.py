@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from console.cli.called import call
 from console.cli.common import where
-from console.cli.shape import call
 from storage.ledger import Ledger
 from workers.bootstrap import Place
 
@@ -24,6 +24,11 @@ class Rehearsal(Ledger):
 def open_ledger(database_url: str) -> Ledger:
     """As the command was called: the ledger, or a rehearsal of it."""
     return (Rehearsal if call.dry_run else Ledger)(database_url, name="earmark-command", pool=2)
+
+
+def ledger() -> Ledger:
+    """Of this installation, for a command that ends with it."""
+    return open_ledger(where().database_url)
 
 
 @contextmanager

@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from config.policies import unlinkable
+from console.cli.called import call
 from console.cli.common import Json, fail, say, show_json, show_table, where, working
 from console.cli.opened import opened
-from console.cli.shape import Changing, call, sure
+from console.cli.shape import Changing, sure
 from storage import audit, customers, database_roles, export, interactions, roll, scopes
 from storage import erase as forget
 from storage import users as members

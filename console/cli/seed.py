@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from console.cli.called import call
 from console.cli.common import Json, fail, say, show_json, working
 from console.cli.opened import opened
-from console.cli.shape import Changing, call
+from console.cli.shape import Changing
 from storage import seed as make
 
 app = typer.Typer()

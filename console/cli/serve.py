@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from console.cli.common import DATA, Folder, Json, configured, fail, ledger, say, show_json, show_table, where
+from console.cli.common import DATA, Folder, Json, configured, fail, say, show_json, show_table, where
+from console.cli.opened import ledger
 from storage import users
 from storage.ledger import Ledger
 from workers import logs, process, services

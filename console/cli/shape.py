@@ -7,42 +7,23 @@ same shape and what would be refused is refused.
 
 import os
 import sys
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from console.cli.called import call
+from console.cli.common import fail, show_json
 from console.equal import page
 
-
-@dataclass(slots=True)
-class Call:
-    """How the command that runs was asked for, and what it said so far."""
-
-    json: bool = False
-    dry_run: bool = False
-    no_input: bool = False
-    shown: bool = False  # a result went to standard output
-    said: list[str] = field(default_factory=list)  # to standard error
-
-
-call = Call()
 # frames and styles are for a person at a terminal; a pipe, a log or a plain terminal gets letters
 MARKUP: Any = "rich" if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else None
 NOTHING = "dry run: nothing was changed"
 
 
-def _begin() -> None:
-    call.json = call.dry_run = call.no_input = call.shown = False
-    call.said.clear()
-
-
 def _failed(error: str) -> None:
     """The error as JSON, once, where JSON was asked for."""
-    from console.cli.common import show_json
-
     if call.json and not call.shown:
         show_json({"error": error})
 
@@ -51,7 +32,7 @@ class _Alike:
     """How every command ends."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _begin()
+        call.begin()
         call.json = "--json" in args
         return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]
 
@@ -137,8 +118,6 @@ class ChangingGroup(_Changing, Group):
 
 def sure(question: str, yes: bool, advice: str = "add --yes") -> None:
     """Ask a person at a terminal; without one, with --no-input or --json the answer must have come with the call."""
-    from console.cli.common import fail
-
     if yes or call.dry_run:
         return
     if call.no_input or call.json or not sys.stdin.isatty():

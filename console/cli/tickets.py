@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 import config
 from config.base import seconds
 from config.workbench import levels as configured_levels
+from console.cli.called import call
 from console.cli.common import Json, ago, fail, show_json, show_table
 from console.cli.opened import opened
-from console.cli.shape import Changing, call
+from console.cli.shape import Changing
 from storage import (
     casework,
     configurations,
