@@ -1,9 +1,7 @@
 """What a flag was raised on: counts against the baseline with the threshold, who spoke and where, what grew, gaps, versions."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -11,10 +9,8 @@ from domain import amplified, spikes, terms
 from domain.live import Standing
 from domain.rules import SpikeRule
 from storage import configurations, counts
-
-if TYPE_CHECKING:
-    from workers.lookout import Key
-    from workers.watch import Tick
+from workers.lookout import Key
+from workers.tick import Tick
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 SAMPLES = 5

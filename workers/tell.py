@@ -1,18 +1,14 @@
 """Who is told of a flag: domain decides (`domain/paging.py`), this page loads what it needs, owes the notices and keeps every decision."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from connectors import outbound
 from domain import act_links, paging
 from domain.rules import SpikeRule
 from storage import escalations, outbox, pages
-
-if TYPE_CHECKING:
-    from workers.watch import Tick
+from workers.tick import Tick
 
 What = Literal["flag.open", "flag.update", "flag.close"]
 RECENT = timedelta(days=1)  # in which what is acknowledged is told on

@@ -1,16 +1,12 @@
 """Single mentions that must not wait: what was judged since the last look, read by the runs that filed it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from domain.rules import SpikeRule
 from domain.urgency import Filed, signals
 from storage import escalations, filed
 from workers import tell
-
-if TYPE_CHECKING:
-    from workers.watch import Tick
+from workers.tick import Tick
 
 SEVERITY = {"risk": 8, "vip": 7, "reach": 7, "third-complaint": 6, "mood": 5, "promise": 6}
 
@@ -27,10 +23,7 @@ def look(at: Tick, runs: Sequence[int]) -> None:
                 _raise(at, rule, one, found)
 
 
-def _raise(at: Tick, rule: object, one: Filed, found: list[str]) -> None:
-    from domain.rules import SpikeRule
-
-    assert isinstance(rule, SpikeRule)
+def _raise(at: Tick, rule: SpikeRule, one: Filed, found: list[str]) -> None:
     level = max(SEVERITY[s] for s in found)
     series = f"{one.topic}/mention/{one.mention_id}"
     why = "; ".join(one.why(s) for s in found)

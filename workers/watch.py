@@ -4,7 +4,6 @@ The detector is domain's (`domain/live.py`), what it needs is read by `workers/l
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,28 +19,12 @@ from storage import counts, escalations, filed, finer, incidents, pages, runs
 from storage.ledger import Ledger
 from workers import evidence, tell, urgent
 from workers.lookout import Key, Lookout, name
+from workers.tick import Tick
 
 log = structlog.get_logger()
 
 MINUTE = timedelta(minutes=1)
 _LOOKOUTS: WeakKeyDictionary[Ledger, Lookout] = WeakKeyDictionary()
-
-
-@dataclass(slots=True)
-class Tick:
-    """One look at everything, in one transaction."""
-
-    connection: Connection
-    current: config.Config
-    now: datetime
-    worker: str
-    key: bytes = b""  # signs the links of notices
-    run: runs.Run | None = None
-    owed: set[str] = field(default_factory=set)
-
-    def running(self) -> runs.Run:
-        self.run = self.run or runs.start(self.connection, "watch", self.worker)
-        return self.run
 
 
 def watch(
