@@ -7,8 +7,8 @@ from typing import Any
 
 from babel import Locale
 
-from console.web import texts
-from console.web.texts import Language
+from console.web import spoken
+from console.web.spoken import Language
 
 OPEN, CLOSE = "⟦", "⟧"
 SHOWN = ("title", "aria-label", "placeholder", "alt", "aria-description")  # attributes somebody reads or hears
@@ -30,7 +30,7 @@ class Pseudo(Language):
 
 def language() -> Language:
     """Its scripts say what German ones say, in brackets."""
-    german = texts.languages()["de"]
+    german = spoken.languages()["de"]
     both = {key: (key, key) if isinstance(german.messages[key], tuple) else key for key in german.scripted}
     wrapped: dict[Any, Any] = {
         key: tuple(f"{OPEN}{one}{CLOSE}" for one in value) if isinstance(value, tuple) else f"{OPEN}{value}{CLOSE}"

@@ -16,14 +16,14 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 from sqlalchemy import text
 
-from console.web import catalogue, formats, texts, vocabulary, words
+from console.web import catalogue, formats, spoken, texts, vocabulary, words
 from domain import lifecycle, nouns, surveys
 from domain.said import Said
 from storage import casework, metrics, owed, talk, tokens, users, views
 from storage.ledger import Ledger
 from tests import pseudo, web, web_places
 
-GERMAN = texts.FOLDER / "de.po"
+GERMAN = spoken.FOLDER / "de.po"
 
 
 def held(catalog: Catalog) -> bytes:
@@ -40,8 +40,8 @@ def marks(said: str) -> list[str]:
     return sorted(re.findall(r"%\(\w+\)s|%%|</?\w+[^>]*>", said))
 
 
-@pytest.mark.parametrize("path", sorted(texts.FOLDER.glob("*.po")), ids=lambda path: path.stem)
-def test_a_language_is_whole_and_keeps_what_is_filled_in(path: "texts.pathlib.Path") -> None:
+@pytest.mark.parametrize("path", sorted(spoken.FOLDER.glob("*.po")), ids=lambda path: path.stem)
+def test_a_language_is_whole_and_keeps_what_is_filled_in(path: "spoken.pathlib.Path") -> None:
     with path.open("rb") as file:
         found = read_po(file, locale=path.stem)
     with catalogue.TEMPLATE.open("rb") as file:
@@ -96,7 +96,7 @@ def world(database_url: str) -> Iterator[web_places.World]:
 
 @pytest.fixture(scope="module")
 def address(world: web_places.World, database_url: str) -> Iterator[str]:
-    known = {**texts.languages(), "xx": pseudo.language()}
+    known = {**spoken.languages(), "xx": pseudo.language()}
     with web.serve(web.make_app(database_url, languages=known)) as found:
         yield found
 
@@ -245,7 +245,7 @@ def test_a_sentence_remembers_what_it_was_made_of() -> None:
     assert texts._(
         Said("A draft has at most %(most)s characters; this one has %(n)s.", most=20000, n=20001)
     ).startswith("A draft")
-    token = texts._current.set(texts.languages()["de"])
+    token = spoken.ANSWERED.set(spoken.languages()["de"])
     try:
         refused = casework.Refused(
             Said("A draft has at most %(most)s characters; this one has %(n)s.", most=20000, n=20001)
@@ -255,24 +255,24 @@ def test_a_sentence_remembers_what_it_was_made_of() -> None:
         nested = Said("#%(number)s is %(status)s: reopen it first.", number="7", status=Said("closed"))
         assert texts._(nested) == "Nr. 7 ist geschlossen: Öffnen Sie das Ticket zuerst wieder."
     finally:
-        texts._current.reset(token)
+        spoken.ANSWERED.reset(token)
 
 
 def test_numbers_and_dates_are_written_as_the_language_does() -> None:
     at = datetime(2026, 11, 22, 13, 5, 9, tzinfo=UTC)
-    german, english = texts.languages()["de"], texts.languages()["en"]
+    german, english = spoken.languages()["de"], spoken.languages()["en"]
     for language, wanted in (
         (english, ("1,234,567", "-0.5", "+12%", "12.3%", "38k", "1.2M", "Sun, 22 Nov 2026, 13:05:09 UTC", "22 Nov, 13:05 UTC", "Mon")),
         (german, ("1.234.567", "-0,5", "+12\xa0%", "12,3\xa0%", "38k", "1,2M", "So., 22. Nov. 2026, 13:05:09 UTC", "22. Nov., 13:05 UTC", "Mo")),
     ):  # fmt: skip
-        token = texts._current.set(language)
+        token = spoken.ANSWERED.set(language)
         try:
             said = (
                 formats.number(1234567), formats.decimal(-0.5), formats.percent(0.12, sign=True), formats.percent(0.123, 1),
                 formats.short(38123), formats.short(1_240_000), formats.exact(at), formats.at(at), formats.weekdays()[0],
             )  # fmt: skip
         finally:
-            texts._current.reset(token)
+            spoken.ANSWERED.reset(token)
         assert said == wanted
     assert tokens.SCOPES  # named as they are: programs read them
 
@@ -360,7 +360,7 @@ def ledger_of_world(world: web_places.World) -> Ledger:
 
 def test_every_amount_is_of_something_that_has_a_name() -> None:
     """`amount(n, noun)` asks a table: a noun that is not in it is a page that fails the day there is one of them to count."""
-    folder = texts.FOLDER.parent / "web"
+    folder = spoken.FOLDER.parent / "web"
     said = {
         (noun, path.name)
         for path in (*folder.glob("*.py"), *folder.glob("templates/*.html"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from console.web import texts
+from console.web import spoken
 from storage.ledger import Ledger
 from tests import pseudo, web
 from tests.test_web_browser import browser, playwright
@@ -23,7 +23,7 @@ def address(database_url: str) -> Iterator[str]:
     web.value(ledger, "UPDATE mentions SET followers = 12345 RETURNING 1")
     web.value(ledger, "UPDATE tickets SET opened_at = now() - interval '3 days' RETURNING 1")
     ledger.close()
-    known = {**texts.languages(), "xx": pseudo.language()}
+    known = {**spoken.languages(), "xx": pseudo.language()}
     with web.serve(web.make_app(database_url, languages=known)) as found:
         yield found
 

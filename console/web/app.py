@@ -42,10 +42,10 @@ from console.web import (
     presence,
     reply,
     review,
+    spoken,
     stream,
     survey,
     taking,
-    texts,
     ticket,
 )
 from console.web.armour import BodyLimit, Headers
@@ -56,7 +56,8 @@ from console.web.live import Live
 from console.web.pages import page
 from console.web.pulse import Pulse
 from console.web.roles import methods
-from console.web.texts import N_, Language, Reading, _
+from console.web.spoken import Language
+from console.web.texts import N_, Reading, _
 from storage.ledger import Ledger
 
 log = structlog.get_logger()
@@ -111,7 +112,7 @@ def create_app(
     )
     app.state.house = House(ledger, secret, secure_cookies, base_url, metrics_token, redis_ping)
     app.state.live = live
-    app.state.languages = languages or texts.languages()
+    app.state.languages = languages or spoken.languages()
     app.state.pulse = Pulse(redis_ping)
     for module in (
         acks,

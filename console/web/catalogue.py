@@ -13,7 +13,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract
 from babel.messages.pofile import read_po, write_po
 
-from console.web.texts import FOLDER
+from console.web.spoken import FOLDER
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 TEMPLATE = FOLDER / "earmark.pot"

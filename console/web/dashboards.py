@@ -17,7 +17,8 @@ from console.web.figures import BOARDS, HOUR, Datum, Drawing, Figure, Tile, metr
 from console.web.formats import zone_name
 from console.web.house import house
 from console.web.pages import page
-from console.web.texts import N_, current
+from console.web.spoken import current
+from console.web.texts import N_
 from console.web.zone import zone
 from storage import metrics, talk
 from storage.talk import Range

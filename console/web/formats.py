@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from console.web.texts import current
+from console.web.spoken import current
 
 if TYPE_CHECKING:
     from babel import Locale

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from console import equal
-from console.web import formats, texts, words
+from console.web import formats, spoken, texts, words
 from console.web.house import house
 from console.web.roles import may
 from console.web.texts import N_, _
@@ -212,7 +212,7 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
         "now": now,
         "zone": where,
         "zone_name": formats.zone_name(where),
-        "language": texts.current(),
+        "language": spoken.current(),
         "languages": request.app.state.languages,
         "back": _asked(request),
         "ago": lambda moment: words.ago(moment, now),
@@ -225,7 +225,7 @@ def page(request: Request, template: str, *, code: int = 200, **values: Any) -> 
         **values,
     }
     context["error"] = _(context["error"]) if context["error"] else ""
-    headers = {"vary": "cookie, accept-language", "content-language": texts.current().code}
+    headers = {"vary": "cookie, accept-language", "content-language": spoken.current().code}
     body = environment().get_template(template).render(context).encode()
     if code != 200 or request.method not in ("GET", "HEAD"):
         return HTMLResponse(body, code, headers)
