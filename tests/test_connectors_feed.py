@@ -302,7 +302,11 @@ def test_references_to_no_character_kill_nothing(reference: str) -> None:
     ("date", "year", "flag"),
     [
         ("<pubDate>Sat, 21 Feb 2026 10:00:00 +0200</pubDate>", 2026, None),
+        ("<pubDate>20260221T080000Z</pubDate>", 2026, None),
+        ("<pubDate>2026-02-21T1000+0200</pubDate>", 2026, None),
+        ("<pubDate>2026-W08-6T03:00:00-0500</pubDate>", 2026, None),
         ("<pubDate>Sat, 21 Feb 2026 10:00:00</pubDate>", None, "undated"),
+        ("<pubDate>20260221T080000</pubDate>", 2026, None),
         ("<pubDate>yesterday</pubDate>", None, "undated"),
         ("", None, "undated"),
         ("<pubDate>Mon, 01 Jan 0001 00:00:00 GMT</pubDate>", 2005, "date-clamped"),

@@ -10,6 +10,8 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 from connectors import shape
@@ -60,10 +62,27 @@ def _xml(body: bytes, headers: Mapping[str, str], cut: bool) -> Parsed:
     return Parsed(version or "unknown", [_flat(entry) for entry in entries], head, whole, warnings)
 
 
-def _feedparser(body: bytes, headers: dict[str, str]) -> Any:
+@cache
+def _library() -> Any:
+    """feedparser, with the forms of ISO 8601 it reads wrongly: of 20261122T101500Z and of a week's day it keeps the day or less.
+
+    https://feedparser.readthedocs.io/en/latest/date-parsing.html#registering-a-third-party-date-handler
+    """
     import feedparser
 
-    parse: Any = feedparser.parse
+    feedparser.registerDateHandler(_iso)
+    return feedparser
+
+
+def _iso(said: str) -> time.struct_time | None:
+    try:
+        return datetime.fromisoformat(said.strip()).utctimetuple()
+    except (ValueError, OverflowError):
+        return None  # feedparser asks its other readers
+
+
+def _feedparser(body: bytes, headers: dict[str, str]) -> Any:
+    parse: Any = _library().parse
     problem: Exception | None = None
     if b"<!ENTITY" in body:  # expat stops billion laughs, but only after seconds of laughing
         body = _ENTITY.sub(_alone, body)
