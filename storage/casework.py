@@ -1,7 +1,7 @@
 """What a person does to a ticket: status, priority, team, owner, a note, an answer, tags, fields. Each leaves an entry, and every desk
 that has the ticket is owed what happened. Moves are domain/lifecycle.py's; clocks follow from the entries (storage/sla.py)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -88,10 +88,11 @@ def started(connection: Connection, person: Person) -> runs.Run:
 def change(connection: Connection, user: Person, number: int, wanted: Change, seen: int | None = None) -> bool:
     """Apply what differs; False when nothing does.
 
-    Finishing a ticket that got something the person has not seen (its version moved past `seen`) is refused. Locks go
-    conversation links first, ticket second, as the workers take them.
+    Finishing a ticket that got something the person has not seen (its version moved past `seen`) is refused.
     """
     _allowed(connection, wanted)
+    if wanted.status in DONE:
+        hold_numbers(connection, [number], children=True)
     ticket = locked(connection, number)
     new = _differing(ticket, wanted)
     if not new:
@@ -371,19 +372,12 @@ def _update(
 
 
 def locked(connection: Connection, number: int) -> Held:
-    """The ticket, its conversation links locked before it. Raises LookupError."""
+    """The ticket, locked, and with it its conversation links, which nobody changes without it. Raises LookupError."""
     return lock_many(connection, [number])[number]
 
 
 def lock_many(connection: Connection, numbers: Sequence[int]) -> dict[int, Held]:
-    """Several tickets by number: all links first, then the tickets by id. Raises LookupError naming one that is not there."""
-    connection.execute(
-        text(
-            "SELECT 1 FROM ticket_conversations WHERE ticket_id IN (SELECT id FROM tickets WHERE number = ANY(:numbers)) "
-            "ORDER BY conversation, customer_id, ticket_id FOR UPDATE"
-        ),
-        {"numbers": list(numbers)},
-    )
+    """Several tickets by number, locked by id. Raises LookupError naming one that is not there."""
     columns = ", ".join(Held.__dataclass_fields__)
     found = rows(
         connection,
@@ -395,6 +389,23 @@ def lock_many(connection: Connection, numbers: Sequence[int]) -> dict[int, Held]
         if number not in held:
             raise LookupError(number)
     return held
+
+
+def hold(connection: Connection, ids: Iterable[int]) -> None:
+    """Lock tickets by id, before several of them are changed one after the other."""
+    if wanted := sorted(set(ids)):
+        connection.execute(text("SELECT 1 FROM tickets WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": wanted})
+
+
+def hold_numbers(connection: Connection, numbers: Iterable[int], *, children: bool = False) -> None:
+    """As `hold`, by number and as far as they are there; with what stands open under them, for who finishes them."""
+    under = " OR parent_id IN (SELECT id FROM tickets WHERE number = ANY(:numbers)) AND status NOT IN ('resolved', 'closed')"
+    found = rows(
+        connection,
+        f"SELECT id FROM tickets WHERE number = ANY(:numbers){under if children else ''}",  # noqa: S608 our own text
+        numbers=sorted(set(numbers)),
+    )
+    hold(connection, [row["id"] for row in found])
 
 
 def _allowed(connection: Connection, wanted: Change) -> None:

@@ -50,7 +50,10 @@ def sync(connection: Connection, wanted: Sequence[Mapping[str, Any]]) -> None:
         wanted,
     )
     connection.execute(
-        text("UPDATE channels SET enabled = false WHERE enabled AND NOT name = ANY(:names)"),
+        text(
+            "UPDATE channels SET enabled = false WHERE id = ANY(ARRAY(SELECT id FROM channels WHERE enabled AND NOT name = ANY(:names) "
+            "ORDER BY name FOR UPDATE))"
+        ),
         {"names": [row["name"] for row in wanted]},
     )
 
@@ -179,4 +182,5 @@ def give_up(connection: Connection, channel_id: int) -> str | None:
 
 def pause_all(connection: Connection, paused: bool) -> None:
     """Stop or go on reading everything."""
+    connection.execute(text("SELECT 1 FROM channels ORDER BY name FOR UPDATE"))
     connection.execute(text("UPDATE channels SET paused_at = CASE WHEN :paused THEN now() END"), {"paused": paused})

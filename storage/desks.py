@@ -157,12 +157,14 @@ def stray(connection: Connection, ticket_ids: Sequence[int]) -> int:
     and what differs is told. A post itself is told; what it does to the status is not."""
     found = rows(
         connection,
-        "UPDATE desk_links l SET wanted_at = clock_timestamp() WHERE l.ticket_id = ANY(:ids) AND l.wanted_at IS NULL AND l.broken_at IS NULL "
+        "UPDATE desk_links d SET wanted_at = clock_timestamp() FROM (SELECT l.ticket_id, l.target FROM desk_links l "
+        "WHERE l.ticket_id = ANY(:ids) AND l.wanted_at IS NULL AND l.broken_at IS NULL "
         "AND EXISTS (SELECT 1 FROM desk_syncs s WHERE s.target = l.target AND s.what = 'tickets' AND s.enabled) "
         "AND EXISTS (SELECT 1 FROM entries e LEFT JOIN runs r ON r.id = e.run_id WHERE e.ticket_id = l.ticket_id "
         "AND e.at > coalesce(l.read_at, l.at) - interval '1 minute' AND r.kind IS DISTINCT FROM 'sync' AND (e.kind = 'mention' "
         "OR e.detail ?| ARRAY['status', 'priority', 'assignee_id', 'tags', 'fields'] AND NOT EXISTS ("
-        "SELECT 1 FROM outbox o WHERE o.entry_id = e.id AND o.target = l.target))) RETURNING l.target",
+        "SELECT 1 FROM outbox o WHERE o.entry_id = e.id AND o.target = l.target))) ORDER BY l.ticket_id, l.target FOR UPDATE) l "
+        "WHERE d.ticket_id = l.ticket_id AND d.target = l.target RETURNING d.target",
         ids=sorted(set(ticket_ids)),
     )
     for target in sorted({row["target"] for row in found}):

@@ -49,7 +49,7 @@ def give_back(connection: Connection, lease: str) -> None:
     connection.execute(
         text(
             "UPDATE digests SET attempts = greatest(attempts - 1, 0), lease = NULL, lease_until = NULL, worker = NULL "
-            "WHERE lease = CAST(:lease AS uuid)"
+            "WHERE mention_id = ANY(ARRAY(SELECT mention_id FROM digests WHERE lease = CAST(:lease AS uuid) ORDER BY mention_id FOR UPDATE))"
         ),
         {"lease": lease},
     )

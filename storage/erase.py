@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import audit, erase_contacts, suppress
+from storage import audit, erase_contacts, escalations, suppress
 from storage.ledger import one, rows
 from storage.person import Person, find, find_account
 from storage.scrub import Marks, marks, scrub
@@ -84,6 +84,7 @@ def _alone(connection: Connection) -> None:
     """Nobody ingests or files meanwhile; whole tables may be read, however large."""
     connection.execute(text("SET LOCAL lock_timeout = '60s'"))
     connection.execute(text("SET LOCAL statement_timeout = 0"))
+    escalations.hold(connection)  # the watch step locks flags, and then waits for an erasure
     connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": suppress.ERASURE})
 
 
@@ -132,13 +133,8 @@ def _tickets(connection: Connection, person: Person, actor: str, done: Erased, m
     """Their tickets go; one that holds others' posts too stays without theirs."""
     wanted = "t.customer_id = ANY(:customers) OR t.id IN (SELECT ticket_id FROM ticket_mentions WHERE mention_id = ANY(:mentions))"
     values = {"customers": person.customers, "mentions": person.mentions}
-    rows(  # links first, tickets second, as the console takes them: what it wrote meanwhile is seen below
-        connection,
-        "SELECT 1 FROM ticket_conversations WHERE ticket_id IN "  # noqa: S608 our own text
-        f"(SELECT t.id FROM tickets t WHERE {wanted}) ORDER BY ticket_id, conversation FOR UPDATE",
-        **values,
-    )
-    touched = rows(
+    rows(connection, f"SELECT 1 FROM tickets t WHERE {wanted} ORDER BY id FOR UPDATE", **values)  # noqa: S608 our own text
+    touched = rows(  # what the console wrote until then is seen here
         connection,
         "SELECT t.id, t.customer_id = ANY(:customers) OR NOT EXISTS (SELECT 1 FROM ticket_mentions l "  # noqa: S608
         "WHERE l.ticket_id = t.id AND NOT l.mention_id = ANY(:mentions)) AS theirs FROM tickets t "
@@ -296,6 +292,7 @@ def forget_posts(connection: Connection, ids: Sequence[int]) -> None:
     since = _since(connection, ids)
     marked = _marks_of(connection, ids)
     tickets = "(SELECT ticket_id FROM ticket_mentions WHERE mention_id = ANY(:ids))"
+    rows(connection, f"SELECT 1 FROM tickets WHERE id IN {tickets} ORDER BY id FOR UPDATE", ids=list(ids))  # noqa: S608
     _scrub_outbox(connection, f"ticket_id IN {tickets} AND error IS DISTINCT FROM 'erased'", marked, ids=list(ids))
     _samples(connection, marked, since)
     for statement in (

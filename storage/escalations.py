@@ -122,9 +122,17 @@ def end_incidents(connection: Connection) -> None:
     )
 
 
+WATCH = 0x6561726D77  # advisory lock of the one that watches
+
+
 def alone(connection: Connection) -> bool:
     """One process at a time watches; False: somebody does."""
-    return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": 0x6561726D77}).scalar())
+    return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": WATCH}).scalar())
+
+
+def hold(connection: Connection) -> None:
+    """Nobody watches until this transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WATCH})
 
 
 def get(connection: Connection, flag_id: int) -> Any | None:

@@ -1,7 +1,7 @@
 """Verdicts are filed: identities, customers, tickets, entries, receipts. One statement per table, rows in key order.
 
-Locks are taken in the same order by every worker: digests, identities, customer links, conversation links, tickets. What two
-workers want at once is settled by a unique index: the loser of an insert waits, then reads what the winner wrote.
+Locks are taken in the same order by every worker: digests, identities, customer links, tickets, new conversation links (docs/architecture.md).
+What two workers want at once is settled by a unique index: the loser of an insert waits, then reads what the winner wrote.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -152,26 +152,32 @@ def open_tickets(
     window: float = 0,
     reopen: float = 0,
     newcomers: Set[int] = frozenset(),
+    beside: Iterable[int] = (),
 ) -> tuple[dict[Conversation, int], set[int], set[int]]:
     """(conversation, customer) → ticket id, the ids drawn for tickets that are to be made now, and those that are to be reopened.
 
-    The unique index on open links decides who makes the ticket; a link that is there is locked against closing. A conversation without
+    The unique index on open links decides who makes the ticket; one that is there is locked against closing. A conversation without
     an open ticket goes on in one that was resolved less than `reopen` seconds ago, or joins the customer's open ticket about the same
     thing (`cases`: conversation → key) that was active within `window` seconds; that key is an open link like any other. `newcomers`:
-    customers this transaction made, who have no ticket yet.
+    customers this transaction made, who have no ticket yet. `beside`: tickets that get an entry whatever this finds, locked with the rest.
     """
     keys = sorted(set(wanted), key=lambda key: (key[0], key[1] or 0))
     asked = [key for key in keys if key[1] not in newcomers]
-    result = _find_open(connection, asked) if asked else {}
+    copies = {(cases[key], key[1]) for key in asked if key in cases} if cases and window else set()
+    resolved = _resolved(connection, asked, reopen) if asked and reopen else {}
+    result = _find_open(connection, [*asked, *copies], [*resolved.values(), *beside]) if asked else {}
+    known = {key: result.pop(key) for key in copies if key in result}
     missing = [key for key in asked if key not in result]
     reopened: set[int] = set()
-    if missing and reopen:
-        back = _reopen(connection, missing, reopen)
+    if any(key in resolved for key in missing):
+        back = _reopen(connection, missing, reopen, resolved)
         result.update(back)
         reopened = set(back.values())
         missing = [key for key in missing if key not in result]
-    known = _find_cases(connection, missing, cases, window) if missing and cases and window else {}
     joins = {key: known[cases[key], key[1]] for key in missing if cases and (cases.get(key, ""), key[1]) in known}
+    if joins and cases:
+        asleep = _give_up_cases(connection, {(cases[key], key[1]): ticket for key, ticket in joins.items()}, window)
+        joins = {key: ticket for key, ticket in joins.items() if ticket not in asleep}
     missing = [key for key in keys if key not in result]
     result, new = _make_links(connection, result, missing, cases if window else None, joins, newcomers)
     return result, new, reopened
@@ -215,23 +221,40 @@ def _make_links(
         raise Moved  # somebody was first with the case or one of its conversations: read again, then it is theirs
     result.update({key: ticket for key, ticket in won.items() if key in owner})
     if lost:
-        result.update(_find_open(connection, lost))
+        result.update(_find_open(connection, lost, wait=False))
         if any(key not in result for key in lost):
             raise Moved
     return result, {ticket for key, ticket in won.items() if key in shared}
 
 
-def _find_open(connection: Connection, keys: Sequence[Conversation]) -> dict[Conversation, int]:
-    found = bulk.raw(connection).execute(
-        "SELECT conversation, customer_id, ticket_id FROM ticket_conversations WHERE open AND conversation = ANY(%s) "
-        "AND (customer_id IS NULL OR customer_id = ANY(%s)) ORDER BY conversation, customer_id FOR SHARE",
-        (bulk.unique(key[0] for key in keys), bulk.unique(key[1] for key in keys if key[1] is not None)),
-    )
+def _find_open(
+    connection: Connection, keys: Sequence[Conversation], others: Iterable[int] = (), *, wait: bool = True
+) -> dict[Conversation, int]:
+    """Conversations (and cases) → the open ticket that holds each. These tickets, and `others`, are locked by id, and with them their
+    links, which nobody changes without the ticket. Not waiting, a ticket somebody holds ends the transaction, to be run anew.
+    """
+    places = bulk.unique(key[0] for key in keys), bulk.unique(key[1] for key in keys if key[1] is not None)
+    driver = bulk.raw(connection)
+    lock = _LOCK_OPEN if wait else _LOCK_OPEN + " NOWAIT"
+    locked = {id_ for (id_,) in driver.execute(lock, (*places, bulk.unique(others)))}
+    found = driver.execute(_OPEN, places).fetchall()  # as they are now: we may have waited
+    if any(ticket not in locked for _, _, ticket in found):
+        return _find_open(connection, keys, others, wait=False)
     return {(conversation, customer): ticket for conversation, customer, ticket in found}
 
 
-def _reopen(connection: Connection, keys: Sequence[Conversation], seconds: float) -> dict[Conversation, int]:
-    """Conversations whose ticket was resolved a short while ago, with that ticket, which takes its conversations back."""
+_OPEN = """
+SELECT conversation, customer_id, ticket_id FROM ticket_conversations
+WHERE open AND conversation = ANY(%s) AND (customer_id IS NULL OR customer_id = ANY(%s))
+"""
+_LOCK_OPEN = f"""
+SELECT id FROM tickets WHERE id = ANY(ARRAY({_OPEN.replace("conversation, customer_id, ticket_id", "ticket_id", 1)}) || CAST(%s AS bigint[]))
+ORDER BY id FOR NO KEY UPDATE
+"""  # noqa: S608 our own text
+
+
+def _resolved(connection: Connection, keys: Sequence[Conversation], seconds: float) -> dict[Conversation, int]:
+    """Conversations whose ticket was resolved a short while ago, with that ticket."""
     found = bulk.execute(
         connection,
         """SELECT DISTINCT ON (c.conversation, c.customer_id) c.conversation, c.customer_id, c.ticket_id
@@ -244,6 +267,16 @@ def _reopen(connection: Connection, keys: Sequence[Conversation], seconds: float
         [{"conversation": key[0], "customer_id": key[1]} for key in keys],
         seconds=seconds,
     )
+    return {(r.conversation, r.customer_id): r.ticket_id for r in found}
+
+
+def _reopen(
+    connection: Connection, keys: Sequence[Conversation], seconds: float, locked: Mapping[Conversation, int]
+) -> dict[Conversation, int]:
+    """Resolved tickets, which are locked, take their conversations back: conversation → its ticket."""
+    found = _resolved(connection, keys, seconds)
+    if not set(found.values()) <= set(locked.values()):
+        raise Moved  # one more was resolved while we waited
     if not found:
         return {}
     try:
@@ -252,38 +285,28 @@ def _reopen(connection: Connection, keys: Sequence[Conversation], seconds: float
                 text(
                     "UPDATE ticket_conversations c SET open = true FROM (SELECT ticket_id, conversation FROM ticket_conversations "
                     "WHERE ticket_id = ANY(:ids) AND NOT open AND NOT yields AND conversation NOT LIKE 'case:%' "
-                    "ORDER BY conversation, customer_id FOR UPDATE) o WHERE c.ticket_id = o.ticket_id "
+                    "ORDER BY conversation, customer_id) o WHERE c.ticket_id = o.ticket_id "
                     "AND c.conversation = o.conversation AND NOT EXISTS (SELECT 1 FROM ticket_conversations x WHERE x.open "
                     "AND x.conversation = c.conversation AND x.customer_id IS NOT DISTINCT FROM c.customer_id)"
                 ),
-                {"ids": bulk.unique(r.ticket_id for r in found)},
+                {"ids": bulk.unique(found.values())},
             )
     except IntegrityError:
         raise Moved from None  # somebody opened one of them at this moment
-    return {(r.conversation, r.customer_id): r.ticket_id for r in found}
+    return found
 
 
-def _find_cases(
-    connection: Connection, missing: Sequence[Conversation], cases: Mapping[Conversation, str], window: float
-) -> dict[Conversation, int]:
-    """(case, customer) → the open ticket about it. One that has been quiet for longer than the window gives the case up."""
-    wanted = bulk.unique((cases[key], key[1]) for key in missing if key in cases)
-    found = bulk.execute(
-        connection,
-        """SELECT c.conversation, c.customer_id, c.ticket_id, t.updated_at > now() - make_interval(secs => :window) AS active
-        FROM json_to_recordset(CAST(:rows AS json)) AS r(conversation text, customer_id bigint)
-        JOIN ticket_conversations c ON c.open AND c.conversation = r.conversation AND c.customer_id = r.customer_id
-        JOIN tickets t ON t.id = c.ticket_id ORDER BY c.conversation, c.customer_id FOR UPDATE OF c""",
-        [{"conversation": case, "customer_id": customer} for case, customer in wanted],
-        window=window,
-    )
+def _give_up_cases(connection: Connection, held: Mapping[Conversation, int], window: float) -> set[int]:
+    """Of tickets held by these cases, those that have been quiet for longer than the window: they give the case up."""
+    quiet = "SELECT id FROM tickets WHERE id = ANY(%s) AND updated_at <= now() - make_interval(secs => %s)"
+    asleep = {id_ for (id_,) in bulk.fetch(connection, quiet, (bulk.unique(held.values()), window))}
     bulk.execute(
         connection,
         "UPDATE ticket_conversations c SET open = false FROM json_to_recordset(CAST(:rows AS json)) "
         "AS r(ticket_id bigint, conversation text) WHERE c.ticket_id = r.ticket_id AND c.conversation = r.conversation",
-        [{"ticket_id": r.ticket_id, "conversation": r.conversation} for r in found if not r.active],
+        [{"ticket_id": ticket, "conversation": key[0]} for key, ticket in sorted(held.items()) if ticket in asleep],
     )
-    return {(r.conversation, r.customer_id): r.ticket_id for r in found if r.active}
+    return asleep
 
 
 def tickets(connection: Connection, run: Run, made: Sequence[Mapping[str, Any]]) -> dict[int, int]:

@@ -81,12 +81,13 @@ def gather(connection: Connection, ticket_ids: Sequence[int]) -> int:
     """New tickets about the topic of an open incident become its children, each with an entry; how many."""
     found = rows(
         connection,
-        """UPDATE tickets t SET parent_id = p.id FROM tickets n JOIN LATERAL (SELECT id, number FROM tickets
-            WHERE tags @> ARRAY['incident'] AND topic = n.topic AND id <> n.id AND parent_id IS NULL AND merged_into IS NULL
-            AND status NOT IN ('resolved', 'closed') ORDER BY id DESC LIMIT 1) p ON true
-        WHERE n.id = ANY(:ids) AND n.topic <> '' AND n.parent_id IS NULL AND NOT n.tags @> ARRAY[CAST(:tag AS text)] AND t.id = n.id
-            AND NOT EXISTS (SELECT 1 FROM tickets c WHERE c.parent_id = n.id)
-        RETURNING t.id, p.id AS parent, p.number, t.topic""",
+        """UPDATE tickets t SET parent_id = o.parent FROM (
+            SELECT n.id, p.id AS parent, p.number FROM tickets n JOIN LATERAL (SELECT id, number FROM tickets
+                WHERE tags @> ARRAY['incident'] AND topic = n.topic AND id <> n.id AND parent_id IS NULL AND merged_into IS NULL
+                AND status NOT IN ('resolved', 'closed') ORDER BY id DESC LIMIT 1) p ON true
+            WHERE n.id = ANY(:ids) AND n.topic <> '' AND n.parent_id IS NULL AND NOT n.tags @> ARRAY[CAST(:tag AS text)]
+                AND NOT EXISTS (SELECT 1 FROM tickets c WHERE c.parent_id = n.id) ORDER BY n.id FOR UPDATE OF n) o
+        WHERE t.id = o.id RETURNING t.id, o.parent, o.number, t.topic""",
         ids=sorted(set(ticket_ids)),
         tag=INCIDENT,
     )

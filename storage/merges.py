@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.said import Said
-from storage import attribution, audit, bulk, suppress
+from storage import attribution, audit, bulk, casework, suppress
 from storage.ledger import one, rows
 from storage.tables import metadata
 from storage.together import Question
@@ -275,6 +275,7 @@ def _both(connection: Connection, winner: int, loser: int, *, lock: bool = False
 def _move_rows(connection: Connection, merge_id: int, winner: int, loser: int) -> None:
     """Links first, conversations, tickets, the rest: the order workers lock in. Open conversations that meet yield to the winner's."""
     values = {"merge": merge_id, "winner": winner, "loser": loser}
+    _hold(connection, winner, loser)
     for statement in (
         "WITH moved AS (UPDATE customer_identities SET customer_id = :winner WHERE customer_id = :loser RETURNING identity_id) "
         "INSERT INTO moves (merge_id, tbl, key) SELECT :merge, 'identity', CAST(identity_id AS text) FROM moved ORDER BY identity_id",
@@ -294,8 +295,17 @@ def _move_rows(connection: Connection, merge_id: int, winner: int, loser: int) -
         connection.execute(text(statement), values)
 
 
+def _hold(connection: Connection, *customers: int) -> None:
+    """What both have, in the order in which workers and people take it."""
+    links = "SELECT 1 FROM customer_identities WHERE customer_id = ANY(:ids) ORDER BY identity_id FOR UPDATE"
+    connection.execute(text(links), {"ids": list(customers)})
+    found = rows(connection, "SELECT id FROM tickets WHERE customer_id = ANY(:ids)", ids=list(customers))
+    casework.hold(connection, [row["id"] for row in found])
+
+
 def _return_rows(connection: Connection, done: Undone) -> None:
     values = {"merge": done.merge, "winner": done.winner, "loser": done.loser}
+    _hold(connection, done.winner, done.loser)
     keys = "(SELECT CAST(key AS bigint) FROM moves WHERE merge_id = :merge AND tbl = '{}')"
     moved = f"ANY(ARRAY{keys})"  # looked up one by one in the index, whatever the planner thinks of a young table
     done.stays = [

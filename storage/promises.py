@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import audit, entries, runs
+from storage import audit, casework, entries, runs
 from storage.casework import PRIORITIES, Person, Refused, locked, owe, said, started, touch
 from storage.ledger import one, rows
 from storage.together import Question
@@ -95,11 +95,21 @@ def settle(connection: Connection, user: Person, id_: int, state: str) -> None:
 
 def passed(connection: Connection, worker: str = "", limit: int = 200) -> int:
     """Promises whose time came and went: their tickets' priority rises by one, once, with an entry; how many."""
-    found = rows(
+    due = rows(
         connection,
-        "UPDATE promises p SET passed_at = now() WHERE p.id IN (SELECT id FROM promises WHERE state = 'open' AND passed_at IS NULL "
-        "AND due <= now() ORDER BY due LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING p.id, p.ticket_id, p.what",
+        "SELECT id, ticket_id FROM promises WHERE state = 'open' AND passed_at IS NULL AND due <= now() ORDER BY due LIMIT :limit",
         limit=limit,
+    )
+    casework.hold(connection, [row["ticket_id"] for row in due])  # as whoever settles one does
+    found = (
+        rows(
+            connection,
+            "UPDATE promises p SET passed_at = now() WHERE p.id = ANY(:ids) AND state = 'open' AND passed_at IS NULL "
+            "RETURNING p.id, p.ticket_id, p.what",
+            ids=[row["id"] for row in due],
+        )
+        if due
+        else []
     )
     if found:
         run = runs.start(connection, "upkeep", worker)

@@ -34,6 +34,10 @@ def seen_before(connection: Connection, channel_id: int, items: Mapping[Key, Arr
     known = {(r.platform, r.origin, r.native_id): r for r in bulk.execute(connection, _KNOWN, asked)}
     for key, arrival in items.items():
         arrival.counts.not_matching += key not in known
+    gone = [old.id for key, old in known.items() if items[key].item.mention.deleted and not old.deleted]
+    if gone:  # their tickets are locked with them: the queue comes first, all of it
+        connection.execute(text(_HOLD), {"ids": [old.id for old in known.values()]})
+        erase.forget_posts(connection, gone)
     sightings, queue, payloads = [], [], []
     for key, old in known.items():
         item, counts = items[key].item, items[key].counts
@@ -57,7 +61,6 @@ def _change(connection: Connection, page_id: int, old: Any, item: Found, counts:
         return None
     if item.mention.deleted:
         counts.deleted += 1
-        erase.forget_posts(connection, [old.id])
         connection.execute(text("UPDATE mentions SET version = version + 1 WHERE id = :id"), {"id": old.id})
         return int(old.version) + 1
     if old.content_hash != content_hash(item.mention):
@@ -70,6 +73,9 @@ def _change(connection: Connection, page_id: int, old: Any, item: Found, counts:
         connection.execute(text("UPDATE mentions SET version = version + 1 WHERE id = :id"), {"id": old.id})
         return int(old.version) + 1
     return None
+
+
+_HOLD = "SELECT 1 FROM digests WHERE mention_id = ANY(:ids) ORDER BY mention_id FOR UPDATE"
 
 
 _VERSION = """

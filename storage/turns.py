@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.lifecycle import DONE
 from domain.said import Said
 from storage import audit, entries, runs
-from storage.casework import Change, Held, Person, Refused, change, locked, said, started, tag, touch
+from storage.casework import Change, Held, Person, Refused, change, hold_numbers, locked, said, started, tag, touch
 from storage.ledger import one, rows
 from storage.together import Question
 from storage.users import User
@@ -201,11 +202,14 @@ def bulk(
         changed = change(connection, user, number, wanted, (seen or {}).get(number))
         return tag(connection, user, number, tags, untag) or changed if tags or untag else changed
 
+    hold_numbers(connection, numbers, children=wanted.status in DONE)
     return one_by_one(connection, numbers, act)
 
 
 def one_by_one(connection: Connection, numbers: Iterable[int], act: Callable[[int], bool]) -> Bulk:
-    """Do the same to each ticket, in number order, each in a savepoint of its own."""
+    """Do the same to each ticket, in number order, each in a savepoint of its own. All are locked before the first, since each also takes
+    the audit, which others wait for with a ticket in hand."""
+    hold_numbers(connection, numbers)
     done = Bulk()
     for number in sorted(set(numbers)):
         _one(connection, number, act, done)

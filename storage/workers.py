@@ -1,5 +1,6 @@
 """Who works. A process holds an advisory lock by a session of its own; when the lock is free, the process is gone."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -46,7 +47,9 @@ def seen(connection: Connection, worker_id: str, leader: bool = False) -> bool:
 def bury(connection: Connection) -> list[str]:
     """Find processes that are gone (lock free, silent for 3 s) and free what they held. Returns their ids.
 
-    A paused process still holds its lock: what it holds waits for its lease to end, and its late writes are fenced.
+    A paused process still holds its lock: what it holds waits for its lease to end, and its late writes are fenced. After a restart of
+    the database every lock is free, and processes that live are taken for gone: they are at work on what is freed here. So nothing is
+    waited for. What somebody holds at this moment stays, and its process stays in the list until the next look.
     """
     gone = [
         row["id"]
@@ -58,24 +61,48 @@ def bury(connection: Connection) -> list[str]:
     ]
     if not gone:
         return []
-    values = {"gone": gone}
-    free = "SET lease = NULL, lease_until = NULL, worker = NULL WHERE worker = ANY(:gone)"
-    connection.execute(text(f"UPDATE digests {free}"), values)
-    connection.execute(text(f"UPDATE channels {free}"), values)
+    _free(connection, gone)
     connection.execute(
-        text("UPDATE outbox SET lease_until = now() WHERE worker = ANY(:gone) AND state = 'sending'"), values
+        text(
+            "UPDATE outbox SET lease_until = now() WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE worker = ANY(:gone) "
+            "AND state = 'sending' FOR UPDATE SKIP LOCKED))"
+        ),
+        {"gone": gone},
     )
-    connection.execute(text("DELETE FROM workers WHERE id = ANY(:gone)"), values)
-    return gone
+    calling = rows(
+        connection,
+        "SELECT DISTINCT worker FROM outbox WHERE worker = ANY(:gone) AND state = 'sending' AND lease_until > now()",
+        gone=gone,
+    )
+    return _forget(connection, [id_ for id_ in gone if id_ not in {row["worker"] for row in calling}])
 
 
 def leave(connection: Connection, worker_id: str) -> None:
     """A clean stop: an in-flight delivery stays leased and is unknown once its lease ends; the rest is free at once."""
-    values = {"id": worker_id}
-    free = "SET lease = NULL, lease_until = NULL, worker = NULL WHERE worker = :id"
-    connection.execute(text(f"UPDATE digests {free}"), values)
-    connection.execute(text(f"UPDATE channels {free}"), values)
-    connection.execute(text("DELETE FROM workers WHERE id = :id"), values)
+    _free(connection, [worker_id])
+    _forget(connection, [worker_id])
+
+
+def _free(connection: Connection, gone: Sequence[str]) -> None:
+    for table, key in (("channels", "id"), ("digests", "mention_id")):
+        connection.execute(
+            text(
+                f"UPDATE {table} SET lease = NULL, lease_until = NULL, worker = NULL WHERE {key} = ANY(ARRAY("  # noqa: S608 our own names
+                f"SELECT {key} FROM {table} WHERE worker = ANY(:gone) FOR UPDATE SKIP LOCKED))"
+            ),
+            {"gone": gone},
+        )
+
+
+def _forget(connection: Connection, gone: Sequence[str]) -> list[str]:
+    """Take those off the list that hold nothing any more."""
+    found = rows(
+        connection,
+        "DELETE FROM workers w WHERE id = ANY(:gone) AND NOT EXISTS (SELECT 1 FROM channels c WHERE c.worker = w.id) "
+        "AND NOT EXISTS (SELECT 1 FROM digests d WHERE d.worker = w.id) RETURNING id",
+        gone=list(gone),
+    )
+    return sorted(row["id"] for row in found)
 
 
 def digest_slots(connection: Connection) -> int:

@@ -172,8 +172,9 @@ def fingerprint(folder: Path) -> str:
 
 def put_in_force(connection: object, wanted: config.Config) -> None:
     """The configuration, and the channels and targets that follow from it, in one transaction."""
-    if configurations.accept(connection, wanted.hash, wanted.document()):
-        audit.append(connection, "scheduler", "configuration.accepted", f"configuration:{wanted.hash[:12]}", {})
+    new = configurations.accept(connection, wanted.hash, wanted.document())
     channels.sync(connection, channel_rows(wanted))
     targets.sync_targets(connection, target_rows(wanted))
     desks.configure(connection, speaking_rows(wanted))
+    if new:  # last: who holds a channel or a target may wait for the audit
+        audit.append(connection, "scheduler", "configuration.accepted", f"configuration:{wanted.hash[:12]}", {})

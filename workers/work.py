@@ -4,9 +4,10 @@ Each batch is one transaction with the events it marks done; what one event spoi
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from domain.routing import Route
 from domain.sla import Levels
 from storage import (
     automations,
+    casework,
     contacts,
     desk_context,
     desks,
@@ -124,6 +126,7 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
         if event.subject == "interaction" and event.kind.removeprefix("interaction.") in contacts.SPOKEN
     ]
     facts = events.facts(connection, happened)
+    _hold(connection, bench, happened, facts)
     if created and bench.routes:
         wanted = {
             event.subject_id: facts[event.id]
@@ -152,3 +155,15 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
     done.targets |= event_hooks.owe(connection, bench.hooks, happened, facts, worker, bench.console_url)
     sla.refresh(connection, [event.subject_id for event in happened if event.subject == "ticket"], bench.levels, worker)
     return done.targets
+
+
+def _hold(
+    connection: Connection, bench: Bench, happened: Sequence[Happened], facts: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Lock every ticket that is about to be changed, before the first is: those of the events, and the open ones of customers who did
+    something, or whom a rule may link."""
+    linking = any(action.get("do") == "link" for rule in bench.automations for action in rule.then)
+    customers = {facts[event.id].get("customer_id") for event in happened if linking or event.subject != "ticket"}
+    ids = {event.subject_id for event in happened if event.subject == "ticket"}
+    ids |= set(contacts.tickets_of(connection, [one for one in customers if one]))
+    casework.hold(connection, ids)
