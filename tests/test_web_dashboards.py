@@ -107,9 +107,15 @@ def test_a_run_is_counted_once_and_an_edit_by_its_difference(client: httpx2.Clie
     assert sum(int(row["negative"]) for row in read(client, "volume")) == before - 1
 
 
-def test_a_mark_leads_to_as_many_tickets_as_it_counts(client: httpx2.Client, ledger: Ledger) -> None:
+@pytest.fixture(scope="module")
+def opened(client: httpx2.Client, ledger: Ledger) -> None:
+    """Three tickets of now."""
     for n in range(3):
         web.ticket(ledger, web.mention(ledger, f"t{n}", "declined", author=f"t{n}"), f"T{n}", f"t{n}", author=f"t{n}")
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_mark_leads_to_as_many_tickets_as_it_counts(client: httpx2.Client) -> None:
     page = client.get("/dashboards?board=tickets&range=24h").text
     marks = re.findall(
         r'<a href="(/inbox\?[^"]+)" tabindex="-1"><rect class="c-tickets"[^>]*><title>[^<]*: (\d+) tickets', page
@@ -124,13 +130,14 @@ MARK = re.compile(r'<a href="([^"]+)" tabindex="-1">(.*?)</a>', re.S)
 VALUE = re.compile(r"<title>[^<]*?: ([\d,]+)(?: of [\d,]+)?(?: \w+)?(?: \(few\))?</title>")
 
 
+@pytest.mark.usefixtures("opened")
 @pytest.mark.parametrize("range_", ["24h", "7d", "30d"])
 @pytest.mark.parametrize("board", list(BOARDS))
 def test_every_mark_leads_to_a_list_of_as_many(client: httpx2.Client, ledger: Ledger, board: str, range_: str) -> None:
     """Requirement 22: each mark of each chart is followed, and the list behind it holds what the mark says."""
     while ledger.run(talk.tally):
         pass
-    page = client.get(f"/dashboards?board={board}&range={range_}").text
+    page = client.get(f"/dashboards?board={board}&range={range_}").raise_for_status().text
     followed = 0
     for svg in re.findall(r'<svg class="chart".*?</svg>', page, re.S):
         linked = MARK.findall(svg)

@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.web import words
-from console.web.figures import BOARDS, HOUR, Datum, Drawing, Figure, Tile, metric_tile, talk_tiles, work_tiles
+from console.web.drawing import HOUR, Datum, Drawing, Figure, Tile
+from console.web.figures import BOARDS
 from console.web.formats import zone_name
 from console.web.house import house
 from console.web.pages import page
 from console.web.spoken import current
 from console.web.texts import N_
+from console.web.tiles import metric_tile, talk_tiles, work_tiles
 from console.web.zone import zone
 from storage import metrics, talk
 from storage.talk import Range

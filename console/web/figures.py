@@ -1,155 +1,26 @@
 """From what was counted to a figure: its picture, its words, its rows. Every mark leads to the tickets behind it."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from markupsafe import Markup
-from sqlalchemy import Connection
 
-from console.web import formats, heard, plots, words
-from console.web.formats import number, percent
+from console.web import formats, plots, words
+from console.web.drawing import MOODS, SCORED, Card, Datum, Drawing, Figure, total
+from console.web.formats import percent
 from console.web.texts import N_, _, pgettext, plural
+from console.web.tiles import work_tiles
 from domain.growth import growth
-from storage import boards, talk, worked
-from storage.boards import Hole, Note
+from storage import boards, worked
+from storage.boards import Note
 from storage.inbox_address import MOMENT
-from storage.talk import Cell, Range, Step
+from storage.talk import Range
 from storage.worked import Work
 
-HOUR = timedelta(hours=1)
-Datum = str | int | float | datetime  # a cell: a page shows it as its reader writes it, a file plain
-MOODS = ("negative", "neutral", "unscored", "positive")
-SCORED = ("negative", "neutral", "positive")
 MOST_BARS = 12  # the rest is one bar, counted
 MOST_CARDS = 8
 FEW = 10  # scored mentions, below which a share says little
 FIGURES = (N_("opened"), N_("first response (s)"), N_("resolution (s)"), N_("in time (%)"), N_("reopened (%)"))
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A headline figure beside the period before. `good`: whether the change is welcome; None: neither."""
-
-    name: str
-    value: str
-    before: str
-    change: str = ""
-    good: bool | None = None
-    about: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """How one topic or team does."""
-
-    name: str
-    href: str
-    tiles: Sequence[Tile]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One chart: its name, what it shows in words, the picture (or cards), and its rows as a table and as CSV."""
-
-    id: str
-    title: str
-    about: str
-    picture: Markup
-    head: tuple[str | datetime, ...]
-    rows: Sequence[tuple[Datum, ...]]
-    wide: bool = False
-    cards: Sequence[Card] = field(default_factory=tuple)
-    notes: Sequence[str] = field(default_factory=tuple)  # numbered in the picture, in words below it
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """What every figure is drawn from, read when the first of them asks. `zone`: whose clock it shows; its steps go by the range's own."""
-
-    connection: Connection
-    wanted: Range
-    zone: tzinfo
-    steps: tuple[datetime, ...]  # when they begin
-
-    @classmethod
-    def of(cls, connection: Connection, wanted: Range, zone: tzinfo) -> "Drawing":
-        return cls(connection, wanted, zone, talk.moments(connection, wanted))
-
-    @cached_property
-    def told(self) -> talk.Told:
-        return talk.read(self.connection, self.wanted)
-
-    @cached_property
-    def worked(self) -> tuple[worked.Worked, worked.Worked]:
-        """(the range, the period before it)."""
-        return worked.read(self.connection, self.wanted)
-
-    @cached_property
-    def twice(self) -> "Drawing":
-        """The same in steps twice as long."""
-        return Drawing.of(self.connection, replace(self.wanted, hours=self.wanted.hours * 2), self.zone)
-
-    @cached_property
-    def gaps(self) -> dict[int, str]:
-        """Step → why it could not be counted whole."""
-        found = boards.holes(self.connection, self.wanted)
-        return {n: why for n, at in enumerate(self.steps) if (why := _why(found, at, self.end(at)))}
-
-    def end(self, at: datetime) -> datetime:
-        """Of the step that begins `at`: where the next one does."""
-        following = bisect_right(self.steps, at)
-        return self.steps[following] if following < len(self.steps) else self.wanted.until
-
-    def span(self, at: datetime) -> dict[str, str]:
-        """One step from `at`, as the inbox's address says it."""
-        since, until = at.astimezone(UTC), self.end(at).astimezone(UTC)
-        return {"since": since.strftime(MOMENT), "until": until.strftime(MOMENT)}
-
-    @property
-    def whole(self) -> dict[str, str]:
-        return {
-            "since": self.wanted.since.strftime(MOMENT),
-            "until": self.wanted.until.strftime(MOMENT),
-        }
-
-    def mentions(self, since: datetime, until: datetime, **more: object) -> str:
-        """The list of mentions with the same filter; what `more` says instead of a filter's own values."""
-        own = {"topic": self.wanted.topics, "platform": self.wanted.platforms}
-        return heard.address(since, until, **{name: chosen for name, chosen in own.items() if chosen} | more)
-
-    def inbox(self, **more: str) -> str:
-        """The inbox with the same filter; what `more` says instead of a filter's own values. A merged ticket is counted where it went on."""
-        pairs = [
-            ("view", "all"),
-            ("mark", "unmerged"),
-            *(("topic", t) for t in self.wanted.topics if "topic" not in more),
-            *(("platform", p) for p in self.wanted.platforms if "platform" not in more),
-        ]
-        return "/inbox?" + urlencode(pairs + list(more.items()), safe=":")
-
-    def name(self, at: datetime) -> str:
-        return formats.at(at, self.zone)
-
-    def tick(self, n: int, at: datetime, count: int) -> str:
-        """About seven labels under an axis."""
-        if n % max(1, round(count / 7)):
-            return ""
-        return formats.clock(at, self.zone) if self.wanted.hours < 6 else formats.day(at, self.zone, year=False)
-
-
-def _why(holes: Sequence[Hole], since: datetime, until: datetime) -> str:
-    """The channels that could not be read in a step, at most three by name."""
-    there = {hole.channel: hole.reason for hole in holes if hole.since < until and hole.until > since}
-    if not there:
-        return ""
-    named = "; ".join(f"{name} ({why})" for name, why in list(there.items())[:3])
-    if len(there) > 3:
-        return _("not read: %(channels)s and %(n)s more", channels=named, n=len(there) - 3)
-    return _("not read: %(channels)s", channels=named)
 
 
 def _hatched(gaps: Mapping[int, str]) -> str:
@@ -178,7 +49,7 @@ def volume(d: Drawing) -> Figure:
         )
         for n, step in enumerate(steps)
     ]
-    whole, negative = _sum(steps, MOODS), _sum(steps, ("negative",))
+    whole, negative = total(steps, MOODS), total(steps, ("negative",))
     highest = max(data, key=lambda column: column.whole, default=None)
     about = _(
         "Stacked columns of mentions by sentiment, %(step)s: %(n)s in all, %(negative)s negative.",
@@ -481,80 +352,3 @@ def _step(wanted: Range) -> str:
     if hours < 24:
         return plural("per hour", "per %(n)s hours", hours)
     return plural("per day", "per %(n)s days", hours // 24)
-
-
-def _sum(steps: Iterable[Step], labels: Sequence[str]) -> int:
-    return sum(step.n.get(label, 0) for step in steps for label in labels)
-
-
-def talk_tiles(d: Drawing) -> list[Tile]:
-    now = d.told.steps(d.steps)
-    then = [Step(d.wanted.since, talk.sums(d.connection, d.wanted.before))]
-    scored, scored_before = _sum(now, SCORED), _sum(then, SCORED)
-    share = _sum(now, ("negative",)) / scored if scored else None
-    share_before = _sum(then, ("negative",)) / scored_before if scored_before else None
-    said = _("posts of others about the topics, without reposts")
-    return [
-        _count(_("Mentions"), _sum(now, MOODS), _sum(then, MOODS), None, said),
-        _share(_("Negative"), share, share_before, False, _("of what a scorer could read")),
-        _count(_("Reposts"), _sum(now, ("repost",)), _sum(then, ("repost",)), None, _("counted apart")),
-    ]
-
-
-def work_tiles(done: Work, did: Work) -> list[Tile]:
-    first, whole = _("median from opening to the first answer"), _("median from opening to the last resolution")
-    in_time = _("of the tickets opened, no clock breached so far")
-    return [
-        _count(_("Tickets opened"), done.opened, did.opened, None, _("without merged ones")),
-        _time(_("First response"), done.first_median, did.first_median, done.first_p90, first),
-        _time(_("Resolution"), done.resolve_median, did.resolve_median, done.resolve_p90, whole),
-        _share(_("In time"), done.in_time, did.in_time, True, in_time),
-        _share(_("Reopened"), done.reopened, did.reopened, False, _("of the tickets that were resolved")),
-    ]
-
-
-def metric_tile(now: Mapping[str, object], then: Mapping[str, object], fewer_is_better: bool) -> Tile:
-    """A journey metric, with its published formula for a description."""
-    name, unit, facts = _(str(now["label"])), now["unit"], now["facts"]
-    formula = _("%(formula)s (facts: %(n)s)", formula=_(str(now["formula"])), n=facts)
-    value, before = _number(now["value"]), _number(then["value"])
-    if unit == "seconds":
-        return _time(name, value, before, _number(now["p90"]), formula)
-    if unit == "percent":
-        points = (None if v is None else v / 100 for v in (value, before))
-        return _share(name, *points, not fewer_is_better, formula)
-    shown = ("–" if v is None else formats.decimal(v, 2) for v in (value, before))
-    return Tile(name, *shown, about=formula)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _count(name: str, now: int, before: int, more: bool | None, about: str) -> Tile:
-    change = percent((now - before) / before, sign=True) if before else ""
-    good = None if more is None or now == before else (now > before) == more
-    return Tile(name, number(now), number(before), change, good, about)
-
-
-def _share(name: str, now: float | None, before: float | None, more: bool, about: str) -> Tile:
-    told = "–" if before is None else percent(before, 1)
-    if now is None or before is None:
-        return Tile(name, "–" if now is None else percent(now, 1), told, about=about)
-    points = (now - before) * 100
-    good = None if abs(points) < 0.05 else (points > 0) == more
-    change = _("%(n)s points", n=formats.decimal(points, sign=True))
-    return Tile(name, percent(now, 1), told, change, good, about)
-
-
-def _time(name: str, now: float | None, before: float | None, p90: float | None, about: str) -> Tile:
-    def spoken(seconds: float | None) -> str:
-        return "–" if seconds is None else words.span(timedelta(seconds=seconds))
-
-    change = percent((now - before) / before, sign=True) if now is not None and before else ""
-    good = None if now is None or not before or now == before else now < before
-    whole = _("%(about)s; 90 %% within %(span)s", about=about, span=spoken(p90))
-    return Tile(name, spoken(now), spoken(before), change, good, whole)
-
-
-__all__ = ["BOARDS", "Card", "Cell", "Drawing", "Figure", "Tile", "metric_tile", "talk_tiles", "work_tiles"]
