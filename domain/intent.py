@@ -3,10 +3,12 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from domain.care import DEFAULT_INTENTS as DEFAULT_INTENTS
 from domain.cues import CUES, MANY
+from domain.quick import quick
+from domain.rounding import rounded
 from domain.rules import Intent
 from domain.words import Finder, Reading
 
@@ -15,7 +17,7 @@ _SIZES = tuple(math.sqrt(hits) for hits in range(MANY + 1))
 _ASKS = re.compile(r"[?？؟](?=[\s\"')!.?]|$)")  # a question mark that ends something: not the one in a link
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Heard:
     """The intent with the most weight, how clearly it leads (0..1), and the words that spoke for it.
 
@@ -81,7 +83,7 @@ class Listener:
         best = (
             min(scores, key=lambda name: (-scores[name], self._rank[name])) if len(scores) > 1 else next(iter(scores))
         )
-        confidence = round(scores[best] / (sum(scores.values()) + 0.5), 3)
+        confidence = rounded(scores[best] / (sum(scores.values()) + 0.5), 1000.0, 3)
         return Heard(best, confidence, self._because(best, found, groups), spoken, groups)
 
     def _because(self, best: str, found: list[str], groups: dict[str, list[str]]) -> tuple[str, ...]:

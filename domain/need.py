@@ -8,20 +8,41 @@ logistic function. The shares are kept for the receipt. Nothing here was fitted 
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from domain import cues
 from domain.cues import CUES
 from domain.nouns import Mention, Sentiment
+from domain.quick import quick
+from domain.rounding import rounded
 from domain.words import Reading
 
 _DESK = re.compile(r"@\w*(?:help|support|care|serv|ask|assist|cust|contact)\w*", re.IGNORECASE)
 _SIZES = tuple(math.sqrt(hits) for hits in range(cues.MANY + 1))
-_WEIGHTS = {cue.name: tuple((cue.need * size, cue.urgency * size) for size in _SIZES) for cue in CUES}
+Share = tuple[str, float]  # what speaks for (or against) a need, in log-odds
+
+
+def _told(name: str, odds: float) -> Share:
+    """A share as a receipt shows it."""
+    return name, rounded(odds, 1000.0, 3)
+
+
+# What never changes is rounded once: by cue and number of hits (the share as it is shown, the log-odds of need and of urgency), by intent.
+_WEIGHTS = {
+    cue.name: tuple((_told(cue.name, cue.need * size), cue.need * size, cue.urgency * size) for size in _SIZES)
+    for cue in CUES
+}
+_WORDS_OF = {name: _told(f"words of {name}", odds) for name, odds in cues.INTENT_NEED.items()}
+_SAYS_ENOUGH = _told("says it in few words", cues.TO_THE_POINT)
+_ADDRESSED = _told("addresses somebody", cues.ADDRESSED)
+_TO_SUPPORT = _told("addresses a help desk", cues.TO_SUPPORT)
+_INSISTS = _told("insists", cues.DOUBLE_QUESTION)
+_EXCLAIMS = _told("exclaims", cues.SHOUTED)
+_HAS_LINK = _told("holds a link", cues.HAS_LINK)
+_BRIEF = _told("is brief", cues.BRIEF)
 _DIRECT = frozenset(("email", "mail", "Email", "Review", "review"))
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Need:
     """`value`: a person has to act, 0..1; `urgency`: soon, 0..1; `shares`: what made the value, in log-odds, largest first; `odds`: their
     sum without what was learned."""
@@ -60,48 +81,63 @@ def weigh(
 ) -> Need:
     """`groups`: cue name → its words found; `intents`: those some word spoke for; `learn`: a deployment's model, which is told the
     log-odds so far and answers with its shares."""
-    shares: list[tuple[str, float]] = []
-    urgency = cues.BASE_URGENCY
+    shares: list[Share] = []
+    total, urgency = 0.0, cues.BASE_URGENCY
     for name, words in groups.items():
-        need, soon = _WEIGHTS[name][min(len(words), cues.MANY)]
-        shares.append((name, need))
+        share, need, soon = _WEIGHTS[name][min(len(words), cues.MANY)]
+        if need:
+            shares.append(share)
+        total += need
         urgency += soon
     for intent in (spoken := tuple(intents)):
-        shares.append((f"words of {intent}", cues.INTENT_NEED.get(intent, 0.0)))
+        if intent in _WORDS_OF:
+            shares.append(_WORDS_OF[intent])
+            total += cues.INTENT_NEED[intent]
         urgency += cues.INTENT_URGENCY.get(intent, 0.0)
     negative, positive = feels
-    shares.append(("mood", cues.MOOD_NEED[0] * negative + cues.MOOD_NEED[1] * positive))
+    felt = cues.MOOD_NEED[0] * negative + cues.MOOD_NEED[1] * positive
+    if felt:
+        shares.append(_told("mood", felt))
+    total += felt
     urgency += cues.MOOD_URGENCY[0] * negative + cues.MOOD_URGENCY[1] * positive
-    shares += built(mention, reading)
+    for share in built(mention, reading):
+        shares.append(share)
+        total += share[1]
     if len(reading.words) <= cues.SHORT and not cues.PLAIN.isdisjoint(spoken):
-        shares.append(("says it in few words", cues.TO_THE_POINT))
-    odds = base = cues.BASE_NEED + sum([share for _, share in shares])
+        shares.append(_SAYS_ENOUGH)
+        total += _SAYS_ENOUGH[1]
+    odds = base = cues.BASE_NEED + total
     if learn is not None:
         added = learn(base)
-        shares += added
+        shares += [_told(name, share) for name, share in added if share]
         odds += sum(share for _, share in added)
-    told = [(name, round(share, 3)) for name, share in shares if share]
-    told.sort(key=_size, reverse=True)
-    return Need(round(logistic(odds), 4), round(logistic(urgency), 4), tuple(told), round(base, 4))
+    if len(shares) > 1:
+        shares.sort(key=_size, reverse=True)
+    return Need(_shown(odds), _shown(urgency), tuple(shares), rounded(base, 10000.0, 4))
 
 
-def _size(pair: tuple[str, float]) -> float:
+def _shown(odds: float) -> float:
+    return rounded(logistic(odds), 10000.0, 4)
+
+
+def _size(pair: Share) -> float:
     return abs(pair[1])
 
 
-def built(mention: Mention, reading: Reading) -> list[tuple[str, float]]:
+def built(mention: Mention, reading: Reading) -> list[Share]:
     """Shares of how a text is built: whom it addresses, its marks and length."""
-    text, found = reading.text, []
+    text = reading.text
+    found: list[Share] = []
     if "@" in text or mention.kind in _DIRECT or mention.platform in _DIRECT:
-        found.append(("addresses somebody", cues.ADDRESSED))
+        found.append(_ADDRESSED)
         if "@" in text and _DESK.search(text):
-            found.append(("addresses a help desk", cues.TO_SUPPORT))
+            found.append(_TO_SUPPORT)
     if "??" in text or "?!" in text:
-        found.append(("insists", cues.DOUBLE_QUESTION))
+        found.append(_INSISTS)
     if "!" in text:
-        found.append(("exclaims", cues.SHOUTED))
+        found.append(_EXCLAIMS)
     if "http" in text:
-        found.append(("holds a link", cues.HAS_LINK))
+        found.append(_HAS_LINK)
     if len(reading.words) < 6:
-        found.append(("is brief", cues.BRIEF))
+        found.append(_BRIEF)
     return found

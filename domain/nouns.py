@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from domain.quick import quick
+
 Outcome = Literal["ticket", "review", "ignore"]
 Label = Literal["negative", "neutral", "positive", "unscored"]
 Priority = Literal["low", "normal", "high", "urgent"]
@@ -27,7 +29,7 @@ INTENTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Author:
     """Who wrote a mention, as the platform names them. `native_id` is the stable id; a handle may change hands."""
 
@@ -53,7 +55,7 @@ class Rating:
         return (self.value - self.worst) / span if span else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Mention:
     """One post, comment, review, article, message or mail, in the shape every connector yields.
 
@@ -96,7 +98,7 @@ class Mention:
         return self.kind == "Tombstone"
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Sentiment:
     """A scorer's answer. `compound` is its number in -1..1, None when unscored; `words` names each word's share.
 
@@ -114,7 +116,7 @@ class Sentiment:
     raw: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Verdict:
     """What was decided about one version of a mention, and why.
 
@@ -147,7 +149,7 @@ class Standing:
     tickets: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Stored:
     """A mention as the ledger holds it: with its id, version and the topics that matched, in configuration order.
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from domain.learned import Lexicon
 from domain.nouns import Label, Rating, Sentiment
 from domain.prose import Splitter, ironic, own_words, spelled
+from domain.rounding import rounded
 from domain.vader import read_emoji, read_lexicon
 
 POSITIVE = 0.05  # the borders VADER's authors recommend: https://github.com/cjhutto/vaderSentiment#about-the-scoring
@@ -47,7 +48,7 @@ class VaderScorer:
         compound, words = self._lexicon.read(text, "en")
         if not words:
             return Sentiment("unscored", None, self.name, self.version, self.lexicon_hash, (), "no-scorable-words")
-        shares = tuple([(word, round(share, 4)) for word, share in words])
+        shares = tuple([(word, rounded(share, 10000.0, 4)) for word, share in words])
         irony = ironic(text)
         reason = f"ironic: {irony}" if irony else ""
         return Sentiment(

@@ -156,11 +156,12 @@ class Bench:
             platform = mention.platform.lower()
             if (platform, bare_handle(who.handle)) in self.ours or (platform, f"id:{who.native_id}") in self.ours:
                 return "own-account", f"{who.handle or who.native_id} is one of our own accounts."
-        if "own" in mention.flags and ignored != "own-account":
-            return "own-account", "This came from one of our own addresses."
-        for kind, sentence in _MACHINES.items():
-            if kind in mention.flags and ignored != kind:
-                return kind, sentence
+        if mention.flags:
+            if "own" in mention.flags and ignored != "own-account":
+                return "own-account", "This came from one of our own addresses."
+            for kind, sentence in _MACHINES.items():
+                if kind in mention.flags and ignored != kind:
+                    return kind, sentence
         if mention.repost_of and ignored != "repost":
             return "repost", "This repeats another post, which is judged itself."
         return "", ""

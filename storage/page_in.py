@@ -7,13 +7,14 @@ from hashlib import sha256
 from typing import Any
 
 from domain.nouns import Mention
+from domain.quick import quick
 
 
 class LeaseLost(Exception):
     """Another worker owns this channel now: nothing of this page is stored here; its owner reads it again."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Found:
     """An item that could be read, with the topics it matches and its raw form."""
 
@@ -82,7 +83,7 @@ class PageCounts:
 Key = tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Arrival:
     """An item on its way in, with the id and the counts of the page that brought it."""
 

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from vaderSentiment import vaderSentiment as stock
 
-from domain.vader import Vader, _rounded, read_emoji, read_lexicon
+from domain.rounding import rounded
+from domain.vader import Vader, read_emoji, read_lexicon
 from domain.vader_words import BOOST, IDIOMS, NEGATE
 
 
@@ -118,8 +119,8 @@ def test_bit_identical_on_any_text(text: str) -> None:
 @example(0.00005)
 @example(0.99995)
 def test_rounding_is_that_of_python(value: float) -> None:
-    assert repr(_rounded(value, 1000.0, 3)) == repr(round(value, 3))
-    assert repr(_rounded(value, 10000.0, 4)) == repr(round(value, 4))
+    assert repr(rounded(value, 1000.0, 3)) == repr(round(value, 3))
+    assert repr(rounded(value, 10000.0, 4)) == repr(round(value, 4))
 
 
 def test_word_lists_are_those_of_the_stock_package() -> None:
