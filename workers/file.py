@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from domain.copies import sketch
 from domain.lifecycle import GRAVE
 from domain.nouns import Stored, Verdict
+from domain.quick import quick
 from domain.rules import ServiceLevel
 from domain.urgency import TROUBLE
 from storage import bulk, copies, customers, filing, outbox, reposts, runs
@@ -56,7 +57,7 @@ class Desktop:
     reopen: float = 0  # seconds after resolving in which a post reopens the ticket
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Decided:
     stored: Stored
     verdict: Verdict
