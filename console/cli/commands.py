@@ -10,6 +10,7 @@ from console.cli import (
     doctor,
     filters,
     flags,
+    handling,
     hooks,
     judging,
     learning,
@@ -18,6 +19,7 @@ from console.cli import (
     outbox,
     people,
     plan,
+    promising,
     proof,
     report,
     seed,
@@ -61,6 +63,7 @@ for part in (
     app.registered_commands += part.app.registered_commands
     app.registered_groups += part.app.registered_groups
 people.known.registered_commands += merging.app.registered_commands
+tickets.app.registered_commands += handling.app.registered_commands + promising.app.registered_commands
 app.add_typer(serve.embedded, name="services")
 app.command(name="demo")(demo.run)
 

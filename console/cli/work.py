@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 import config
 from config.workbench import enabled_automations
+from console.cli.acting import agent, run
 from console.cli.common import Json, fail, show_json, show_table
 from console.cli.shape import Changing
-from console.cli.tickets import agent, run
 from storage import automations, configurations, contacts, routing
 
 agents = typer.Typer(no_args_is_help=True, help="Who takes tickets: teams, skills, languages, how many.")
