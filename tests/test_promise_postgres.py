@@ -20,6 +20,13 @@ def postmaster(folder: Path) -> int:
     return int(next(one["pid"] for one in supervisor.status(folder) if one["name"] == "postgres"))
 
 
+def outspoken(folder: Path) -> None:
+    """Let the log say who waited for whom with which statement, as it does not where people's words are."""
+    with (folder / "postgres" / "postgresql.auto.conf").open("a") as settings:
+        settings.write("log_error_verbosity = 'default'\nlog_min_error_statement = 'error'\n")
+    os.kill(postmaster(folder), signal.SIGHUP)
+
+
 def crowd(world: World, n: int, rng: random.Random) -> None:
     """Few people in few threads, all at once: every batch wants the same customers, conversations and tickets."""
     threads = [world.town.post("x", f"northbank thread {t}", author=f"a{t}") for t in range(THREADS)]
@@ -52,6 +59,7 @@ LONG = (pytest.mark.soak, pytest.mark.timeout(1200))  # some thousand tickets, s
 @pytest.mark.parametrize(("n", "restarts"), [(800, 2), pytest.param(1500, 6, marks=LONG)])
 def test_restarted_under_load_with_four_workers(service_folder: Path, rng: random.Random, n: int, restarts: int):
     own = supervisor.start(service_folder)
+    outspoken(service_folder)
     upgrade(own.database_url)
     with world_on(own.database_url, own.redis_url) as world:
         names = [f"posts{k}" for k in range(4)]
