@@ -95,10 +95,10 @@ class Model(BaseHTTPRequestHandler):
 def model() -> Iterator[str]:
     Model.answers.clear()
     Model.seen.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
 
 
 def test_a_model_is_heard_only_where_it_cites_and_in_time(

@@ -63,6 +63,7 @@ class Ear:
                         self.messages.append({"event": event, **json.loads(line[6:])})
         except httpx2.HTTPError:
             pass
+        self.client.close()
         self.ended = True
 
     def cut(self) -> None:

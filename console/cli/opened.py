@@ -27,8 +27,10 @@ def open_ledger(database_url: str) -> Ledger:
 
 
 def ledger() -> Ledger:
-    """Of this installation, for a command that ends with it."""
-    return open_ledger(where().database_url)
+    """Of this installation, closed when the command ends."""
+    found = open_ledger(where().database_url)
+    call.open.callback(found.close)
+    return found
 
 
 @contextmanager

@@ -52,6 +52,7 @@ class _Alike:
                 _failed(str(said()))
             raise
         finally:
+            call.open.close()
             if call.dry_run:
                 typer.echo(NOTHING, err=True)
                 call.dry_run = False
