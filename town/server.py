@@ -70,7 +70,8 @@ class Town:
     def stop(self) -> None:
         self.stopping.set()
         self.story.stop()
-        with ThreadPoolExecutor(len(self.servers)) as ending:  # each looks up only every 50 ms: together, not one by one
+        # each looks up only every 50 ms: all together, not one after the other
+        with ThreadPoolExecutor(len(self.servers)) as ending:
             list(ending.map(lambda server: server.stop(), self.servers.values()))
         self.ledger.close()
 
