@@ -162,19 +162,25 @@ def _file_tickets(
     told = copies.again(connection, _told(items, keys, people, strangers))
     cases = {keys[id_]: one.key for id_, one in told.items()} | cases
     where, made, reopened = filing.open_tickets(
-        connection, list(keys.values()), cases, desktop.same_case or COPIES_SECONDS, desktop.reopen, newcomers
+        connection,
+        list(keys.values()),
+        cases,
+        desktop.same_case or COPIES_SECONDS,
+        desktop.reopen,
+        newcomers,
+        linked.values(),
     )
     first: dict[int, Decided] = {}
     for item in items:
         first.setdefault(where[keys[item.stored.id]], item)
+    touched = [where[key] for key in keys.values() if where[key] not in made] + list(linked.values())
+    grave = [where[keys[item.stored.id]] for item in items if item.verdict.priority in GRAVE]
+    known = filing.appended(connection, touched, reopened, grave) if touched else {}
     numbers = filing.tickets(
         connection,
         run,
         [_ticket_row(id_, first[id_], keys[first[id_].stored.id][1], desktop) for id_ in sorted(made)],
     )
-    touched = [where[key] for key in keys.values() if where[key] not in made] + list(linked.values())
-    grave = [where[keys[item.stored.id]] for item in items if item.verdict.priority in GRAVE]
-    known = filing.appended(connection, touched, reopened, grave) if touched else {}
     filing.link(connection, run, [(where[keys[item.stored.id]], item.stored.id) for item in items])
 
     richer = {
