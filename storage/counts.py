@@ -163,12 +163,16 @@ def adapting(connection: Connection, channels: Sequence[str], since: datetime) -
     )
 
 
-def words(connection: Connection, topic: str, since: datetime, until: datetime, limit: int) -> Sequence[str]:
-    """The texts of a time, at most so many, the newest first: for terms that grew. An erasure waits until what is made of them is committed."""
+def words(
+    connection: Connection, topic: str, since: datetime, until: datetime, limit: int
+) -> Sequence[tuple[str, str]]:
+    """(language, text) of a time, at most so many, the newest first: for terms that grew. An erasure waits until what is made of them is
+    committed."""
     suppress.share(connection)
     found = rows(
         connection,
-        """SELECT left(m.name || ' ' || m.content, 500) AS text FROM mentions m
+        """SELECT v.language, left(m.name || ' ' || m.content, 500) AS text
+        FROM mentions m JOIN verdicts v ON v.mention_id = m.id AND v.version = m.version
         WHERE m.published >= :since AND m.published < :until AND m.deleted_at IS NULL
         AND EXISTS (SELECT 1 FROM sightings s WHERE s.mention_id = m.id AND :topic = ANY(s.topics))
         ORDER BY m.published DESC LIMIT :limit""",
@@ -177,7 +181,7 @@ def words(connection: Connection, topic: str, since: datetime, until: datetime, 
         until=until,
         limit=limit,
     )
-    return [row["text"] for row in found]
+    return [(row["language"], row["text"]) for row in found]
 
 
 def samples(connection: Connection, about: About, since: datetime, until: datetime, n: int) -> list[Any]:

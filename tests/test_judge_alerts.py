@@ -10,7 +10,7 @@ from domain.alerting import not_yet
 from domain.flag_life import Last, act
 from domain.live import Standing
 from domain.paging import Page, PageRoute, Paging, Quiet, Raised, climb, decide
-from domain.terms import grew
+from domain.terms import grew, unheard
 from domain.urgency import Filed, signals
 
 NOON = datetime(2026, 8, 3, 12, tzinfo=UTC)
@@ -114,8 +114,9 @@ def test_a_week_that_drifts(week: tuple[int, int], before: tuple[int, int], foun
 
 
 def test_terms_that_grew() -> None:
-    before = [f"the branch opens at {n}" for n in range(50)]
-    now = ["the app is down again", "app down since noon", "is the app down", "the branch is open"]
+    before = [("en", f"the branch opens at {n}") for n in range(50)]
+    said = ["the app is down again", "app down since noon", "is the app down", "the branch is open"]
+    now = [("en", text) for text in said]
     assert {t["word"] for t in grew(now, before)} == {"app", "down"}
     assert grew([], before) == grew(now, []) == []
 
@@ -136,12 +137,26 @@ def test_little_words_that_are_said_oftener_are_no_terms(language: str) -> None:
     def text(often: float) -> list[str]:
         return [w for w in little if dice.random() < often] + [str(w) for w in dice.choice(things, 5)]
 
-    before = [" ".join(text(0.4)) for _ in range(300)]
-    now = [" ".join([*text(0.55), *(["karte", "outage"] if n % 2 else [])]) for n in range(60)]
+    before = [(language, " ".join(text(0.4))) for _ in range(300)]
+    now = [(language, " ".join([*text(0.55), *(["karte", "outage"] if n % 2 else [])])) for n in range(60)]
     found = [t["word"] for t in grew(now, before)]
     assert found[:2] == ["karte", "outage"]
     assert not set(found) & set(little)
-    assert len(grew([" ".join(text(0.4)) for _ in range(60)], before)) <= 1  # of two hundred words, by chance
+    assert (
+        len(grew([(language, " ".join(text(0.4))) for _ in range(60)], before)) <= 1
+    )  # of two hundred words, by chance
+
+
+def test_a_language_that_is_new_is_said_and_gives_no_terms() -> None:
+    before = [("en", f"the branch opens at {n}") for n in range(50)] + [("de", "die Filiale ist offen")] * 4
+    english = [("en", f"the app is down {n}") for n in range(10)]
+    german = [("de", f"und die App ist nicht da, {n}") for n in range(30)]
+    assert {t["word"] for t in grew(english + german, before)} == {"app", "down"}
+    assert unheard(english + german, before) == {"de": 30}
+    heard = [*before, *(("de", f"die Filiale ist offen und nicht zu, {n}") for n in range(60))]
+    found = {t["word"]: t["now"] for t in grew(english + german, heard)}
+    assert found == {"app": 40, "down": 10}
+    assert unheard(english + german, heard) == unheard(german, []) == {}
 
 
 def test_a_threshold_within_a_budget() -> None:

@@ -28,10 +28,9 @@ def of_spike(at: Tick, rule: SpikeRule, key: Key, standing: Standing) -> dict[st
     said = counts.texts(at.connection, about, start, until + MINUTE, VOICES)
     heard = amplified.heard(said, voices["mentions"])
     found = counts.samples(at.connection, about, start, until + MINUTE, SAMPLES)
-    grew = terms.grew(
-        counts.words(at.connection, topic, start, until + MINUTE, TEXTS),
-        counts.words(at.connection, topic, start - 7 * DAY, start, TEXTS),
-    )
+    now = counts.words(at.connection, topic, start, until + MINUTE, TEXTS)
+    before = counts.words(at.connection, topic, start - 7 * DAY, start, TEXTS)
+    unheard = terms.unheard(now, before)
     samples = [{"mention_id": row["id"], **{k: row[k] for k in ("platform", "url", "author", "text")}} for row in found]
     return {
         "window": {"from": start.isoformat(), "to": until.isoformat()},
@@ -49,7 +48,8 @@ def of_spike(at: Tick, rule: SpikeRule, key: Key, standing: Standing) -> dict[st
         "intent": voices["intent"],
         "platforms": list(voices["platforms"]),
         "first_mention": voices["first_id"],
-        "terms": grew,
+        "terms": terms.grew(now, before),
+        **({"new_languages": unheard} if unheard else {}),
         "links": sorted({s["url"] for s in samples if s["url"]}),
         "detector": spikes.VERSION,
         "rule_version": at.current.hash[:12],

@@ -104,7 +104,7 @@ METRICS = (  # storage/metrics.py, those dashboards show
 EVIDENCE = (  # workers/evidence.py
     N_("window"), N_("from"), N_("to"), N_("count"), N_("baseline"), N_("threshold"), N_("score"), N_("minutes"), N_("floor"),
     N_("authors"), N_("reach"), N_("copies"), N_("reposts"), N_("copies looked for in"), N_("platforms"), N_("first mention"),
-    N_("terms"), N_("links"), N_("detector"), N_("rule version"), N_("baseline adapts"), N_("since"), N_("until"), N_("reason"),
+    N_("terms"), N_("new languages"), N_("links"), N_("detector"), N_("rule version"), N_("baseline adapts"), N_("since"), N_("until"), N_("reason"),
     N_("usual minutes"),
 )  # fmt: skip
 PAGED = (N_("open"), N_("update"), N_("close"), N_("ack"), N_("escalate"), N_("sent"), N_("held"))
