@@ -74,7 +74,7 @@ _SOME_IDENTITIES = f"""
 INSERT INTO identities (kind, {_AUTHOR}, source) SELECT 'account', {_AUTHOR}, 'author'
 FROM json_to_recordset(CAST(:rows AS json)) AS r(platform text, origin text, native_id text, handle text, name text, url text,
     followers bigint)
-ORDER BY platform, origin, native_id ON CONFLICT DO NOTHING RETURNING id, platform, origin, native_id
+ORDER BY platform COLLATE "C", origin COLLATE "C", native_id COLLATE "C" ON CONFLICT DO NOTHING RETURNING id, platform, origin, native_id
 """  # noqa: S608 our own column names
 
 

@@ -49,19 +49,18 @@ def bury(connection: Connection) -> list[str]:
 
     A paused process still holds its lock: what it holds waits for its lease to end, and its late writes are fenced. After a restart of
     the database every lock is free, and processes that live are taken for gone: they are at work on what is freed here. So nothing is
-    waited for. What somebody holds at this moment stays, and its process stays in the list until the next look.
+    waited for. What somebody holds at this moment stays, and its process stays in the list until the next look; and a mention whose
+    judging the restart broke off was not started by it.
     """
-    gone = [
-        row["id"]
-        for row in rows(
-            connection,
-            "SELECT id FROM workers WHERE seen_at < now() - interval '3 seconds' AND pg_try_advisory_xact_lock(lock) "
-            "ORDER BY id FOR UPDATE SKIP LOCKED",
-        )
-    ]
-    if not gone:
+    found = rows(
+        connection,
+        "SELECT id, seen_at < pg_postmaster_start_time() AS torn FROM workers WHERE seen_at < now() - interval '3 seconds' "
+        "AND pg_try_advisory_xact_lock(lock) ORDER BY id FOR UPDATE SKIP LOCKED",
+    )
+    if not found:
         return []
-    _free(connection, gone)
+    gone = [row["id"] for row in found]
+    _free(connection, gone, [row["id"] for row in found if row["torn"]])
     connection.execute(
         text(
             "UPDATE outbox SET lease_until = now() WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE worker = ANY(:gone) "
@@ -83,14 +82,22 @@ def leave(connection: Connection, worker_id: str) -> None:
     _forget(connection, [worker_id])
 
 
-def _free(connection: Connection, gone: Sequence[str]) -> None:
-    for table, key in (("channels", "id"), ("digests", "mention_id")):
+def _free(connection: Connection, gone: Sequence[str], torn: Sequence[str] = ()) -> None:
+    """Channels and mentions they hold, but what is locked. `torn`: those that were interrupted, whose starts do not count."""
+    for table, key, also in (
+        ("channels", "id", ""),
+        (
+            "digests",
+            "mention_id",
+            "attempts = CASE WHEN worker = ANY(:torn) THEN greatest(attempts - 1, 0) ELSE attempts END, ",
+        ),
+    ):
         connection.execute(
             text(
-                f"UPDATE {table} SET lease = NULL, lease_until = NULL, worker = NULL WHERE {key} = ANY(ARRAY("  # noqa: S608 our own names
+                f"UPDATE {table} SET {also}lease = NULL, lease_until = NULL, worker = NULL WHERE {key} = ANY(ARRAY("  # noqa: S608 our own names
                 f"SELECT {key} FROM {table} WHERE worker = ANY(:gone) FOR UPDATE SKIP LOCKED))"
             ),
-            {"gone": gone},
+            {"gone": list(gone), **({"torn": list(torn)} if also else {})},
         )
 
 
