@@ -6,9 +6,13 @@ from what the table holds (storage/proofs.py). A row that is deleted, added or w
 
 from hashlib import md5, sha256
 
+SHORT = 50  # characters, of at most four bytes each: an id as long is its own key
+
 
 def native(native_id: str) -> str:
     """A platform id as a key: over 200 bytes it is hashed (an index row has a limit), the payload keeps the original."""
+    if len(native_id) <= SHORT:
+        return native_id
     raw = native_id.encode()
     return native_id if len(raw) <= 200 else "sha256:" + sha256(raw).hexdigest()
 

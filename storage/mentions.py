@@ -4,6 +4,7 @@ Order of locks, the same in every process: the channel's row, then mentions in k
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -28,8 +29,8 @@ def store_page(connection: Connection, secret: bytes, page: PageIn) -> PageCount
 def store_pages(connection: Connection, secret: bytes, pages: Sequence[PageIn]) -> list[PageCounts]:
     """Store pages that follow each other in a channel's walk, each whole: mentions, sightings, rejects, gaps, counters of its
     own and the channel's next state. Raises LeaseLost."""
-    ids, seq, paused = _advance(connection, pages)
-    counts = [PageCounts(returned=len(page.found) + len(page.rejected), paused=paused) for page in pages]
+    ids, seq, paused, since, at = _advance(connection, pages)
+    counts = [PageCounts(len(page.found) + len(page.rejected), paused=paused, since=since, at=at) for page in pages]
     arrived = [
         Arrival(item, id_, count) for page, id_, count in zip(pages, ids, counts, strict=True) for item in page.found
     ]
@@ -52,9 +53,10 @@ def store_pages(connection: Connection, secret: bytes, pages: Sequence[PageIn]) 
     return counts
 
 
-def _advance(connection: Connection, pages: Sequence[PageIn]) -> tuple[list[int], int, bool]:
+def _advance(connection: Connection, pages: Sequence[PageIn]) -> tuple[list[int], int, bool, datetime, datetime]:
     """The channel's next state, fenced by the lease, which begins anew; takes the ERASURE lock too. A cut page leaves the
-    position where it is. Returns the pages' ids, the last one's number in the channel, and whether somebody paused the channel."""
+    position where it is. Returns the pages' ids, the last one's number in the channel, whether somebody paused the channel, since when
+    it is read, and the time of the transaction."""
     last, whole = pages[-1], [page for page in pages if page.complete]
     values = {
         "id": last.channel_id,
@@ -71,8 +73,8 @@ def _advance(connection: Connection, pages: Sequence[PageIn]) -> tuple[list[int]
     found = bulk.fetch(connection, _ADVANCE, values)
     if not found:
         raise LeaseLost(f"channel {last.channel_id}")
-    ids, seq, paused = found[0]
-    return ids, seq, paused
+    ids, seq, paused, since, at = found[0]
+    return ids, seq, paused, since, at
 
 
 _ADVANCE = """
@@ -90,7 +92,7 @@ UPDATE channels c SET seq = seq + pages.n, page_sum = page_sum + pages.sum, stat
     error_kind = CASE WHEN %(complete)s THEN NULL ELSE error_kind END,
     advice = CASE WHEN %(complete)s THEN NULL ELSE advice END
 FROM pages, locked WHERE c.id = %(id)s AND lease = CAST(%(lease)s AS uuid) AND lease_until > now()
-RETURNING pages.ids, seq, paused_at IS NOT NULL AS paused
+RETURNING pages.ids, seq, paused_at IS NOT NULL AS paused, since, now()
 """
 
 
@@ -169,6 +171,7 @@ def _store(connection: Connection, channel_id: int, items: Mapping[Key, Arrival]
         sightings.append((id_, channel_id, _topics(arrival.item.topics), arrival.page_id))
         payloads.append((id_, 1, arrival.item.payload))
         queue.append((id_, 1))
+        counts.fresh.append((id_, arrival.item))
     bulk.copy(connection, "sightings (mention_id, channel_id, topics, page_id)", sightings)
     bulk.copy(connection, "payloads (mention_id, version, body)", payloads)
     bulk.copy(connection, "digests (mention_id, version)", queue)

@@ -51,7 +51,8 @@ def gaps(connection: Connection, page: PageIn, page_id: int, counts: PageCounts)
         )
 
 
-_COUNTED = tuple(name for name in PageCounts.__dataclass_fields__ if name != "paused")
+_NO_FIGURE = frozenset(("paused", "since", "at", "fresh"))
+_COUNTED = tuple(name for name in PageCounts.__dataclass_fields__ if name not in _NO_FIGURE)
 
 
 _figures = attrgetter(*_COUNTED)

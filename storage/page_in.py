@@ -74,6 +74,9 @@ class PageCounts:
     reject_sum: int = 0
     gap_sum: int = 0
     paused: bool = False  # somebody paused the channel meanwhile: no further page
+    since: datetime | None = None  # when the channel was first read
+    at: datetime | None = None  # the transaction's time
+    fresh: list[tuple[int, Found]] = field(default_factory=list)  # the new ones, by id
 
     @property
     def queued(self) -> int:

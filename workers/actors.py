@@ -7,7 +7,7 @@ one thread per process, more processes for more.
 import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -17,11 +17,13 @@ import structlog
 from storage import digests, events, outbox
 from storage import workers as registry
 from storage.ledger import again
+from storage.page_in import PageCounts
 from workers import errands, upkeep, watch
 from workers.bell import Bell, broker
 from workers.bootstrap import House, NotReady
 from workers.deliver import deliver
 from workers.digest import drain
+from workers.fresh import Fresh
 from workers.health import Health
 from workers.looking import Looker
 from workers.poll import poll
@@ -49,6 +51,8 @@ class Answering:
     worker_id: str
     stopping: threading.Event = field(default_factory=threading.Event)
     health: Health = field(default_factory=Health)
+    judges: bool = False  # whether a thread of this process digests
+    fresh: Fresh = field(default_factory=Fresh)
     _slots: tuple[float, int] = (0.0, 1)
 
     def poll(self, slot: str) -> None:
@@ -64,8 +68,11 @@ class Answering:
         if done and done.more and not done.error:
             self.bell.ring("poll", slot)
 
-    def _stored(self, queued: int) -> None:
-        """Rows are committed: wake as many digest threads as there are batches."""
+    def _stored(self, counts: Sequence[PageCounts]) -> None:
+        """Rows are committed: remember them where they may be judged, wake as many digest threads as there are batches."""
+        if self.judges:
+            self.fresh.keep([one for count in counts for one in digests.remembered(count)])
+        queued = sum(count.queued for count in counts)
         self.bell.ring_all("digest", range(min(self._digest_slots(), 1 + queued // digests.BATCH)))
 
     def _digest_slots(self) -> int:
@@ -77,7 +84,7 @@ class Answering:
         return slots
 
     def digest(self, slot: str) -> None:
-        done = drain(self.house.ledger, self.house.desktop(), self.worker_id, self.stopping.is_set)
+        done = drain(self.house.ledger, self.house.desktop(), self.worker_id, self.stopping.is_set, self.fresh)
         self.bell.ring_all("deliver", sorted(done.targets))
         if done.mentions:
             self.bell.ring("watch")

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 import structlog
 from sqlalchemy import Connection
 
+from domain.nouns import Stored
 from storage import digests, runs, standing
 from storage.ledger import Ledger, again
 from workers import failpoints
 from workers.file import Decided, Desktop, file
+from workers.fresh import Fresh
 from workers.logs import trace
 
 log = structlog.get_logger()
@@ -31,11 +33,14 @@ class Digested:
     tickets: int = 0
     dead: int = 0
     targets: set[str] = field(default_factory=set)
+    fresh: Fresh = field(default_factory=Fresh, repr=False)  # what it need not read
 
 
-def drain(ledger: Ledger, desktop: Desktop, worker: str, stopping: Callable[[], bool]) -> Digested:
-    """Digest batches until nothing is due, 20 s are over, or the process is to stop."""
-    done = Digested()
+def drain(
+    ledger: Ledger, desktop: Desktop, worker: str, stopping: Callable[[], bool], fresh: Fresh | None = None
+) -> Digested:
+    """Digest batches until nothing is due, 20 s are over, or the process is to stop. `fresh`: what this process stored itself."""
+    done = Digested(fresh=fresh or Fresh())
     until = time.monotonic() + DRAIN_SECONDS
     _turn(ledger, desktop, worker, done, suspects=True)  # first, lest a backlog keep it waiting
     while not stopping() and time.monotonic() < until:
@@ -70,7 +75,7 @@ def _batch(
     if not fresh:
         return
     try:
-        _digest(ledger, desktop, worker, claimed.lease, [item[0] for item in fresh], done)
+        _digest(ledger, desktop, worker, claimed.lease, fresh, done)
     except Exception as error:
         if again(error):
             ledger.run(lambda c: digests.give_back(c, claimed.lease))
@@ -108,14 +113,30 @@ def _dead(
     log.error("mention is a dead letter", mention_id=mention_id, reason=reason)
 
 
+def _load(
+    ledger: Ledger, desktop: Desktop, claimed: Sequence[tuple[int, int, int]], memory: Fresh
+) -> dict[int, Stored]:
+    """The mentions to judge, in order of id; read are those that are not remembered."""
+    held = memory.take([item[:2] for item in claimed])
+    missing = [id_ for id_, _, _ in claimed if id_ not in held]
+    if missing or desktop.asks_standing:
+        with ledger.begin() as connection:
+            held |= digests.load(connection, missing) if missing else {}
+            if desktop.asks_standing:
+                held = standing.known(connection, held)
+    return dict(sorted(held.items()))
+
+
 def _digest(
-    ledger: Ledger, desktop: Desktop, worker: str, lease: str, mention_ids: Sequence[int], done: Digested
+    ledger: Ledger,
+    desktop: Desktop,
+    worker: str,
+    lease: str,
+    claimed: Sequence[tuple[int, int, int]],
+    done: Digested,
 ) -> None:
     started = time.monotonic()
-    with ledger.begin() as connection:
-        loaded = digests.load(connection, mention_ids)
-        if desktop.asks_standing:
-            loaded = standing.known(connection, loaded)
+    loaded = _load(ledger, desktop, claimed, done.fresh)
     order = {name: n for n, name in enumerate(desktop.topics)}
     decided = []
     for stored in loaded.values():

@@ -67,9 +67,9 @@ def poll(
     context: Context,
     secret: bytes,
     worker: str,
-    stored: Callable[[int], None] = lambda queued: None,
+    stored: Callable[[Sequence[page_in.PageCounts]], None] = lambda counts: None,
 ) -> Polled | None:
-    """Poll one channel, if a poll is owed and nobody else has it; None otherwise. `stored` is told after each commit."""
+    """Poll one channel, if a poll is owed and nobody else has it; None otherwise. `stored` is told of each commit with something to judge."""
     leased = ledger.run(lambda c: channels.lease(c, channel_id, worker))
     if leased is None:
         return None
@@ -101,7 +101,7 @@ def _walk(
     context: Context,
     secret: bytes,
     done: Polled,
-    stored: Callable[[int], None],
+    stored: Callable[[Sequence[page_in.PageCounts]], None],
 ) -> None:
     connector: Inbound | None = None
     state = leased.state
@@ -117,7 +117,7 @@ def _walk(
         done.returned += sum(count.returned for count in counts)
         done.queued += queued
         if queued:
-            stored(queued)
+            stored(counts)
         return any(count.paused for count in counts)
 
     while not context.stopping():

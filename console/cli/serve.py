@@ -85,7 +85,9 @@ def worker(
     house = Ledger(place.database_url, name="earmark-worker", pool=threads["poll"] + threads["deliver"] + 4)
     bell = Bell(broker(place.redis_url))
     with process.Presence(house, "worker", digest_threads=threads["digest"]) as presence:
-        answering = actors.Answering(House(house, place.secret, stop.is_set), bell, presence.id, stop)
+        answering = actors.Answering(
+            House(house, place.secret, stop.is_set), bell, presence.id, stop, judges=threads["digest"] > 0
+        )
         groups = actors.start(place.redis_url, answering, threads)
         bell.ring_all("digest", range(threads["digest"]))
         actors.settle()
