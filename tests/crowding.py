@@ -21,7 +21,20 @@ from config.workbench import levels
 from domain.automations import Automation
 from domain.nouns import Mention
 from domain.routing import Route
-from storage import casework, channels, deliveries, desks, gathering, mentions, merges, talk, targets, turns
+from storage import (
+    casework,
+    channels,
+    deliveries,
+    desks,
+    erase,
+    gathering,
+    mentions,
+    merges,
+    promises,
+    talk,
+    targets,
+    turns,
+)
 from storage import workers as registry
 from storage.ledger import Ledger, again, rows
 from storage.page_in import Found, LeaseLost, PageIn
@@ -235,8 +248,10 @@ def act(crowd: Crowd, ledger: Ledger, rng: random.Random, k: int) -> None:
         lambda c: gathering.adopt(c, HAND, one, some[1:4]),
         lambda c: gathering.merge(c, HAND, one, some[1]),
         lambda c: casework.note(c, HAND, one, "a word"),
+        lambda c: promises.make(c, HAND, one, "a call back", datetime.now(UTC) + timedelta(seconds=0.5)),
+        lambda c: promises.settle(c, HAND, rng.randrange(1, 20), "kept"),
     ]
-    ledger.run(rng.choices(acts, weights=(6, 6, 2, 2, 2, 1, 1))[0])
+    ledger.run(rng.choices(acts, weights=(6, 6, 2, 2, 2, 1, 1, 2, 2))[0])
 
 
 def listen(crowd: Crowd, ledger: Ledger, rng: random.Random, k: int) -> None:
@@ -259,6 +274,15 @@ def unify(crowd: Crowd, ledger: Ledger, rng: random.Random, k: int) -> None:
         crowd.stopping.wait(0.3)
         ledger.run(lambda c: merges.unmerge(c, merged, "command"))
     crowd.stopping.wait(1)
+
+
+def forget(crowd: Crowd, ledger: Ledger, rng: random.Random, k: int) -> None:
+    """Somebody asks to be forgotten."""
+    crowd.stopping.wait(1.5)
+    with ledger.begin() as c:
+        people = [row["id"] for row in rows(c, "SELECT id FROM customers ORDER BY id")]
+    if people:
+        ledger.run(lambda c: erase.erase(c, ledgers.SECRET, rng.choice(people), "command"))
 
 
 def bury(crowd: Crowd, ledger: Ledger, rng: random.Random, k: int) -> None:
@@ -289,5 +313,5 @@ def terminate(crowd: Crowd, ledger: Ledger, rng: random.Random, k: int) -> None:
 
 
 EVERYBODY: dict[Step, int] = {
-    poll: 4, judge: 4, deliver: 2, work_off: 2, tend: 1, look: 1, act: 2, listen: 1, unify: 1, bury: 1, leave: 1, configure: 1, terminate: 1,
+    poll: 4, judge: 4, deliver: 2, work_off: 2, tend: 1, look: 1, act: 2, listen: 1, unify: 1, forget: 1, bury: 1, leave: 1, configure: 1, terminate: 1,
 }  # fmt: skip
