@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ import redis
 from sqlalchemy.engine import make_url
 
 from storage.provision import answers
-from tests.support import ROOT, wait_until
+from tests.support import ROOT, new_service_folder, remove_service_folder, wait_until
 from workers import services
 from workers.service_process import alive, find_all
 
@@ -28,6 +29,11 @@ def query(url: str, statement: str) -> list[tuple[object, ...]]:
     with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(False), autocommit=True) as conn:
         cursor = conn.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+def keep_a_row(running: services.Services) -> None:
+    query(running.database_url, "DROP TABLE IF EXISTS kept")
+    query(running.database_url, "CREATE TABLE kept AS SELECT 7 AS n")
 
 
 def ping(url: str) -> bool:
@@ -51,6 +57,22 @@ def start_elsewhere(folder: Path, env: dict[str, str] | None = None) -> subproce
     )
 
 
+@pytest.fixture(scope="module")
+def _born() -> Iterator[Path]:
+    folder = new_service_folder()
+    try:
+        yield folder
+    finally:
+        remove_service_folder(folder)
+
+
+@pytest.fixture
+def used_folder(_born: Path) -> Iterator[Path]:
+    """A folder whose servers may have run before, for tests that do not ask how they are born: that takes most of a start."""
+    yield _born
+    services.stop(_born)
+
+
 def test_start_attach_status_stop(service_folder: Path) -> None:
     first = services.start(service_folder / "var")
     assert query(first.database_url, "SELECT current_user::text, current_database()::text") == [("earmark", "earmark")]
@@ -72,21 +94,21 @@ def test_start_attach_status_stop(service_folder: Path) -> None:
     assert not [pid for pid in before if alive(pid)]
 
 
-def test_rows_outlive_a_restart_and_rings_do_not(service_folder: Path) -> None:
-    first = services.start(service_folder)
-    query(first.database_url, "CREATE TABLE kept AS SELECT 7 AS n")
+def test_rows_outlive_a_restart_and_rings_do_not(used_folder: Path) -> None:
+    first = services.start(used_folder)
+    keep_a_row(first)
     with redis.Redis.from_url(first.redis_url) as client:
         client.set("ring", "1")
-    services.stop(service_folder)
-    second = services.start(service_folder)
+    services.stop(used_folder)
+    second = services.start(used_folder)
     assert second == first  # the same ports and passwords
     assert query(second.database_url, "SELECT n FROM kept") == [(7,)]
     with redis.Redis.from_url(second.redis_url) as client:
         assert client.dbsize() == 0
 
 
-def test_commits_are_durable_and_doors_are_shut(service_folder: Path) -> None:
-    running = services.start(service_folder)
+def test_commits_are_durable_and_doors_are_shut(used_folder: Path) -> None:
+    running = services.start(used_folder)
     for name, value in {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_connections": "100",
                         "shared_buffers": "256MB", "listen_addresses": "127.0.0.1", "unix_socket_directories": "",
                         "server_encoding": "UTF8", "data_checksums": "on"}.items():  # fmt: skip
@@ -103,38 +125,38 @@ def test_commits_are_durable_and_doors_are_shut(service_folder: Path) -> None:
         assert client.config_get("save", "appendonly", "maxmemory-policy") == {
             "save": "", "appendonly": "no", "maxmemory-policy": "noeviction"}  # fmt: skip
     listening = {
-        c.laddr.ip for p in pids(service_folder) for c in psutil.Process(p).net_connections() if c.status == "LISTEN"
+        c.laddr.ip for p in pids(used_folder) for c in psutil.Process(p).net_connections() if c.status == "LISTEN"
     }
     assert listening == {"127.0.0.1"}
 
-    assert (service_folder / "services.json").stat().st_mode & 0o777 == 0o600
+    assert (used_folder / "services.json").stat().st_mode & 0o777 == 0o600
     secrets = [
-        value for name, value in json.loads((service_folder / "services.json").read_text()).items() if "pass" in name
+        value for name, value in json.loads((used_folder / "services.json").read_text()).items() if "pass" in name
     ]
-    readable = [path for path in service_folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    readable = [path for path in used_folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
     assert not [path for path in readable if any(secret.encode() in path.read_bytes() for secret in secrets)]
-    command_lines = " ".join(" ".join(process.cmdline()) for process in map(psutil.Process, pids(service_folder)))
+    command_lines = " ".join(" ".join(process.cmdline()) for process in map(psutil.Process, pids(used_folder)))
     assert not [secret for secret in secrets if secret in command_lines]
 
 
-def test_the_terminal_does_not_reach_them(service_folder: Path) -> None:
-    starter = start_elsewhere(service_folder)
+def test_the_terminal_does_not_reach_them(used_folder: Path) -> None:
+    starter = start_elsewhere(used_folder)
     starter.communicate(timeout=60)
     assert starter.returncode == 0
-    sessions = {os.getsid(pid) for pid in pids(service_folder)}
+    sessions = {os.getsid(pid) for pid in pids(used_folder)}
     assert not sessions & {starter.pid, os.getsid(0)}
-    assert len(pids(service_folder)) == 2  # and the end of their starter did not end them
+    assert len(pids(used_folder)) == 2  # and the end of their starter did not end them
 
 
 @pytest.mark.parametrize("name", ["postgres", "valkey"])
-def test_a_killed_server_starts_again(service_folder: Path, name: str) -> None:
-    first = services.start(service_folder)
-    query(first.database_url, "CREATE TABLE kept AS SELECT 7 AS n")
-    before = {row["name"]: int(str(row["pid"])) for row in services.status(service_folder)}
+def test_a_killed_server_starts_again(used_folder: Path, name: str) -> None:
+    first = services.start(used_folder)
+    keep_a_row(first)
+    before = {row["name"]: int(str(row["pid"])) for row in services.status(used_folder)}
     os.kill(before[name], signal.SIGKILL)
-    wait_until(lambda: len(pids(service_folder)) == 1, message="the killed server counts as not running")
-    assert services.start(service_folder) == first
-    after = {row["name"]: row["pid"] for row in services.status(service_folder)}
+    wait_until(lambda: len(pids(used_folder)) == 1, message="the killed server counts as not running")
+    assert services.start(used_folder) == first
+    after = {row["name"]: row["pid"] for row in services.status(used_folder)}
     assert after[name] not in (None, before[name])
     assert [other for other in after if after[other] == before[other]] == [other for other in after if other != name]
     assert query(first.database_url, "SELECT n FROM kept") == [(7,)]
@@ -161,38 +183,38 @@ def test_two_folders_never_meet(service_folder: Path) -> None:
     assert len(pids(two.folder)) == 2
 
 
-def test_a_pid_file_that_names_somebody_else(service_folder: Path) -> None:
-    first = services.start(service_folder)
+def test_a_pid_file_that_names_somebody_else(used_folder: Path) -> None:
+    first = services.start(used_folder)
     bystander = subprocess.Popen(["sleep", "100"])
     try:
-        crash(service_folder)
-        rewrite(service_folder / "postgres" / "postmaster.pid", bystander.pid)
-        rewrite(service_folder / "valkey" / "valkey.pid", bystander.pid)
-        assert pids(service_folder) == []
-        assert services.stop(service_folder) == []
-        rewrite(service_folder / "postgres" / "postmaster.pid", bystander.pid)
-        assert services.start(service_folder) == first
-        assert bystander.pid not in pids(service_folder)
+        crash(used_folder)
+        rewrite(used_folder / "postgres" / "postmaster.pid", bystander.pid)
+        rewrite(used_folder / "valkey" / "valkey.pid", bystander.pid)
+        assert pids(used_folder) == []
+        assert services.stop(used_folder) == []
+        rewrite(used_folder / "postgres" / "postmaster.pid", bystander.pid)
+        assert services.start(used_folder) == first
+        assert bystander.pid not in pids(used_folder)
         assert bystander.poll() is None
     finally:
         bystander.kill()
         bystander.wait()
 
 
-def test_a_port_taken_since_is_given_up(service_folder: Path) -> None:
-    first = services.start(service_folder)
-    services.stop(service_folder)
+def test_a_port_taken_since_is_given_up(used_folder: Path) -> None:
+    first = services.start(used_folder)
+    services.stop(used_folder)
     taken = []
     for url in (first.database_url, first.redis_url):
         listener = socket.create_server(("127.0.0.1", make_url(url).port))
         taken.append(listener)
-    second = services.start(service_folder)
+    second = services.start(used_folder)
     assert make_url(second.database_url).port != make_url(first.database_url).port
     assert make_url(second.redis_url).port != make_url(first.redis_url).port
-    assert services.start(service_folder) == second
+    assert services.start(used_folder) == second
     for listener in taken:
         listener.close()
-    assert services.start(service_folder) == second
+    assert services.start(used_folder) == second
 
 
 def test_a_start_killed_half_way_leaves_nothing_half_made(service_folder: Path) -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from storage.ledger import Ledger
 from tests import web
-from tests.test_web_browser import browser, page, playwright
+from tests.test_web_browser import browser, entered, page, playwright
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "page"]  # fixtures
+__all__ = ["browser", "entered", "page"]  # fixtures
 WORDS = "the card was declined at the till again and nobody answers the phone about it since this morning"
 
 
