@@ -12,6 +12,7 @@ from storage.ledger import Ledger, one
 from storage.reconcile import reconcile
 from tests import ledgers
 from tests.crowding import CHANNELS, Crowd
+from tests.support import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,20 @@ def test_what_a_live_process_is_at_is_not_waited_for_and_freed_at_the_next_look(
         assert ask(ledger, leased) == 2
     assert ledger.run(registry.bury) == ["worker-0"]
     assert ask(ledger, leased) == 0
+    ledgers.drain(ledger)
+
+
+def test_a_start_that_a_restart_of_the_database_broke_off_does_not_count(ledger: Ledger):
+    ledgers.store(ledger, CHANNELS[0], [ledgers.post("x", f"s{n}", f"talk {n}", None) for n in range(3)])
+    counted = []
+    for silent in ("now() - interval '4 seconds'", "pg_postmaster_start_time() - interval '1 second'"):
+        ledger.run(lambda c: registry.register(c, "worker-1", "worker", "here", 1, "1", 1))
+        assert len(ledger.run(lambda c: digests.claim(c, "worker-1")).mentions) == 3
+        wait_until(lambda: ask(ledger, "SELECT extract(epoch FROM now() - pg_postmaster_start_time())::int") > 5)
+        ledger.run(lambda c, silent=silent: c.execute(text(f"UPDATE workers SET seen_at = {silent}")))
+        assert ledger.run(registry.bury) == ["worker-1"]
+        counted.append(ask(ledger, "SELECT max(attempts) FROM digests"))
+    assert counted == [1, 1], "the first start counts, the second does not"
     ledgers.drain(ledger)
 
 
