@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,17 @@ def kinds(ledger: Ledger, dice: random.Random) -> dict[str, Callable[[], str]]:
         "dashboard, 30 days, topic": lambda: f"/dashboards?range=30d&topic={dice.choice(('northbank', 'volta'))}",
         "dashboard, 90 days": lambda: "/dashboards?range=90d",
         "dashboard, tickets": lambda: f"/dashboards?board=tickets&range={dice.choice(('7d', '30d', '90d'))}",
+        "dashboard, journeys": lambda: f"/dashboards?board=journeys&range={dice.choice(('7d', '30d', '90d'))}",
+        "mentions of a mark": lambda: f"/mentions?{_since(dice.choice((1, 6, 24)))}&mood={dice.choice(moods)}",
+        "mentions of 90 days": lambda: f"/mentions?{_since(90 * 24)}&topic=northbank&page={dice.randint(1, 9)}",
+        "journeys of a mark": lambda: f"/journeys?{_since(30 * 24)}&before=chat&after=call",
         "flag": lambda: f"/flags/{dice.choice(flags or [0])}",
     }
+
+
+def _since(hours: int) -> str:
+    """From so many hours ago, as a mark's address says it."""
+    return f"since={datetime.now(UTC) - timedelta(hours=hours):%Y-%m-%dT%HZ}"
 
 
 def measure(url: str, turns: int, dice: random.Random, only: str = "", slack: float = 1.0) -> list[Timed]:

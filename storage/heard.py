@@ -1,12 +1,15 @@
 """What stands behind a figure: the mentions, or the changes of channel, that a mark of a dashboard counts, as lists by the same condition.
 
-Marks of a dashboard count by the hour of publication (storage/talk.py), so a list is of whole hours, too; those of a flag's series by the
-minute. What was erased since is still in a figure and in no list.
+Marks of a dashboard count by the hour of publication (storage/talk.py), so a list is of whole hours, too, and goes hour by hour; those of a
+flag's series by the minute. What was erased since is still in a figure and in no list.
 """
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -63,20 +66,41 @@ class HeardPage:
 _FROM = """mentions m JOIN LATERAL (SELECT * FROM verdicts v WHERE v.mention_id = m.id ORDER BY v.version DESC LIMIT 1) v
     ON v.reason <> 'own-account'"""
 _MOOD = "CASE WHEN v.reason = 'repost' THEN 'repost' ELSE v.label END"
+_SHOWN = f"""m.id, m.published, m.platform, coalesce(m.author_handle, m.author_id, '') AS author, {_MOOD} AS mood, v.intent, v.topic,
+    left(concat_ws(E'\\n', nullif(m.name, ''), m.content), 300) AS text, v.outcome, m.deleted_at IS NOT NULL AS deleted,
+    (SELECT t.number FROM ticket_mentions l JOIN tickets t ON t.id = l.ticket_id WHERE l.mention_id = m.id ORDER BY t.id LIMIT 1) AS ticket"""  # noqa: S608 our own text
 
 
 def mentions(connection: Connection, asked: Asked) -> HeardPage:
     """The newest first, and how many there are in all."""
+    if asked.series:
+        return _of_series(connection, asked)
+    hours = _hours(connection, asked)
+    total = sum(n for _, n in hours)
+    pages, page = _paged(total, asked.page)
+    chosen, skipped = _cut(hours, (page - 1) * PAGE)
     condition, values = _where(asked)
-    total = int(one(connection, f"SELECT count(*) FROM {_FROM} WHERE {condition}", **values))  # noqa: S608 our own text
-    pages = max(1, -(-total // PAGE))
-    page = min(max(1, asked.page), pages)
     found = rows(
         connection,
-        f"""SELECT m.id, m.published, m.platform, coalesce(m.author_handle, m.author_id, '') AS author, {_MOOD} AS mood, v.intent, v.topic,
-            left(concat_ws(E'\\n', nullif(m.name, ''), m.content), 300) AS text, v.outcome, m.deleted_at IS NOT NULL AS deleted,
-            (SELECT t.number FROM ticket_mentions l JOIN tickets t ON t.id = l.ticket_id WHERE l.mention_id = m.id ORDER BY t.id LIMIT 1) AS ticket
-        FROM {_FROM} WHERE {condition} ORDER BY m.published DESC, m.id DESC LIMIT :limit OFFSET :offset""",  # noqa: S608 our own text
+        f"""SELECT s.* FROM unnest(CAST(:hours AS timestamptz[])) h(at) CROSS JOIN LATERAL (
+            SELECT {_SHOWN} FROM {_FROM} WHERE m.published >= h.at AND m.published < h.at + interval '1 hour' AND {condition}) s
+        ORDER BY published DESC, id DESC LIMIT :limit OFFSET :offset""",  # noqa: S608 our own text
+        **values,
+        hours=chosen,
+        limit=PAGE,
+        offset=skipped,
+    )
+    return HeardPage([Heard(**row) for row in found], total, page, pages)
+
+
+def _of_series(connection: Connection, asked: Asked) -> HeardPage:
+    """What a flag's chart counts, by the minute: so short a time that each mention of it can be looked at."""
+    condition, values = _where(asked)
+    total = int(one(connection, f"SELECT count(*) FROM {_FROM} WHERE {condition}", **values))  # noqa: S608 our own text
+    pages, page = _paged(total, asked.page)
+    found = rows(
+        connection,
+        f"SELECT {_SHOWN} FROM {_FROM} WHERE {condition} ORDER BY m.published DESC, m.id DESC LIMIT :limit OFFSET :offset",  # noqa: S608
         **values,
         limit=PAGE,
         offset=(page - 1) * PAGE,
@@ -87,18 +111,58 @@ def mentions(connection: Connection, asked: Asked) -> HeardPage:
     return HeardPage([Heard(**row) for row in found], total, page, pages, people)
 
 
-def _where(asked: Asked) -> tuple[str, dict[str, Any]]:
-    parts = ["m.published >= :since", "m.published < :until"]
+def _paged(total: int, asked: int) -> tuple[int, int]:
+    """(how many pages, the one that is shown)."""
+    pages = max(1, -(-total // PAGE))
+    return pages, min(max(1, asked), pages)
+
+
+def _hours(connection: Connection, asked: Asked) -> list[tuple[datetime, int]]:
+    """The hours in which such mentions were published, the newest first, with how many: the figures that marks are drawn from. To look at
+    each of millions of mentions would take a page longer than anybody waits."""
+    condition, values = _where(asked, _FIGURES)
+    found = rows(
+        connection,
+        f"SELECT t.hour, sum(t.n) AS n FROM talk t WHERE {condition} GROUP BY 1 HAVING sum(t.n) > 0 ORDER BY 1 DESC",  # noqa: S608
+        **values,
+    )
+    return [(row["hour"], int(row["n"])) for row in found]
+
+
+def _cut(hours: Sequence[tuple[datetime, int]], offset: int) -> tuple[list[datetime], int]:
+    """(the hours a page's mentions lie in, how many of the newest of these stand on earlier pages)."""
+    ends = list(accumulate(n for _, n in hours))
+    first, last = bisect_right(ends, offset), bisect_left(ends, offset + PAGE)
+    return [hour for hour, _ in hours[first : last + 1]], offset - (ends[first - 1] if first else 0)
+
+
+class _Columns(NamedTuple):
+    """Where a condition finds what it is about."""
+
+    at: str
+    hour: str
+    topic: str
+    platform: str
+    intent: str
+    mood: str
+
+
+_MENTION = _Columns("m.published", "date_trunc('hour', m.published)", "v.topic", "m.platform", "v.intent", _MOOD)
+_FIGURES = _Columns("t.hour", "t.hour", "t.topic", "t.platform", "t.intent", "t.label")
+
+
+def _where(asked: Asked, on: _Columns = _MENTION) -> tuple[str, dict[str, Any]]:
+    parts = [f"{on.at} >= :since", f"{on.at} < :until"]
     exact = asked.series is not None
     values: dict[str, Any] = {
         "since": asked.since if exact else _whole(asked.since),
         "until": asked.until if exact else _whole(asked.until),
     }
     for column, chosen in (
-        ("v.topic", asked.topics),
-        ("m.platform", asked.platforms),
-        ("v.intent", asked.intents),
-        (_MOOD, asked.moods),
+        (on.topic, asked.topics),
+        (on.platform, asked.platforms),
+        (on.intent, asked.intents),
+        (on.mood, asked.moods),
     ):
         if chosen:
             name = f"v{len(values)}"
@@ -106,7 +170,7 @@ def _where(asked: Asked) -> tuple[str, dict[str, Any]]:
             values[name] = list(chosen)
     for field, number in (("isodow", asked.day), ("hour", asked.hour)):
         if number is not None:
-            parts.append(f"extract({field} FROM date_trunc('hour', m.published) AT TIME ZONE :zone) = :{field}")
+            parts.append(f"extract({field} FROM {on.hour} AT TIME ZONE :zone) = :{field}")
             values |= {field: number, "zone": asked.zone}
     if asked.series:
         topic, platform, measure = asked.series
@@ -162,17 +226,17 @@ class Switches:
 
 def switches(connection: Connection, since: datetime, until: datetime, before: str, after: str, page: int) -> Switches:
     """Each time somebody went from one channel to another, the latest first, as boards.switches counts them."""
-    condition = "j.switched AND j.at >= :since AND j.at < :until AND j.before = :before AND j.channel = :after"
-    values = {"since": since, "until": until, "before": before, "after": after}
-    total = int(one(connection, f"SELECT count(*) FROM metric_journey_contacts j WHERE {condition}", **values))  # noqa: S608 our own text
-    pages = max(1, -(-total // PAGE))
-    page = min(max(1, page), pages)
     found = rows(
         connection,
-        f"SELECT j.customer_id, coalesce(c.name, '') AS customer, j.at FROM metric_journey_contacts j LEFT JOIN customers c ON c.id = j.customer_id "  # noqa: S608
-        f"WHERE {condition} ORDER BY j.at DESC, j.customer_id LIMIT :limit OFFSET :offset",
-        **values,
-        limit=PAGE,
-        offset=(page - 1) * PAGE,
-    )
-    return Switches([Switch(**row) for row in found], total, page, pages)
+        "SELECT j.customer_id, coalesce(c.name, '') AS customer, j.at, j.total FROM ("
+        "SELECT customer_id, at, count(*) OVER () AS total FROM metric_journey_contacts "
+        "WHERE switched AND at >= :since AND at < :until AND before = :before AND channel = :after "
+        "ORDER BY at DESC, customer_id LIMIT :limit OFFSET :offset) j LEFT JOIN customers c ON c.id = j.customer_id "
+        "ORDER BY j.at DESC, j.customer_id",
+        since=since, until=until, before=before, after=after, limit=PAGE, offset=(max(1, page) - 1) * PAGE,
+    )  # fmt: skip
+    if not found and page > 1:  # past the end
+        return switches(connection, since, until, before, after, 1)
+    total = int(found[0]["total"]) if found else 0
+    pages, page = _paged(total, page)
+    return Switches([Switch(row["customer_id"], row["customer"], row["at"]) for row in found], total, page, pages)

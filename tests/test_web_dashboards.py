@@ -147,6 +147,7 @@ def test_every_mark_leads_to_a_list_of_as_many(client: httpx2.Client, ledger: Le
             found = re.search(r"<small>([\d,]+)(?: tickets?)?</small>", shown)
             assert found, href
             assert int(found[1].replace(",", "")) == value > 0, (href, marks)
+            assert len(re.findall(r"<tr[ >]", shown)) - 1 == min(value, 50 if "/inbox" not in href else 30), href
             followed += 1
         marked = [name for name in re.findall(r'<rect class="((?:c|neg|heat)-[\w]+)"', svg) if name != "heat-0"]
         inside = sum(len(re.findall(r"<rect ", marks)) for _, marks in linked)
