@@ -3,7 +3,7 @@
 Medians and 90th percentiles instead of means; every figure says how many facts it rests on. A figure without facts is None, not zero.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,7 @@ class Metric:
     value: str
     facts: str = "count(*)"
     also: str = "NULL"  # the 90th percentile, where there is one
+    nothing: float | None = None  # its value where there are no facts
 
 
 def _times(name: str, label: str, formula: str, view: str, at: str, column: str = "seconds") -> Metric:
@@ -45,7 +46,7 @@ METRICS: tuple[Metric, ...] = (
     _times("first_response", "First response", "from opening to the first answer or resolving, per ticket", "metric_first_response", "opened_at"),
     _times("resolution", "Resolution", "from opening to the last time it was done, per ticket that is done", "metric_resolution", "opened_at"),
     _times("touch_to_resolution", "First touch to resolution", "from a journey's first contact on any channel to when all its tickets were done",
-           "(SELECT *, extract(epoch FROM resolved_at - started) AS seconds FROM metric_journeys) j", "started"),
+           "metric_journeys", "started", "extract(epoch FROM resolved_at - started)"),
     _share("first_contact_resolution", "First-contact resolution across channels",
            "journeys with one contact on any channel, of the journeys that were resolved", "metric_journeys", "started", "contacts = 1",
            "resolved_at IS NOT NULL"),
@@ -67,7 +68,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("backlog", "Backlog", "tickets that were not done at the end of the last day (UTC)", "tickets", "metric_backlog", "day",
            "(array_agg(open ORDER BY day DESC))[1]", "count(*)"),
     Metric("arrivals", "Arrivals", "contacts on all channels; per 15 minutes in the table of arrivals", "contacts", "metric_arrivals", "slot",
-           "coalesce(sum(contacts), 0)", "coalesce(sum(contacts), 0)"),
+           "sum(contacts)", "coalesce(sum(contacts), 0)", nothing=0),
     _share("automatic_precision", "Precision of automatic tickets",
            "tickets opened by the rules that were answered or resolved, of those and the ones muted or closed without either",
            "metric_automatic", "opened_at", "judged = 'right'", "judged IS NOT NULL"),
@@ -78,22 +79,47 @@ def figures(
     connection: Connection, since: datetime, until: datetime, only: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """Every metric (or those of `only`) of the facts of a span: name, label, formula, unit, value, p90 where there is one, and facts."""
-    found = []
-    for metric in METRICS:
-        if only and metric.name not in only:
-            continue
-        row = rows(
-            connection,
-            f"SELECT {metric.value} AS value, {metric.also} AS p90, {metric.facts} AS facts FROM {metric.view} "  # noqa: S608 our own text
-            f"WHERE {WITHIN.format(at=metric.at)}",
-            since=since,
-            until=until,
-        )[0]
-        found.append({
-            "name": metric.name, "label": metric.label, "value": _number(row["value"]), "p90": _number(row["p90"]), "unit": metric.unit,
-            "facts": int(row["facts"] or 0), "formula": metric.formula,
-        })  # fmt: skip
-    return found
+    return compared(connection, [(since, until)], only)[0]
+
+
+def compared(
+    connection: Connection, spans: Sequence[tuple[datetime, datetime]], only: Collection[str] = ()
+) -> list[list[dict[str, Any]]]:
+    """The figures of several spans that do not overlap. Each view is walked once: some are made of every contact there is."""
+    wanted = [metric for metric in METRICS if not only or metric.name in only]
+    views = dict.fromkeys((metric.view, metric.at) for metric in wanted)
+    read = {place: _read(connection, *place, [m for m in wanted if (m.view, m.at) == place], spans) for place in views}
+    return [[_figure(metric, read[metric.view, metric.at].get(n)) for metric in wanted] for n in range(len(spans))]
+
+
+def _read(
+    connection: Connection, view: str, at: str, of: Sequence[Metric], spans: Sequence[tuple[datetime, datetime]]
+) -> dict[int, Any]:
+    """Span → a row with (value, p90, facts) of each metric, under its name; none for a span without a row in the view."""
+    columns = [f"{m.value} AS {m.name}, {m.also} AS {m.name}_p90, {m.facts} AS {m.name}_facts" for m in of]
+    within = [f"WHEN {at} >= :since{n} AND {at} < :until{n} THEN {n}" for n in range(len(spans))]
+    values = {
+        f"{end}{n}": moment
+        for n, span in enumerate(spans)
+        for end, moment in zip(("since", "until"), span, strict=True)
+    }
+    found = rows(
+        connection,
+        f"SELECT span, {', '.join(columns)} FROM (SELECT v.*, CASE {' '.join(within)} END AS span FROM {view} v "  # noqa: S608 our own text
+        f"WHERE {at} >= :least AND {at} < :most) s WHERE span IS NOT NULL GROUP BY span",
+        least=min(since for since, _ in spans),
+        most=max(until for _, until in spans),
+        **values,
+    )
+    return {row["span"]: row for row in found}
+
+
+def _figure(metric: Metric, row: Any) -> dict[str, Any]:
+    value, p90, facts = (row[f"{metric.name}{part}"] for part in ("", "_p90", "_facts")) if row else (None, None, 0)
+    return {
+        "name": metric.name, "label": metric.label, "value": metric.nothing if value is None else _number(value), "p90": _number(p90),
+        "unit": metric.unit, "facts": int(facts or 0), "formula": metric.formula,
+    }  # fmt: skip
 
 
 def _number(value: Any) -> float | None:

@@ -52,6 +52,7 @@ from console.web.armour import BodyLimit, Headers
 from console.web.bearer import problem
 from console.web.guard import SAFE, LoginNeeded, guard
 from console.web.house import House
+from console.web.kept import Kept
 from console.web.live import Live
 from console.web.pages import page
 from console.web.pulse import Pulse
@@ -114,6 +115,7 @@ def create_app(
     app.state.live = live
     app.state.languages = languages or spoken.languages()
     app.state.pulse = Pulse(redis_ping)
+    app.state.journeys = Kept(dashboards.KEPT)
     for module in (
         acks,
         language,

@@ -2,13 +2,11 @@
 
 import csv
 import io
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +15,7 @@ from console.web.drawing import HOUR, Datum, Drawing, Figure, Tile
 from console.web.figures import BOARDS
 from console.web.formats import zone_name
 from console.web.house import house
+from console.web.kept import Kept
 from console.web.pages import page
 from console.web.spoken import current
 from console.web.texts import N_
@@ -37,7 +36,7 @@ JOURNEY = {  # metric → whether fewer is better
     "touch_to_resolution": True, "first_contact_resolution": False, "repeat_contact": True, "channel_switches": True,
     "journey_completion": False, "csat": False, "nps": False, "effort": False,
 }  # fmt: skip
-KEPT = 300.0  # seconds journeys are shown again as they were: they are summed from every contact there is
+KEPT = 300.0  # seconds after which journeys are summed anew
 
 
 def read_range(request: Request) -> tuple[str, Range]:
@@ -64,8 +63,10 @@ def dashboards(request: Request, wanted: Wanted) -> Response:
     name, range_ = wanted
     board = request.query_params.get("board", "talk")
     board = board if board in BOARDS else "talk"
+    at = None
+    if board == "journeys":
+        (figures, tiles), at = _journeys(request, name, range_)
     with house(request).ledger.read() as connection:
-        figures, tiles = _journeys(request, connection, range_) if board == "journeys" else ([], [])
         if board != "journeys":
             drawing = Drawing.of(connection, range_, zone(request))
             figures = [draw(drawing) for draw in BOARDS[board].values()]
@@ -85,27 +86,25 @@ def dashboards(request: Request, wanted: Wanted) -> Response:
         name=name,
         wanted=range_,
         behind=behind,
+        at=at,
         query=request.url.query,
     )
 
 
-def _journeys(request: Request, connection: Connection, wanted: Range) -> tuple[list[Figure], list[Tile]]:
-    """Of all topics and platforms: a journey crosses them."""
-    state = request.app.state
-    kept = getattr(state, "journeys", {})
-    key = (wanted.since, wanted.until, str(zone(request)), current().code)
-    until, found = kept.get(key, (0.0, None))
-    if found is None or until < time.monotonic():
-        now, then = (
-            {row["name"]: row for row in metrics.figures(connection, part.since, part.until, JOURNEY)}
-            for part in (wanted, wanted.before)
-        )
-        tiles = [metric_tile(now[name], then[name], fewer) for name, fewer in JOURNEY.items()]
-        drawing = Drawing.of(connection, wanted, zone(request))
-        found = [draw(drawing) for draw in BOARDS["journeys"].values()], tiles
-        fresh = {k: v for k, v in kept.items() if v[0] > time.monotonic()}
-        state.journeys = {**fresh, key: (time.monotonic() + KEPT, found)}
-    return found
+def _journeys(request: Request, name: str, wanted: Range) -> tuple[tuple[list[Figure], list[Tile]], datetime]:
+    """Of all topics and platforms: a journey crosses them. Summed from every contact there is, so kept for a while."""
+    ledger, where = house(request).ledger, zone(request)
+
+    def summed() -> tuple[list[Figure], list[Tile]]:
+        with ledger.read() as connection:
+            spans = [(part.since, part.until) for part in (wanted, wanted.before)]
+            now, then = ({row["name"]: row for row in span} for span in metrics.compared(connection, spans, JOURNEY))
+            tiles = [metric_tile(now[name], then[name], fewer) for name, fewer in JOURNEY.items()]
+            drawing = Drawing.of(connection, wanted, where)
+            return [draw(drawing) for draw in BOARDS["journeys"].values()], tiles
+
+    kept: Kept[tuple[list[Figure], list[Tile]]] = request.app.state.journeys
+    return kept.get((name, str(where), current().code), summed)
 
 
 @router.get("/dashboards/{figure}.csv")

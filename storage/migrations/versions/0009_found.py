@@ -2,9 +2,12 @@
 
 Each pair of letters beside each other is indexed: pg_trgm knows ASCII letters alone in a database of locale C. Payloads and mentions lie in the
 order of their time, so an index of blocks finds them. An identity is looked for by its key, which begins with what tells rows apart.
+Repeat contacts are told by one walk through contacts.
 """
 
 from alembic import op
+
+from storage.migrations.metrics_views import REPEATS
 
 revision = "0009"
 down_revision = "0008"
@@ -106,3 +109,4 @@ def upgrade() -> None:
     op.execute(NAMES)
     op.execute(NAMED)
     op.execute(FOUND)
+    op.execute(REPEATS)
