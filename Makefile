@@ -17,7 +17,7 @@ demo: setup  ## the whole system on a made-up world, nothing to configure
 	@$(BIN)/earmark demo $(ARGS)
 
 test: setup  ## all tests but the long ones; ARGS="-k name" narrows
-	$(BIN)/pytest -m "not soak" -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup  ## the long runs
 	$(BIN)/pytest -m soak --timeout=7200 $(ARGS)

@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
+from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 
 from storage.provision import create_database, drop_database
 from tests.support import new_service_folder, remove_service_folder, sweep_service_folders
@@ -20,8 +21,26 @@ from workers.services import Services
 # A property holds or not; how long a busy machine takes for one example says nothing about it.
 hypothesis.settings.register_profile("earmark", deadline=None)
 hypothesis.settings.load_profile("earmark")
+# Nor for a page: where a test bounds an answer it says so itself, and is not bounded by its client's five seconds.
+DEFAULT_TIMEOUT_CONFIG.read = 60
 
 _slots = itertools.count(1)
+
+# A file is one process's (`make test`), so the run ends with its last long one: those that took longest when all were last measured
+# begin first. Only the order hangs on this list; a file that is not in it comes after, one that is gone costs nothing.
+LONGEST_FIRST = """
+    web_axe commands_walk promise_once promise_postgres services web_keyboard connectors_kills promise_kills promise_clock sync_zendesk
+    deliver_kills web_browser operations_backup connectors_timeline promise_hosts promise_stop promise_doorbell promise_mishaps
+    web_ticket_browser web_inbox_browser promise_broker ledger_reconcile customers_import api_schema security_text bad_input_feeds
+    connectors_shapes promise_desk canary sync_hubspot connectors_new config_in_force bad_input_platforms web_roles outages train seed
+    judge_spikes web_texts_browser town_story ledger_commands backtest_alerts deliver_desks api_scope copies_tickets
+""".split()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {f"test_{name}": n for n, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.fixture(scope="session")

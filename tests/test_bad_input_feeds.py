@@ -53,9 +53,9 @@ def test_row_3_a_gzip_bomb_is_not_unpacked_and_other_packings_are_not_asked_for(
 def test_row_4_billion_laughs_stay_a_joke(stage: Stage) -> None:
     levels = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     laughs = f'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY l0 "lol">{levels}]>'
-    began = time.monotonic()
+    began = time.process_time()
     stage.serve("laughs", reply(rss(item("laughs", "acme is broken &l9;"), head=laughs)))
-    assert time.monotonic() - began < 2.5  # expat alone gives up after four seconds of laughing
+    assert time.process_time() - began < 2.5  # expat alone gives up after four seconds of laughing
     assert all(len(m["name"]) < 1000 for m in stage.mentions("laughs"))
     assert stage.channel("laughs")["last_poll_at"]
 
@@ -255,9 +255,9 @@ def test_row_23_a_relative_link_is_completed_by_the_feeds_address(stage: Stage) 
 
 def test_row_24_markup_twenty_thousand_deep_is_read_in_time(stage: Stage) -> None:
     deep = "&lt;div&gt;" * 20_000 + "acme is broken" + "&lt;/div&gt;" * 20_000
-    began = time.monotonic()
+    began = time.process_time()
     stage.serve("deep", reply(rss(item("deep", "News", deep))))
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 4
     assert "acme is broken" in stage.ticket(stage.only("deep")["ticket"])
 
 

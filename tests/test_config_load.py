@@ -190,11 +190,11 @@ def test_billion_laughs_and_deep_nesting_are_refused_at_once() -> None:
     bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    start = time.monotonic()
+    start = time.process_time()
     assert "aliases are followed" in said(bomb)
     assert "nested deeper" in said("topics: " + "[" * 5000)
     assert "aliases" in said("topics: [&a x" + ", *a" * 300 + "]")
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_file_too_large_or_not_utf8_is_refused() -> None:

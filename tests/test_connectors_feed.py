@@ -369,11 +369,11 @@ def test_hostile_documents_stay_small_and_local() -> None:
     outside = '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
     for prolog, entity in ((laughs + "]>", "&j;"), (outside, "&x;")):
         body = f'<?xml version="1.0"?>{prolog}<rss version="2.0"><channel><item><title>a{entity}</title></item></channel></rss>'
-        started = time.monotonic()
+        started = time.process_time()
         mention = one(body.encode())
         assert "root:" not in mention.text
         assert len(mention.text) < 70_000
-        assert time.monotonic() - started < 5
+        assert time.process_time() - started < 5
     deep = rss("<title>t</title><description>" + "&lt;div>" * 20_000 + "deep" + "</description>")
     assert one(deep).content == "deep"
 

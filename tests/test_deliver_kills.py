@@ -104,8 +104,10 @@ def test_a_relay_that_slept_past_its_lease_right_before_its_call_doubles_no_tick
     sleep = {"EARMARK_FAIL": f"deliver-before-call:sleep={LEASE + 3}", "EARMARK_FAIL_LOG": str(log)}
     with relay(database_url, target, "zendesk", settings, **sleep) as sleeper:
         wait_until(log.exists, 20)
+        sleeper.signal(signal.SIGSTOP)  # however long the other takes, this one sleeps longer
         with relay(database_url, target, "zendesk", settings):
             wait_until(lambda: states(ledger, target) == {"done": 1}, 20)
+        sleeper.signal(signal.SIGCONT)
         sleeper.wait_for_log("outcome=lost", 20)
     posts = [r for r in town.ledger.requests("zendesk") if r["method"] == "POST"]
     assert len(posts) == 2

@@ -13,7 +13,6 @@ from storage.ledger import Ledger, one, rows
 from storage.outbox import Effect
 from tests import delivering
 from tests.delivering import attempts, desk, go, name, owe_tickets, row, states, target_row
-from tests.support import wait_until
 
 PAGES = sorted((Path(__file__).parent.parent / "docs").glob("guarantees*.md"))
 GUARANTEES = " ".join(" ".join(page.read_text() for page in PAGES).split())
@@ -123,16 +122,19 @@ def test_a_call_left_behind_is_unknown_and_its_late_answer_changes_nothing(ledge
     target = name(ledger, "stdout")
     owe_tickets(ledger, target, 1)
     with ledger.begin() as c:
-        (owed,) = deliveries.claim(c, target, "w", 0.05)
-        deliveries.rendered(c, owed, "{}", 0.05)
+        (owed,) = deliveries.claim(c, target, "w", 60)
+        deliveries.rendered(c, owed, "{}", 60)
     with ledger.begin() as c:
-        assert deliveries.claim(c, target, "v", 60) == []  # leased, or unknown and within its quiet delay
-    wait_until(lambda: target in ledger.run(outbox.due_targets), 2)
-    quiet = timedelta(seconds=0.2)
+        assert deliveries.claim(c, target, "v", 60) == []  # leased
+        rows(c, "UPDATE outbox SET lease_until = now() WHERE target = :t RETURNING 1", t=target)  # a minute, in a hurry
+    assert target in ledger.run(outbox.due_targets)
     with ledger.begin() as c:
-        assert deliveries.claim(c, target, "v", 60, 1, quiet) == []
+        assert deliveries.claim(c, target, "v", 60, 1, timedelta(minutes=1)) == []  # unknown, within its quiet delay
     assert states(ledger, target) == {"unknown": 1}
-    (again,) = wait_until(lambda: ledger.run(lambda c: deliveries.claim(c, target, "v", 60, 1, quiet)), 2)
+    with ledger.begin() as c:
+        assert deliveries.claim(c, target, "v", 60, 1) == []
+        rows(c, "UPDATE outbox SET due = now() WHERE target = :t RETURNING 1", t=target)  # another
+        (again,) = deliveries.claim(c, target, "v", 60, 1)
     assert again.doubt
     assert again.request == "{}"
     with ledger.begin() as c:
