@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from domain.said import Said
 from storage import audit, stopped
-from storage.casework import Change, Refused, change, locked, tag, touch
+from storage.casework import Change, Refused, change, hold_numbers, locked, tag, touch
 from storage.ledger import one, rows
 from storage.turns import Bulk, one_by_one, snooze
 from storage.users import User
@@ -95,6 +95,7 @@ def undo(connection: Connection, user: User, act_id: int) -> Bulk:
             for row in changes[number]
         ])  # fmt: skip
 
+    hold_numbers(connection, changes, children=True)
     done = one_by_one(connection, changes, back)
     audit.append(connection, user.actor, "undo", f"act:{act_id}", done.counts())
     return done

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage import audit, contacts, entries, runs
+from storage import audit, casework, contacts, entries, runs
 from storage.ledger import rows
 from storage.runs import ids
 from storage.sums import take_away
@@ -30,6 +30,7 @@ class Settled:
 def settle(connection: Connection, one_: int, other: int, since: datetime | None, actor: str) -> Settled:
     """Put what was filed since on tickets of these two with whom it belongs to. `since` None: ever."""
     done = Settled()
+    casework.hold(connection, [row["id"] for row in rows(connection, _THEIRS, pair=[one_, other])])
     astray = _astray(connection, (one_, other), since)
     by_ticket: dict[int, list[Any]] = defaultdict(list)
     for row in astray:
@@ -48,6 +49,9 @@ def settle(connection: Connection, one_: int, other: int, since: datetime | None
     if run.tickets or run.entries or run.links:
         runs.finish(connection, run)
     return done
+
+
+_THEIRS = "SELECT id FROM tickets WHERE customer_id = ANY(:pair)"
 
 
 def _astray(connection: Connection, pair: tuple[int, int], since: datetime | None) -> list[Any]:

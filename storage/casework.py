@@ -91,9 +91,7 @@ def change(connection: Connection, user: Person, number: int, wanted: Change, se
     Finishing a ticket that got something the person has not seen (its version moved past `seen`) is refused.
     """
     _allowed(connection, wanted)
-    if wanted.status in DONE:
-        hold_numbers(connection, [number], children=True)
-    ticket = locked(connection, number)
+    ticket = locked(connection, number, children=wanted.status in DONE)
     new = _differing(ticket, wanted)
     if not new:
         return False
@@ -371,8 +369,11 @@ def _update(
         connection.execute(text("SELECT pg_notify('earmark', 'deliver')"))
 
 
-def locked(connection: Connection, number: int) -> Held:
-    """The ticket, locked, and with it its conversation links, which nobody changes without it. Raises LookupError."""
+def locked(connection: Connection, number: int, *, children: bool = False) -> Held:
+    """The ticket, locked, and with it its conversation links, which nobody changes without it. Raises LookupError. `children`: what stands
+    open under it too, for who may finish it."""
+    if children:
+        hold_numbers(connection, [number], children=True)
     return lock_many(connection, [number])[number]
 
 

@@ -126,7 +126,7 @@ def purge(connection: Connection, days: int, limit: int = 20_000) -> int:
     return connection.execute(
         text(
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id < coalesce((SELECT min(id) FROM events "
-            "WHERE done_at IS NULL), 9223372036854775807) ORDER BY id LIMIT :limit) AND done_at IS NOT NULL "
+            "WHERE done_at IS NULL), 9223372036854775807) ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED) AND done_at IS NOT NULL "
             "AND at < now() - make_interval(days => :days)"
         ),
         {"limit": limit, "days": days},

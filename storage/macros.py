@@ -62,7 +62,7 @@ def apply(
 ) -> list[str]:
     """Do all of it in the caller's transaction, or nothing; what was done. `snooze_seconds`: the macro's, read by who knows lengths."""
     macro = named(connection, name)
-    ticket = locked(connection, number)
+    ticket = locked(connection, number, children=True)
     assignee = None
     if macro.get("assign") == "me":
         if not isinstance(user, User):

@@ -65,7 +65,7 @@ def _attempts(connection: Connection, days: int) -> int:
     gone = connection.execute(
         text(
             "DELETE FROM attempts WHERE id = ANY(ARRAY(SELECT a.id FROM attempts a JOIN outbox o ON o.id = a.outbox_id "  # noqa: S608
-            f"WHERE o.state = 'done' AND o.done_at < :until LIMIT {BATCH}))"
+            f"WHERE o.state = 'done' AND o.done_at < :until LIMIT {BATCH} FOR UPDATE OF a SKIP LOCKED))"
         ),
         {"until": until},
     ).rowcount

@@ -14,7 +14,7 @@ from console.web.api_shape import VERSION, Body, Route, do, matches, problems, s
 from console.web.house import house
 from console.web.pages import Id
 from console.web.ticket import load
-from domain.lifecycle import STATUSES
+from domain.lifecycle import DONE, STATUSES
 from storage import casework, opening, turns, views_ticket
 from storage.casework import Change
 from storage.idempotency import Answer
@@ -118,7 +118,8 @@ async def change(request: Request, number: Id, wanted: TicketChange) -> JSONResp
     given = wanted.model_fields_set
 
     def work(connection: Connection) -> Answer:
-        held, person = casework.locked(connection, number), bearer.person(request)
+        held = casework.locked(connection, number, children=wanted.status in DONE)
+        person = bearer.person(request)
         matches(request, held.version)
         bearer.inside(request, wanted.team if wanted.team is not None else held.team, None)
         asked = Change(wanted.status, wanted.priority, wanted.team, wanted.assignee, wanted.why)

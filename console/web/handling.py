@@ -85,7 +85,7 @@ def macro(request: Request, number: Id, form: Annotated[Named, Form()]) -> Respo
     me = request.state.session.user
 
     def work(connection: Connection) -> int | None:
-        seen.check(connection, casework.locked(connection, number).id, form.shown)
+        seen.check(connection, casework.locked(connection, number, children=True).id, form.shown)
         wanted = macros.named(connection, form.name)
         macros.apply(connection, me, number, form.name, seconds(wanted["snooze"]) if wanted.get("snooze") else 0)
         return acts.remember(connection, me, "macro", [number])

@@ -62,7 +62,7 @@ def next_(request: Request, form: Annotated[NextForm, Form()]) -> Response:
 
     def work(connection: Connection) -> int | None:
         if form.resolve:
-            seen.check(connection, casework.locked(connection, form.resolve).id, form.shown)
+            seen.check(connection, casework.locked(connection, form.resolve, children=True).id, form.shown)
             casework.change(connection, me, form.resolve, Change(status="resolved"))
         return take(request, connection)
 

@@ -92,7 +92,7 @@ def change(request: Request, number: Id, form: Annotated[ChangeForm, Form()]) ->
 
     def work(connection: Connection) -> tuple[bool, int | None]:
         if form.status in DONE:
-            seen.check(connection, casework.locked(connection, number).id, form.shown)
+            seen.check(connection, casework.locked(connection, number, children=True).id, form.shown)
         changed = casework.change(connection, user, number, wanted, None if form.shown else form.seen)
         return changed, acts.remember(connection, user, "change", [number]) if changed else None
 
