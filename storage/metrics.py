@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from storage.ledger import rows
 
@@ -85,7 +85,9 @@ def figures(
 def compared(
     connection: Connection, spans: Sequence[tuple[datetime, datetime]], only: Collection[str] = ()
 ) -> list[list[dict[str, Any]]]:
-    """The figures of several spans that do not overlap. Each view is walked once: some are made of every contact there is."""
+    """The figures of several spans that do not overlap. Each view is walked once: some are made of every contact there is, which is why
+    the rest of the transaction may take two minutes a statement."""
+    connection.execute(text("SET LOCAL statement_timeout = '120s'"))
     wanted = [metric for metric in METRICS if not only or metric.name in only]
     views = dict.fromkeys((metric.view, metric.at) for metric in wanted)
     read = {place: _read(connection, *place, [m for m in wanted if (m.view, m.at) == place], spans) for place in views}
