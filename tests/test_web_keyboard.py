@@ -35,7 +35,7 @@ HERE = """() => {
 @pytest.fixture(scope="module")
 def world(database_url: str) -> Iterator[web_places.World]:
     found = web_places.make(database_url)
-    for n in range(40):
+    for n in range(24):
         id_ = web.mention(found.ledger, f"kb{n}", f"declined {n}", author=f"kb{n}")
         web.ticket(found.ledger, id_, f"Keyboard {n}", f"kb{n}", author=f"kb{n}", first=60 + n)
     yield found
