@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from domain.lifecycle import DONE, STATUSES, refusal
 from domain.said import Said
 from storage import audit, custom_fields, entries, outbox, runs
-from storage.ledger import one, rows
+from storage.ledger import Moved, one, rows
 from storage.outbox import Effect
 from storage.users import User
 from storage.views import teams
@@ -371,7 +372,7 @@ def _update(
 
 def locked(connection: Connection, number: int, *, children: bool = False) -> Held:
     """The ticket, locked, and with it its conversation links, which nobody changes without it. Raises LookupError. `children`: what stands
-    open under it too, for who may finish it."""
+    under it too, for who may finish it."""
     if children:
         hold_numbers(connection, [number], children=True)
     return lock_many(connection, [number])[number]
@@ -392,21 +393,27 @@ def lock_many(connection: Connection, numbers: Sequence[int]) -> dict[int, Held]
     return held
 
 
-def hold(connection: Connection, ids: Iterable[int]) -> None:
-    """Lock tickets by id, before several of them are changed one after the other."""
+def hold(connection: Connection, ids: Iterable[int], *, wait: bool = True) -> None:
+    """Lock tickets by id, before several of them are changed one after the other. Not waiting, one that somebody holds ends the transaction,
+    to be run anew: for who holds others already."""
     if wanted := sorted(set(ids)):
-        connection.execute(text("SELECT 1 FROM tickets WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": wanted})
+        lock = f"SELECT 1 FROM tickets WHERE id = ANY(:ids) ORDER BY id FOR UPDATE{'' if wait else ' NOWAIT'}"  # noqa: S608 our own text
+        connection.execute(text(lock), {"ids": wanted})
 
 
 def hold_numbers(connection: Connection, numbers: Iterable[int], *, children: bool = False) -> None:
-    """As `hold`, by number and as far as they are there; with what stands open under them, for who finishes them."""
-    under = " OR parent_id IN (SELECT id FROM tickets WHERE number = ANY(:numbers)) AND status NOT IN ('resolved', 'closed')"
-    found = rows(
-        connection,
-        f"SELECT id FROM tickets WHERE number = ANY(:numbers){under if children else ''}",  # noqa: S608 our own text
-        numbers=sorted(set(numbers)),
-    )
-    hold(connection, [row["id"] for row in found])
+    """As `hold`, by number and as far as they are there; with what stands under them, for who finishes them."""
+    found = _family(connection, numbers, children)
+    hold(connection, found)
+    if children:  # who is adopted needs the parent, which is ours from here on
+        hold(connection, _family(connection, numbers, children) - found, wait=False)
+
+
+def _family(connection: Connection, numbers: Iterable[int], children: bool) -> set[int]:
+    """Ids of tickets by number, and of all their children: what is done may be open again by the time we hold it."""
+    under = " OR parent_id IN (SELECT id FROM tickets WHERE number = ANY(:numbers))" if children else ""
+    asked = f"SELECT id FROM tickets WHERE number = ANY(:numbers){under}"  # noqa: S608 our own text
+    return {row["id"] for row in rows(connection, asked, numbers=sorted(set(numbers)))}
 
 
 def _allowed(connection: Connection, wanted: Change) -> None:
@@ -492,12 +499,20 @@ def _reopen(connection: Connection, ticket_id: int) -> None:
         raise Refused(
             Said("The conversation goes on in ticket #%(number)s; this one stays finished.", number=str(other))
         )
-    connection.execute(
-        text(
-            "UPDATE ticket_conversations SET open = true WHERE ticket_id = :id AND NOT yields AND conversation NOT LIKE 'case:%'"
-        ),
-        {"id": ticket_id},
+    reclaim(
+        connection,
+        "UPDATE ticket_conversations SET open = true WHERE ticket_id = :id AND NOT yields AND conversation NOT LIKE 'case:%'",
+        ticket_id,
     )
+
+
+def reclaim(connection: Connection, statement: str, ticket_id: int) -> None:
+    """Open a ticket's conversations again. Where a post opened another ticket for one at this very moment, all is looked at anew."""
+    try:
+        with connection.begin_nested():
+            connection.execute(text(statement), {"id": ticket_id})
+    except IntegrityError:
+        raise Moved from None
 
 
 def _finish_children(connection: Connection, run: runs.Run, user: Person, parent: Held, status: str) -> None:

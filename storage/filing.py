@@ -12,16 +12,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from storage import bulk
-from storage.ledger import rows
+from storage.ledger import Moved, rows
 from storage.runs import Run, ids
 
 ERASURE = 0x6561726D65
-
-
-class Moved(Exception):
-    """A conversation was closed between two of our statements: run the whole transaction anew."""
-
-    sqlstate = "40001"
 
 
 def take(connection: Connection, lease: str, mention_ids: Sequence[int]) -> dict[int, int]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from domain.lifecycle import DONE
 from domain.said import Said
 from storage import audit, entries, outbox, runs, search
-from storage.casework import Held, Person, Refused, lock_many, locked, owe, started, touch
+from storage.casework import Held, Person, Refused, lock_many, locked, owe, reclaim, started, touch
 from storage.ledger import one, rows
 from storage.outbox import Effect
 from storage.runs import ids
@@ -215,13 +215,12 @@ def unmerge(connection: Connection, user: Person, source: int) -> int:
         {"id": old.id, "status": status, "done": status in DONE},
     )
     if status not in DONE:
-        connection.execute(
-            text(
-                "UPDATE ticket_conversations c SET open = true WHERE ticket_id = :id AND NOT yields AND NOT EXISTS ("
-                "SELECT 1 FROM ticket_conversations o WHERE o.conversation = c.conversation AND o.open "
-                "AND o.customer_id IS NOT DISTINCT FROM c.customer_id AND o.ticket_id <> c.ticket_id)"
-            ),
-            {"id": old.id},
+        reclaim(
+            connection,
+            "UPDATE ticket_conversations c SET open = true WHERE ticket_id = :id AND NOT yields AND NOT EXISTS ("
+            "SELECT 1 FROM ticket_conversations o WHERE o.conversation = c.conversation AND o.open "
+            "AND o.customer_id IS NOT DISTINCT FROM c.customer_id AND o.ticket_id <> c.ticket_id)",
+            old.id,
         )
     touch(connection, kept.id, user)
     runs.finish(connection, run)

@@ -49,6 +49,12 @@ def again(error: BaseException) -> bool:
     return state in AGAIN or state.startswith("08") or (isinstance(error, psycopg.OperationalError) and not state)
 
 
+class Moved(Exception):
+    """Somebody changed between two of our statements what both rest on: run the whole transaction anew."""
+
+    sqlstate = "40001"
+
+
 class Ledger:
     """The one truth. Functions in storage take a connection from here and never commit; leaving `begin` does."""
 
