@@ -77,7 +77,8 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
     auto = count // 4 if "journey" in parts else 0
     pairs = pair.needed(segment, turns) if "pair" in parts else 0
     first = count if "journey" in parts else 0
-    spoken = texts.texts(journey.WARM + first + pairs + auto, data)
+    whole = count // 4 if "journey" in parts else 0
+    spoken = texts.texts(journey.WARM + first + whole + pairs + auto, data)
     stock, clock = Stock(spoken), journey.Clockwork(len(spoken))
     rest = journey.WARM + first
     with site("en") as place:
@@ -95,6 +96,8 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
             after = journey.follow(place, filed.mentions)
             stock.measure()
             _journey(place, stock, stored, filed, journey.judge(place), "en", after)
+            _whole(journey.whole(place, spoken[rest : rest + whole], clock.lot(whole)), stock)
+            rest += whole
             place.worker("reader", "poll")
         if pairs:
             journey.store(place, spoken[rest : rest + pairs], clock.lot(pairs))
@@ -145,6 +148,15 @@ def _journey(
         )
     wall = f"stored {stored.mentions / stored.wall:.0f}/s, filed {filed.mentions / filed.wall:.0f}/s by one worker"
     print(f"  wall clock: {wall}\n", flush=True)
+
+
+def _whole(done: Step, stock: Stock) -> None:
+    print(f"the same by one worker process that polls and digests, from its start, {done.mentions} mentions")
+    print(
+        f"  together             {done.each * 1e6:7.1f} µs a mention = client {done.client * 1e6:5.1f} + PostgreSQL {done.postgres * 1e6:5.1f}: "
+        f"{stock.each / done.each:.2f} of stock VADER's rate, {done.mentions / done.wall:.0f}/s by the wall clock\n",
+        flush=True,
+    )
 
 
 def _pair(found: pair.Pair, segment: int) -> None:

@@ -16,6 +16,7 @@ from connectors.inbound import feed as feeds
 from domain.query import matching
 from domain.rules import Topic
 from storage import digests
+from workers.actors import settle
 
 WARM = 600
 STEP = 0.01  # seconds between two posts of a platform
@@ -109,6 +110,27 @@ def digest(
     return done
 
 
+def whole(site: Site, texts: Sequence[str], start: float) -> Step:
+    """Poll, store, judge and file by one worker process, as most have it: what it has just stored it need not read back."""
+    site.worker("both", "poll", "digest")
+    site.wait(lambda: site.number("SELECT count(*) FROM workers WHERE kind = 'worker'") == 1, 30, "the worker")
+    for part in (texts[:WARM], texts[WARM:]):  # starting up and the first ones do not count
+        done = _through(site, part, start)
+        start += len(part) * STEP + 1
+    site.end("both")
+    return done
+
+
+def _through(site: Site, texts: Sequence[str], start: float) -> Step:
+    """What the town's people write, until its verdicts stand."""
+    goal = site.filed() + len(texts)
+    site.post(split(texts), start, STEP)
+    before, began = site.bill(), time.monotonic()
+    site.read()
+    site.wait(lambda: site.filed() >= goal, 60 + len(texts) / 50, f"{len(texts)} verdicts", LOOK)
+    return Step(len(texts), site.bill().since(before), time.monotonic() - began)
+
+
 def follow(site: Site, mentions: int) -> Step:
     """Work off what so many mentions set going, by a worker that does nothing else: routing, clocks and automations of the tickets,
     flags, and the hours' figures for dashboards."""
@@ -130,6 +152,7 @@ def follow(site: Site, mentions: int) -> Step:
 def judge(site: Site, count: int = 4000, turns: int = 3) -> float:
     """CPU seconds that judging one stored mention takes, without the ledger; each is judged once, as it is at work."""
     decide = bench(config.load(site.files)).judge
+    settle()  # as a worker does: this process holds the town
     with site.ledger.begin() as connection:
         newest = site.asking.execute("SELECT id FROM mentions ORDER BY id DESC LIMIT %s", (count * turns,))
         many = list(digests.load(connection, [row[0] for row in newest]).values())

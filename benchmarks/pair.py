@@ -10,7 +10,7 @@ from benchmarks import journey
 from benchmarks.premises import Site
 
 WARM = 1000
-OVER = 4000
+OVER = 6000  # batches that are under way when a segment ends
 
 
 @dataclass(slots=True)
