@@ -20,9 +20,11 @@ ROOT = Path(__file__).parent.parent
 EARMARK = Path(sys.executable).with_name("earmark")
 FOLDER_PREFIX = "earmark-tests-"
 T = TypeVar("T")
+# Seconds a test waits for what is sure to come where no promise names a time: a start takes a busy machine twenty times as long.
+PATIENCE = 60.0
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 10, message: str | Callable[[], str] = "") -> T:
+def wait_until(condition: Callable[[], T], timeout: float = PATIENCE, message: str | Callable[[], str] = "") -> T:
     """Look every 50 ms until `condition()` is truthy and return it; fail with `message` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -75,7 +77,7 @@ class Spawned:
     def read_log(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_for_log(self, text: str, timeout: float = 20) -> str:
+    def wait_for_log(self, text: str, timeout: float = PATIENCE) -> str:
         """Wait until the output contains `text`; fail at once when the process ended without saying it."""
 
         def said() -> str:
@@ -95,7 +97,7 @@ class Spawned:
             os.killpg(self.pid, signal.SIGKILL)
         self.popen.wait(10)
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         return self.popen.wait(timeout)
 
     def terminate(self, timeout: float = 10) -> int:

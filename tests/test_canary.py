@@ -113,7 +113,7 @@ def test_no_secret_anywhere_and_no_personal_text_in_logs(
             world.poll(*names)
             wait_until(lambda: not world.pending().get("digests") and not busy(world), 40, lambda: str(world.pending()))
         _break_a_step(world)
-        address = wait_until(lambda: announced.exists() and announced.read_text(), 20)
+        address = wait_until(lambda: announced.exists() and announced.read_text())
         pages = _pages(world, address)
         commands = _commands(world)
         processes = [*running, console]

@@ -567,7 +567,7 @@ def test_what_runs_until_it_is_stopped_says_when_it_is_ready_and_ends_with_0(sta
             assert good is not None
             started[path] = running.enter_context(spawn_earmark([path, *good(stage), "--json"], stage.full, name=path))
         for path, process in started.items():
-            log = process.wait_for_log('"ready": "', 40)
+            log = process.wait_for_log('"ready": "')
             line = next(line for line in log.splitlines() if '"ready": "' in line)
             assert json.loads(line)["ready"] == path
         for process in started.values():

@@ -46,13 +46,13 @@ def test_killed_around_the_call_the_ticket_is_one(ledger, town, database_url, tm
     owe_tickets(ledger, target, 1, comments=1)
     fail = {"EARMARK_FAIL": f"{point}:kill", "EARMARK_FAIL_LOG": str(log)}
     with relay(database_url, target, "zendesk", settings, **fail) as process:
-        assert process.wait(20) == -signal.SIGKILL, process.read_log()
+        assert process.wait() == -signal.SIGKILL, process.read_log()
     print("failpoints hit:", log.read_text())
     assert log.read_text().split() == [point]
     assert states(ledger, target) == {"sending": 1, "new": 1}
     assert len(town.ledger.tickets()) == (1 if point == "deliver-after-201" else 0)
     with relay(database_url, target, "zendesk", settings, **fail):
-        wait_until(lambda: states(ledger, target) == {"done": 2}, 20, lambda: str(states(ledger, target)))
+        wait_until(lambda: states(ledger, target) == {"done": 2}, message=lambda: str(states(ledger, target)))
     assert len(town.ledger.tickets()) == 1
     assert town.ledger.summary()["desks"]["zendesk"]["comments"] == 1
     how = "found" if point == "deliver-after-201" else "done"
@@ -65,11 +65,11 @@ def test_killed_between_a_comment_s_answer_and_our_note_it_is_one(ledger, town, 
     owe_tickets(ledger, target, 1, comments=1)
     fail = {"EARMARK_FAIL": "deliver-after-201:kill:2", "EARMARK_FAIL_LOG": str(log)}
     with relay(database_url, target, "zendesk", settings, **fail) as process:
-        assert process.wait(20) == -signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL
     assert log.read_text().split() == ["deliver-after-201"]
     assert town.ledger.summary()["desks"]["zendesk"]["comments"] == 1
     with relay(database_url, target, "zendesk", settings, **fail):
-        wait_until(lambda: states(ledger, target) == {"done": 2}, 20)
+        wait_until(lambda: states(ledger, target) == {"done": 2})
     assert town.ledger.summary()["desks"]["zendesk"] == {
         "tickets": 1, "distinct": 1, "comments": 1, "distinct_comments": 1
     }  # fmt: skip
@@ -81,7 +81,7 @@ def test_told_to_stop_an_in_flight_delivery_stays_leased_then_unknown_then_found
     owe_tickets(ledger, target, 1)
     town.faults.add("zendesk", "hang", method="POST", nth=[1], seconds=30)
     with relay(database_url, target, "zendesk", settings) as process:
-        wait_until(lambda: town.ledger.tickets(), 20)
+        wait_until(lambda: town.ledger.tickets())
         asked = time.monotonic()
         process.terminate(timeout=10)
         print(f"ended {time.monotonic() - asked:.2f} s after SIGTERM")
@@ -103,12 +103,12 @@ def test_a_relay_that_slept_past_its_lease_right_before_its_call_doubles_no_tick
     owe_tickets(ledger, target, 1)
     sleep = {"EARMARK_FAIL": f"deliver-before-call:sleep={LEASE + 3}", "EARMARK_FAIL_LOG": str(log)}
     with relay(database_url, target, "zendesk", settings, **sleep) as sleeper:
-        wait_until(log.exists, 20)
+        wait_until(log.exists)
         sleeper.signal(signal.SIGSTOP)  # however long the other takes, this one sleeps longer
         with relay(database_url, target, "zendesk", settings):
-            wait_until(lambda: states(ledger, target) == {"done": 1}, 20)
+            wait_until(lambda: states(ledger, target) == {"done": 1})
         sleeper.signal(signal.SIGCONT)
-        sleeper.wait_for_log("outcome=lost", 20)
+        sleeper.wait_for_log("outcome=lost")
     posts = [r for r in town.ledger.requests("zendesk") if r["method"] == "POST"]
     assert len(posts) == 2
     assert len(town.ledger.tickets()) == 1
@@ -166,10 +166,10 @@ def test_a_webhook_killed_after_the_answer_repeats_its_id(ledger, town, database
     owe_tickets(ledger, target, 5)
     fail = {"EARMARK_FAIL": "deliver-after-201:kill:3", "EARMARK_FAIL_LOG": str(log)}
     with relay(database_url, target, "webhook", settings, **fail) as process:
-        assert process.wait(20) == -signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL
     assert log.read_text().split() == ["deliver-after-201"]
     with relay(database_url, target, "webhook", settings, **fail):
-        wait_until(lambda: states(ledger, target) == {"done": 5}, 20)
+        wait_until(lambda: states(ledger, target) == {"done": 5})
     held = town.ledger.summary()["desks"]["webhook"]
     assert held["distinct"] == 5
     assert held["deliveries"] == 6  # at least once: the one the kill fell on came twice, under one id

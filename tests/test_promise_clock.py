@@ -85,7 +85,7 @@ def test_a_due_time_outlives_the_process_that_set_it(world: World):
     world.configure(world.reddit("daily", every="24h"))
     first = world.scheduler()
     world.known("daily")
-    wait_until(lambda: world.ask("SELECT wanted_at FROM channels WHERE name = 'daily'"), 15)
+    wait_until(lambda: world.ask("SELECT wanted_at FROM channels WHERE name = 'daily'"))
     due = datetime.now(UTC) + timedelta(seconds=8)
     first.kill()
     with world.ledger.begin() as connection:
@@ -108,7 +108,7 @@ def test_a_standby_takes_over_when_the_leader_is_killed(world: World):
     one = world.scheduler(name="one")
     one.wait_for_log("leading")
     two = world.scheduler(name="two")
-    wait_until(lambda: world.ask("SELECT count(*) FROM workers WHERE kind = 'scheduler'") == 2, 15)
+    wait_until(lambda: world.ask("SELECT count(*) FROM workers WHERE kind = 'scheduler'") == 2)
     time.sleep(2)
     assert "leading" not in two.read_log(), "two leaders"
 

@@ -199,7 +199,7 @@ def test_a_ticket_of_another_process_arrives_without_reloading(page: "playwright
     number = web.ticket(
         ledger, web.mention(ledger, "live", "declined just now"), "Arrived", "reddit|x|live", author="l"
     )
-    page.wait_for_selector("#news:not([hidden])", timeout=5000)
+    page.wait_for_selector("#news:not([hidden])")
     assert "1 new ticket" in page.inner_text("#news")
     assert page.locator(f"a[href='/tickets/{number}']").count() == 0  # rows do not jump by themselves
     assert int(page.inner_text("[data-badge=inbox]")) == badge + 1
@@ -215,7 +215,7 @@ def test_a_ticket_of_another_process_arrives_without_reloading(page: "playwright
         assert admin
         casework.note(connection, admin, number, "somebody looked")
     row = page.locator(f"tr:has(a[href='/tickets/{number}'])")
-    row.locator(".prio.urgent").wait_for(timeout=5000)  # the cell changed where it stands
+    row.locator(".prio.urgent").wait_for()  # the cell changed where it stands
     assert page.evaluate("window.marked") == "the same page"
     ledger.close()
 
@@ -231,6 +231,6 @@ def test_tabs_share_one_stream_and_another_takes_over(page: "playwright.Page") -
     second.wait_for_selector("#rows")
     assert len(streams) == 1
     page.goto("about:blank")
-    second.wait_for_selector("body[data-live=on]", timeout=5000)
+    second.wait_for_selector("body[data-live=on]")
     assert len(streams) == 2
     second.close()

@@ -23,7 +23,7 @@ from storage import channels
 from storage.ledger import Ledger, one, rows
 from storage.provision import create_database, drop_database
 from storage.reconcile import reconcile
-from tests.support import Spawned, spawn_earmark, wait_until
+from tests.support import PATIENCE, Spawned, spawn_earmark, wait_until
 from town.accounts import ACCOUNTS
 from town.server import Town
 
@@ -197,7 +197,7 @@ class World:
         with self.ledger.begin() as connection:
             return [dict(row) for row in rows(connection, sql, **values)]
 
-    def known(self, *names: str, timeout: float = 20) -> None:
+    def known(self, *names: str, timeout: float = PATIENCE) -> None:
         """Wait until the channels are in the ledger."""
         wanted = set(names)
         wait_until(lambda: wanted <= {r["name"] for r in self.rows("SELECT name FROM channels WHERE enabled")}, timeout)
