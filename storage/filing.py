@@ -275,21 +275,36 @@ def _reopen(
         raise Moved  # one more was resolved while we waited
     if not found:
         return {}
+    links = bulk.raw(connection).execute(_TAKEN_BACK, (bulk.unique(found.values()),)).fetchall()
+    owner = dict(found)
+    back = [
+        {
+            "ticket_id": ticket,
+            "conversation": key,
+            "taken": taken or owner.setdefault((key, customer), ticket) != ticket,
+        }
+        for ticket, key, customer, taken in links
+    ]
     try:
         with connection.begin_nested():
-            connection.execute(
-                text(
-                    "UPDATE ticket_conversations c SET open = true FROM (SELECT ticket_id, conversation FROM ticket_conversations "
-                    "WHERE ticket_id = ANY(:ids) AND NOT open AND NOT yields AND conversation NOT LIKE 'case:%' "
-                    "ORDER BY conversation, customer_id) o WHERE c.ticket_id = o.ticket_id "
-                    "AND c.conversation = o.conversation AND NOT EXISTS (SELECT 1 FROM ticket_conversations x WHERE x.open "
-                    "AND x.conversation = c.conversation AND x.customer_id IS NOT DISTINCT FROM c.customer_id)"
-                ),
-                {"ids": bulk.unique(found.values())},
+            bulk.execute(
+                connection,
+                "UPDATE ticket_conversations c SET open = NOT taken, yields = taken FROM json_to_recordset(CAST(:rows AS json)) "
+                "AS r(ticket_id bigint, conversation text, taken boolean) WHERE c.ticket_id = r.ticket_id AND c.conversation = r.conversation",
+                back,
             )
     except IntegrityError:
         raise Moved from None  # somebody opened one of them at this moment
     return found
+
+
+# A conversation another ticket holds by now goes on there.
+_TAKEN_BACK = """
+SELECT ticket_id, conversation, customer_id, EXISTS (SELECT 1 FROM ticket_conversations x WHERE x.open
+    AND x.conversation = c.conversation AND x.customer_id IS NOT DISTINCT FROM c.customer_id) AS taken
+FROM ticket_conversations c WHERE ticket_id = ANY(%s) AND NOT open AND NOT yields AND conversation NOT LIKE 'case:%%'
+ORDER BY conversation, ticket_id
+"""
 
 
 def _give_up_cases(connection: Connection, held: Mapping[Conversation, int], window: float) -> set[int]:

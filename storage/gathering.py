@@ -217,9 +217,11 @@ def unmerge(connection: Connection, user: Person, source: int) -> int:
     if status not in DONE:
         reclaim(
             connection,
-            "UPDATE ticket_conversations c SET open = true WHERE ticket_id = :id AND NOT yields AND NOT EXISTS ("
-            "SELECT 1 FROM ticket_conversations o WHERE o.conversation = c.conversation AND o.open "
-            "AND o.customer_id IS NOT DISTINCT FROM c.customer_id AND o.ticket_id <> c.ticket_id)",
+            "UPDATE ticket_conversations c SET open = NOT k.taken, yields = k.taken AND c.conversation NOT LIKE 'case:%' FROM ("
+            "SELECT l.conversation, EXISTS (SELECT 1 FROM ticket_conversations o WHERE o.conversation = l.conversation AND o.open "
+            "AND o.customer_id IS NOT DISTINCT FROM l.customer_id AND o.ticket_id <> l.ticket_id) AS taken "
+            "FROM ticket_conversations l WHERE l.ticket_id = :id AND NOT l.yields) k "
+            "WHERE c.ticket_id = :id AND c.conversation = k.conversation",
             old.id,
         )
     touch(connection, kept.id, user)

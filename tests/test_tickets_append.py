@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage import casework
+from storage import casework, merges
 from storage.casework import Change, Hand
 from storage.ledger import Ledger, rows
 from storage.reconcile import reconcile
@@ -55,6 +55,21 @@ def test_the_same_matter_in_another_thread_joins_and_another_person_does_not(led
     assert post(ledger, "a2", 1, "thread two") == first
     assert post(ledger, "a3", 2, "thread two") != first
     assert post(ledger, "a4", 1, "thread two") == first, "its conversation is its own by now"
+
+
+def test_a_ticket_that_is_reopened_leaves_a_conversation_another_one_holds_by_now(ledger: Ledger) -> None:
+    """Two people turn out to be one, each with a ticket in the same thread; the one that was resolved comes back by its other thread."""
+    old = post(ledger, "y1", 61, "yield one")
+    assert post(ledger, "y2", 61, "yield two") == old
+    ledger.run(lambda c: casework.change(c, HAND, old, Change(status="resolved")))
+    new = post(ledger, "y3", 62, "yield two")
+    people = "SELECT number, customer_id FROM tickets WHERE number = ANY(:numbers)"
+    who = {row["number"]: row["customer_id"] for row in ask(ledger, people, numbers=[old, new])}
+    ledger.run(lambda c: merges.merge(c, who[old], who[new], "command"))
+    assert post(ledger, "y4", 61, "yield one") == old, "it comes back"
+    assert post(ledger, "y5", 61, "yield two") == new, "where the thread went on"
+    with ledger.read() as connection:
+        assert reconcile(connection).findings == []
 
 
 def test_outside_the_window_it_is_another_case(ledger: Ledger) -> None:
