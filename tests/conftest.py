@@ -29,14 +29,14 @@ _slots = itertools.count(1)
 # A file is one process's (`make test`), so the run ends with its last long one: those that took longest when all were last measured
 # begin first. Only the order hangs on this list; a file that is not in it comes after, one that is gone costs nothing.
 LONGEST_FIRST = [
-    "web_axe", "commands_walk", "promise_once", "promise_postgres", "services", "web_keyboard", "connectors_kills",
-    "promise_kills", "promise_clock", "sync_zendesk", "deliver_kills", "web_browser", "operations_backup",
-    "connectors_timeline", "promise_hosts", "promise_stop", "promise_doorbell", "promise_mishaps",
-    "web_ticket_browser", "web_inbox_browser", "promise_broker", "ledger_reconcile", "customers_import",
-    "api_schema", "security_text", "bad_input_feeds", "connectors_shapes", "promise_desk", "canary", "sync_hubspot",
-    "connectors_new", "config_in_force", "bad_input_platforms", "web_roles", "outages", "train", "seed",
-    "judge_spikes", "web_texts_browser", "town_story", "ledger_commands", "backtest_alerts", "deliver_desks",
-    "api_scope", "copies_tickets",
+    "web_axe", "commands_walk", "services", "web_keyboard", "judge_spikes", "customers_import", "connectors_shapes",
+    "api_schema", "bad_input_feeds", "promise_once", "deliver_kills", "promise_stop", "connectors_timeline",
+    "config_in_force", "promise_doorbell", "promise_postgres", "bad_input_platforms", "promise_clock",
+    "sync_zendesk", "sync_hubspot", "promise_mishaps", "security_text", "ledger_reconcile", "promise_kills",
+    "operations_backup", "connectors_kills", "web_texts_browser", "web_browser", "web_ticket_browser", "outages",
+    "backtest_alerts", "seed", "canary", "town_story", "web_roles", "promise_hosts", "promise_broker", "web_door",
+    "ledger_commands", "judge_triage", "web_inbox_browser", "promise_desk", "judge_vader", "web_dashboards",
+    "web_armour", "connectors_new", "deliver_desks", "detect",
 ]  # fmt: skip
 
 
