@@ -393,12 +393,12 @@ def lock_many(connection: Connection, numbers: Sequence[int]) -> dict[int, Held]
     return held
 
 
-def hold(connection: Connection, ids: Iterable[int], *, wait: bool = True) -> None:
-    """Lock tickets by id, before several of them are changed one after the other. Not waiting, one that somebody holds ends the transaction,
-    to be run anew: for who holds others already."""
-    if wanted := sorted(set(ids)):
-        lock = f"SELECT 1 FROM tickets WHERE id = ANY(:ids) ORDER BY id FOR UPDATE{'' if wait else ' NOWAIT'}"  # noqa: S608 our own text
-        connection.execute(text(lock), {"ids": wanted})
+def hold(connection: Connection, ids: Iterable[int], *, wait: bool = True) -> set[int]:
+    """Lock tickets by id, before several of them are changed one after the other; those that are there. Not waiting, one that somebody
+    holds ends the transaction, to be run anew: for who holds others already."""
+    wanted = sorted(set(ids))
+    lock = f"SELECT id FROM tickets WHERE id = ANY(:ids) ORDER BY id FOR UPDATE{'' if wait else ' NOWAIT'}"  # noqa: S608 our own text
+    return {row["id"] for row in rows(connection, lock, ids=wanted)} if wanted else set()
 
 
 def hold_numbers(connection: Connection, numbers: Iterable[int], *, children: bool = False) -> None:

@@ -118,6 +118,10 @@ def _batch(ledger: Ledger, bench: Bench, worker: str, done: Worked, only: int | 
 
 def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], worker: str) -> set[str]:
     """Everything these events lead to. Returns the targets that are owed something."""
+    facts = events.facts(connection, happened)
+    held = _hold(connection, bench, happened, facts)
+    # what was erased while we waited is gone
+    happened = [event for event in happened if event.subject != "ticket" or event.subject_id in held]
     created = [event.subject_id for event in happened if event.kind == "ticket.created"]
     spoke = [event.subject_id for event in happened if event.kind == "ticket.mention"]
     told = [
@@ -125,8 +129,6 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
         for event in happened
         if event.subject == "interaction" and event.kind.removeprefix("interaction.") in contacts.SPOKEN
     ]
-    facts = events.facts(connection, happened)
-    _hold(connection, bench, happened, facts)
     if created and bench.routes:
         wanted = {
             event.subject_id: facts[event.id]
@@ -159,11 +161,11 @@ def answer(connection: Connection, bench: Bench, happened: Sequence[Happened], w
 
 def _hold(
     connection: Connection, bench: Bench, happened: Sequence[Happened], facts: Mapping[int, Mapping[str, Any]]
-) -> None:
+) -> set[int]:
     """Lock every ticket that is about to be changed, before the first is: those of the events, and the open ones of customers who did
-    something, or whom a rule may link."""
+    something, or whom a rule may link. Returns those that are there."""
     linking = any(action.get("do") == "link" for rule in bench.automations for action in rule.then)
     customers = {facts[event.id].get("customer_id") for event in happened if linking or event.subject != "ticket"}
     ids = {event.subject_id for event in happened if event.subject == "ticket"}
     ids |= set(contacts.tickets_of(connection, [one for one in customers if one]))
-    casework.hold(connection, ids)
+    return casework.hold(connection, ids)
