@@ -4,6 +4,7 @@ A new command without an entry in WALK fails here. Those that run until they are
 """
 
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -27,7 +28,7 @@ from console.cli.main import app
 from storage.ledger import Ledger, one, rows
 from storage.provision import create_database, drop_database
 from tests.ledgers import world
-from tests.support import EARMARK, spawn_earmark
+from tests.support import EARMARK, spawn_earmark, wait_until
 from town.server import Town
 from workers.scheduler import put_in_force
 
@@ -553,6 +554,19 @@ def test_without_a_yes_nothing_is_asked_where_nobody_can_answer(stage: Stage) ->
             said = call(path, [*args, *more], env)
             assert said.exit_code == 2, said.output
             assert "add --yes" in said.stderr
+
+
+def test_a_command_leaves_no_connection_behind(stage: Stage) -> None:
+    """However it ends: with what was asked for, or with a refusal within its transaction."""
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'earmark-command'"
+    gc.collect()
+    gc.disable()  # it would end by chance what is forgotten
+    try:
+        assert call("learn list", [], stage.full).exit_code == 0
+        assert call("explain", ["999999999"], stage.full).exit_code == 1
+        wait_until(lambda: stage.ask(held) == "0", 5)
+    finally:
+        gc.enable()
 
 
 def test_every_exception_from_the_rule_says_why() -> None:
