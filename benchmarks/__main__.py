@@ -48,6 +48,8 @@ def main() -> int:
     )
     if {"journey", "pair"} & set(args.only):
         _work(count, args.data, args.only)
+    if "journey" in args.only:
+        _whole(count // 2, args.data)
     if "feeds" in args.only:
         _feeds(50 if args.quick else 200, args.data)
     if "connectors" in args.only:
@@ -77,8 +79,7 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
     auto = count // 4 if "journey" in parts else 0
     pairs = pair.needed(segment, turns) if "pair" in parts else 0
     first = count if "journey" in parts else 0
-    whole = count // 4 if "journey" in parts else 0
-    spoken = texts.texts(journey.WARM + first + whole + pairs + auto, data)
+    spoken = texts.texts(journey.WARM + first + pairs + auto, data)
     stock, clock = Stock(spoken), journey.Clockwork(len(spoken))
     rest = journey.WARM + first
     with site("en") as place:
@@ -96,8 +97,6 @@ def _work(count: int, data: Path | None, parts: tuple[str, ...]) -> None:
             after = journey.follow(place, filed.mentions)
             stock.measure()
             _journey(place, stock, stored, filed, journey.judge(place), "en", after)
-            _whole(journey.whole(place, spoken[rest : rest + whole], clock.lot(whole)), stock)
-            rest += whole
             place.worker("reader", "poll")
         if pairs:
             journey.store(place, spoken[rest : rest + pairs], clock.lot(pairs))
@@ -150,13 +149,21 @@ def _journey(
     print(f"  wall clock: {wall}\n", flush=True)
 
 
-def _whole(done: Step, stock: Stock) -> None:
-    print(f"the same by one worker process that polls and digests, from its start, {done.mentions} mentions")
+def _whole(count: int, data: Path | None) -> None:
+    """On a site of its own: what the other parts stored would be within the channels' lookback, and be read again."""
+    spoken = texts.texts(journey.WARM + count, data)
+    stock = Stock(spoken)
+    with site("en") as place:
+        place.scheduler()
+        stock.measure()
+        done = journey.whole(place, spoken, journey.Clockwork(len(spoken)).lot(len(spoken)))
+        stock.measure()
+    print(f"the same by one worker process that polls and digests, {done.mentions} mentions")
     print(
-        f"  together             {done.each * 1e6:7.1f} µs a mention = client {done.client * 1e6:5.1f} + PostgreSQL {done.postgres * 1e6:5.1f}: "
-        f"{stock.each / done.each:.2f} of stock VADER's rate, {done.mentions / done.wall:.0f}/s by the wall clock\n",
-        flush=True,
+        f"  together             {done.each * 1e6:7.1f} µs a mention = client {done.client * 1e6:5.1f} + PostgreSQL "
+        f"{done.postgres * 1e6:5.1f}: {stock.each / done.each:.2f} of stock VADER's rate ({stock.each * 1e6:.1f} µs)"
     )
+    print(f"  wall clock: {done.mentions / done.wall:.0f}/s\n", flush=True)
 
 
 def _pair(found: pair.Pair, segment: int) -> None:
