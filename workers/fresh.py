@@ -34,9 +34,6 @@ class Fresh:
 
     def take(self, claimed: Sequence[tuple[int, int]]) -> dict[int, Stored]:
         """Those of these (id, version) that are remembered so; each is given out once."""
-        found = {}
-        for id_, version in claimed:
-            kept = self._kept.pop(id_, None)
-            if kept is not None and kept[1].version == version:
-                found[id_] = kept[1]
-        return found
+        with self._lock:
+            kept = [(version, self._kept.pop(id_, None)) for id_, version in claimed]
+        return {one[1].id: one[1] for version, one in kept if one is not None and one[1].version == version}
