@@ -179,13 +179,15 @@ def test_a_claim_that_ends_is_said_without_taking_the_focus(page: "playwright.Pa
     assert me
     web.value(
         world.ledger,
-        "UPDATE tickets SET assignee_id = :me, claimed_by = :me, hand_back_at = now() + interval '123 seconds' WHERE number = :n RETURNING 1",
+        "UPDATE tickets SET assignee_id = :me, claimed_by = :me, hand_back_at = now() + interval '10 minutes' WHERE number = :n RETURNING 1",
         me=me.user.id,
         n=number,
     )
+    page.clock.install()  # the browser's: minutes pass when the test says so
     page.goto(f"/tickets/{number}")
     page.fill("#note", "half a thought")
     assert page.inner_text("#claim-ends") == ""
+    page.clock.run_for("09:00")
     page.wait_for_selector("#claim-ends:has-text('nearly over')")
     assert page.get_attribute("#claim-ends", "role") == "status"
     assert focus(page) == "note"
