@@ -186,7 +186,9 @@ def _mention(row: Sequence[Any]) -> Mention:
         in_reply_to=reply,
         context=context,
         attributed_to=None if author_id is None else Author(author_id, handle or "", called or "", home, followers),
-        rating=None if rating is None else Rating(rating, 5.0 if best is None else best, 1.0 if worst is None else worst),
+        rating=None
+        if rating is None
+        else Rating(rating, 5.0 if best is None else best, 1.0 if worst is None else worst),
         repost_of=repost,
         flags=tuple(flags),
     )
