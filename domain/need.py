@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from domain import cues
-from domain.cues import CUES
+from domain.cues import CUES, Cue
 from domain.nouns import Mention, Sentiment
 from domain.quick import quick
 from domain.rounding import rounded
@@ -26,11 +26,13 @@ def _told(name: str, odds: float) -> Share:
     return name, rounded(odds, 1000.0, 3)
 
 
-# What never changes is rounded once: by cue and number of hits (the share as it is shown, the log-odds of need and of urgency), by intent.
-_WEIGHTS = {
-    cue.name: tuple((_told(cue.name, cue.need * size), cue.need * size, cue.urgency * size) for size in _SIZES)
-    for cue in CUES
-}
+def weights(cue: Cue) -> tuple[tuple[Share, float, float], ...]:
+    """By number of hits: the share as it is shown, the log-odds of need and of urgency."""
+    return tuple((_told(cue.name, cue.need * size), cue.need * size, cue.urgency * size) for size in _SIZES)
+
+
+# what never changes is rounded once
+WEIGHTS = {cue.name: weights(cue) for cue in CUES}
 _WORDS_OF = {name: _told(f"words of {name}", odds) for name, odds in cues.INTENT_NEED.items()}
 _SAYS_ENOUGH = _told("says it in few words", cues.TO_THE_POINT)
 _ADDRESSED = _told("addresses somebody", cues.ADDRESSED)
@@ -84,7 +86,7 @@ def weigh(
     shares: list[Share] = []
     total, urgency = 0.0, cues.BASE_URGENCY
     for name, words in groups.items():
-        share, need, soon = _WEIGHTS[name][min(len(words), cues.MANY)]
+        share, need, soon = WEIGHTS[name][min(len(words), cues.MANY)]
         if need:
             shares.append(share)
         total += need

@@ -106,12 +106,12 @@ def complaints(folder: Path) -> Iterator[Row]:
 
 
 def _shaken(truth: Sequence[bool], stored: Sequence[Stored]) -> Iterator[Row]:
-    dice, kept, scores = random.Random(1), need._NAMED.copy(), []
+    dice, kept, scores = random.Random(1), need.WEIGHTS.copy(), []
     for _ in range(15):
-        for name, cue in kept.items():
-            need._NAMED[name] = replace(cue, need=cue.need * dice.uniform(0.5, 1.5))
+        for cue in cues.CUES:
+            need.WEIGHTS[cue.name] = need.weights(replace(cue, need=cue.need * dice.uniform(0.5, 1.5)))
         scores.append(_score(truth, _judged(_shipped(), stored)))
-    need._NAMED.update(kept)
+    need.WEIGHTS.update(kept)
     yield Row(
         "… worst of 15 with each cue's weight times 0.5 to 1.5 at random",
         min(scores),
