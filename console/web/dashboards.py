@@ -22,6 +22,7 @@ from console.web.texts import N_
 from console.web.tiles import metric_tile, talk_tiles, work_tiles
 from console.web.zone import zone
 from storage import metrics, talk
+from storage.scopes import EVERYTHING
 from storage.talk import Range
 
 router = APIRouter(include_in_schema=False)
@@ -104,7 +105,8 @@ def _journeys(request: Request, name: str, wanted: Range) -> tuple[tuple[list[Fi
             return [draw(drawing) for draw in BOARDS["journeys"].values()], tiles
 
     kept: Kept[tuple[list[Figure], list[Tile]]] = request.app.state.journeys
-    return kept.get((name, str(where), current().code), summed)
+    scope = getattr(request.state, "scope", EVERYTHING)  # who sees a part is shown the sums of that part
+    return kept.get((name, str(where), current().code, scope), summed)
 
 
 @router.get("/dashboards/{figure}.csv")
