@@ -360,3 +360,16 @@ def fingerprint(ledger: Ledger) -> list[Any]:
                 f"SELECT count(*) AS n, md5(string_agg(CAST(x AS text), ',' ORDER BY CAST(x AS text))) AS h FROM {table} x",
             )
         ]
+
+
+def test_journeys_that_are_kept_are_those_one_sees(
+    ledger: Ledger, address: str, ids: dict[str, int], lead: httpx2.Client, theirs: dict[str, int], ours: dict[str, int]
+) -> None:
+    """Who sees everything looks first; who sees a part is not shown that sum again."""
+
+    def journeys(client: httpx2.Client) -> int:
+        page = client.get("/dashboards?board=journeys&range=7d").raise_for_status().text
+        return int(re.search(r"of the journeys with a ticket \(facts: (\d+)\)", page)[1])  # type: ignore[index]
+
+    with web.enter(ledger, address, ids["admin"]) as everything:
+        assert journeys(everything) > journeys(lead) > 0
